@@ -1,0 +1,109 @@
+"""Every error this package raises on purpose, and who is to blame for it.
+
+Raised everywhere, caught only in `run` (which turns it into an outcome) and in `cli` (which prints
+it). Each message says what happened and what to do next; none is ever raised without a blame, for
+only failures of the model and of limits may count in a rate.
+
+    AgentEvalError
+    ├── ScenarioError            scenario author   the scenario file is wrong
+    ├── OperatorError            operator          what was asked for cannot be done as asked
+    │   ├── UnknownPrice                           a dollar limit without a price
+    │   └── RequestRefused                         the model's server refused the request itself
+    ├── Stopped                  operator          a person ended the run
+    ├── LimitReached             limit             the budget is used up
+    ├── GaveUp                   model             no usable action, too many times in a row
+    └── InfrastructureError      infrastructure    a part outside the model failed
+        ├── EngineUnavailable                      no Docker engine, image or runtime
+        ├── NotAsAsked                             the sandbox is not locked down as asked
+        ├── SandboxDied                            the sandbox is gone (its blame may differ)
+        ├── ModelUnavailable                       the model's server, after all retries
+        └── TranscriptBroken                       the record cannot be written or read
+"""
+
+from enum import StrEnum
+
+
+class Blame(StrEnum):
+    """Who is to blame when a run does not end with an answer."""
+
+    MODEL = "model"
+    LIMIT = "limit"
+    INFRASTRUCTURE = "infrastructure"
+    SCENARIO = "scenario author"
+    OPERATOR = "operator"
+
+
+class AgentEvalError(Exception):
+    """The root of the tree; never raised itself."""
+
+    blame = Blame.INFRASTRUCTURE
+
+
+class ScenarioError(AgentEvalError):
+    """A scenario file or folder is wrong; the message names file, line, fault and remedy."""
+
+    blame = Blame.SCENARIO
+
+
+class OperatorError(AgentEvalError):
+    """What was asked for cannot be done as asked."""
+
+    blame = Blame.OPERATOR
+
+
+class UnknownPrice(OperatorError):
+    """A dollar limit is set and the model has no price card."""
+
+
+class RequestRefused(OperatorError):
+    """The model's server refused the request for what it contains; trying again will not help."""
+
+
+class Stopped(AgentEvalError):
+    """A person ended the run."""
+
+    blame = Blame.OPERATOR
+
+
+class LimitReached(AgentEvalError):
+    """A reservation did not fit: `limit` names the first limit in the way."""
+
+    blame = Blame.LIMIT
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class GaveUp(AgentEvalError):
+    """The model gave no usable action too many times in a row."""
+
+    blame = Blame.MODEL
+
+
+class InfrastructureError(AgentEvalError):
+    """A part outside the model failed."""
+
+
+class EngineUnavailable(InfrastructureError):
+    """No Docker engine answers, or it has not the image or runtime that is needed."""
+
+
+class NotAsAsked(InfrastructureError):
+    """The sandbox that came up is not locked down as asked; the run was refused."""
+
+
+class SandboxDied(InfrastructureError):
+    """The sandbox is gone, or what it says breaks the rules of the pipe."""
+
+    def __init__(self, message: str, blame: Blame = Blame.INFRASTRUCTURE) -> None:
+        super().__init__(message)
+        self.blame = blame
+
+
+class ModelUnavailable(InfrastructureError):
+    """The model's server did not answer, after all retries."""
+
+
+class TranscriptBroken(InfrastructureError):
+    """The record cannot be written, or what is on disk is not what was written."""
