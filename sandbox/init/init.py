@@ -30,6 +30,7 @@ CONTROL, DATA, END = 0, 1, 2
 CHUNK = 65536
 OUT_LIMIT = 1 << 20  # bytes waiting for the host before sources are no longer read
 STATUS_FD, CODE_FD = 199, 198
+MEMORY_LIMITS = ("memory/memory.limit_in_bytes", "memory.max")
 RUN_DIR = "/run/sessions"
 
 
@@ -58,7 +59,7 @@ class Init:
         self.env = settings["env"]
         self.home = settings["home"]
         self.limits = settings["rlimits"]
-        self.python_session = settings["python_session"]
+        self.python_session = settings["python_session"].encode()
         self.children = {}
         self.out = bytearray()
         self.inbox = bytearray()
@@ -148,7 +149,8 @@ class Init:
             argv = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
             fds = {0: code_theirs, 1: theirs, 2: theirs, STATUS_FD: status_theirs}
         else:
-            argv = ["python3", "-c", self.python_session]
+            start = "import os;exec(os.read(%d,%d))" % (CODE_FD, len(self.python_session))
+            argv = ["python3", "-c", start]
             fds = {1: theirs, 2: theirs, STATUS_FD: status_theirs, CODE_FD: code_theirs}
         pid = self.spawn(lambda: os.execvpe(argv[0], argv, self.env), fds)
         for fd in (theirs, status_theirs, code_theirs):
@@ -160,7 +162,9 @@ class Init:
         self.adopt(session)
         if program == "bash":
             session.waiting += b"set +o history +H; unset HISTFILE; PS1= PS2= PROMPT_COMMAND=\n"
-            self.feed(session)
+        else:
+            session.waiting += self.python_session
+        self.feed(session)
 
     def do_run(self, channel, action, code):
         session = self.children.get(channel)
@@ -503,16 +507,15 @@ def look():
         except OSError:
             continue
         sizes[where] = room.f_blocks * room.f_frsize
-    memory = read("/sys/fs/cgroup/memory/memory.limit_in_bytes").strip()
-    if not memory.isdigit():
-        memory = read("/sys/fs/cgroup/memory.max").strip()
+    limits = [read("/sys/fs/cgroup/" + name).strip() for name in MEMORY_LIMITS]
+    total = int(read("/proc/meminfo").split()[1]) * 1024
+    memory = min([int(limit) for limit in limits if limit.isdigit()] + [total])
     return {
         "status": {name: status.get(name, "").strip() for name in wanted},
         "mounts": read("/proc/mounts"),
         "sizes": sizes,
         "network": [line.split(":")[0].strip() for line in read("/proc/net/dev").splitlines()[2:]],
-        "memory": memory if memory.isdigit() else None,
-        "meminfo": read("/proc/meminfo").splitlines()[:1],
+        "memory": memory,
         "hosts": read("/etc/hosts"),
         "resolv": read("/etc/resolv.conf"),
         "hostname": socket.gethostname(),
@@ -558,7 +561,7 @@ def look_out(address):
         "status": {name: status.get(name, "").strip() for name in wanted},
         "tried": tried,
         "root_writable": try_writing("/"),
-        "home_writable": try_writing(os.path.expanduser("~")),
+        "home_writable": try_writing(os.getcwd()),
         "rlimits": {
             name: resource.getrlimit(getattr(resource, name))[0]
             for name in ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_AS")

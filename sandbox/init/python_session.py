@@ -22,7 +22,12 @@ def run(code, label):
     linecache.cache[label] = (len(code), None, code.splitlines(True), label)
     try:
         body = ast.parse(code, label)
-        last = None
+    except Exception as error:
+        # Where it stands in the code is in the message; the way here is nobody's business.
+        traceback.print_exception(type(error), error, None)
+        return 1
+    last = None
+    try:
         if body.body and isinstance(body.body[-1], ast.Expr):
             last = ast.Expression(body.body.pop().value)
         exec(compile(body, label, "exec"), names)

@@ -1,0 +1,120 @@
+"""What a model reads and writes, as values, and the exact bytes they become on the wire.
+
+Used by the agent, by every kind of model and by whoever rebuilds a request from a transcript. A
+conversation only grows; each message is put into JSON once, and a request is their concatenation,
+so that its bytes can be derived again from the record.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+def wire_json(value: Any) -> str:
+    """JSON as it goes to a server: compact, plain ASCII, so that any text survives."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One action as the model asked for it; `arguments` is its text, well-formed or not."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message; `content` is a JSON object in the form of the chat completions API."""
+
+    content: dict[str, Any]
+    wire: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "wire", wire_json(self.content))
+
+    @property
+    def text(self) -> str:
+        """The text a person would read."""
+        return str(self.content.get("content") or "")
+
+
+def system(text: str) -> Message:
+    """The message that sets the frame."""
+    return Message({"role": "system", "content": text})
+
+
+def user(text: str) -> Message:
+    """The task, a nudge, or an observation where the server knows no tool results."""
+    return Message({"role": "user", "content": text})
+
+
+def assistant(text: str, calls: Sequence[ToolCall]) -> Message:
+    """What the model said and asked for."""
+    content: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else "")}
+    if calls:
+        content["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in calls
+        ]
+    return Message(content)
+
+
+def tool_result(call_id: str, text: str) -> Message:
+    """What one action gave back."""
+    return Message({"role": "tool", "tool_call_id": call_id, "content": text})
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens of one call. Input includes what came from a cache; output includes reasoning."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated: bool = False
+
+
+@dataclass(frozen=True)
+class Request:
+    """All that a model gets for one call."""
+
+    messages: Sequence[Message]
+    tools: Sequence[dict[str, Any]]
+    arguments: dict[str, Any]
+    """Fields of the request beside messages and tools, as they are sent."""
+
+    def body(self) -> bytes:
+        """The request's bytes: the arguments, then the tools, then the messages."""
+        head = {**self.arguments, "tools": list(self.tools)} if self.tools else self.arguments
+        opened = wire_json(head)[:-1] + ("," if head else "")
+        messages = ",".join(message.wire for message in self.messages)
+        return f'{opened}"messages":[{messages}]}}'.encode("ascii")
+
+    def size(self) -> int:
+        """The length of `body` in bytes, without making it."""
+        head = len(wire_json({**self.arguments, "tools": list(self.tools)}))
+        return head + 16 + sum(len(message.wire) + 1 for message in self.messages)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of a model."""
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    reasoning: str = ""
+    usage: Usage | None = None
+    finish_reason: str = ""
+    model: str = ""
+    """The model the server says it was."""
+    fingerprint: str = ""
+    """The server's word for its configuration."""
+    raw_usage: dict[str, Any] | None = None

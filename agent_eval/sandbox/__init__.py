@@ -1,0 +1,10 @@
+"""The locked-down container and the one pipe into it.
+
+    frames      the form of what crosses the pipe
+    pipe        both directions of it, as channels
+    supervisor  what can be asked of PID 1: run, signal, put, get, freeze, look
+    settings    a scenario's wishes as the engine's settings
+    engine      Docker: create, attach, start, remove, reap
+    audit       asked, stated by the engine, measured inside
+    container   all of it together: one sandbox from creation to removal
+"""

@@ -1,0 +1,278 @@
+"""Is the sandbox locked down as asked? One row a setting, in three columns.
+
+`asked` is what we told the engine, `stated` what the engine says it applied, `measured` what was
+seen from inside. A row is ok only if both agree with what was asked; one that is not ok refuses the
+run. A limit that a runtime does not enforce is shown as absent with what replaces it.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent_eval.errors import NotAsAsked
+from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked
+
+OUTSIDE = "192.0.2.1"
+"""An address reserved for documentation (RFC 5737): the probe tries to reach it and must fail."""
+
+_CAPABILITY_BITS = {"KILL": 5, "SETGID": 6, "SETUID": 7}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting; None in a column means it cannot be known there."""
+
+    setting: str
+    asked: Any
+    stated: Any
+    measured: Any
+    ok: bool
+    note: str = ""
+
+    def record(self) -> dict[str, Any]:
+        """The row as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+
+
+def audit(asked: Asked, stated: dict[str, Any], root: dict[str, Any], child: str) -> list[Row]:
+    """Compare the three; `root` and `child` come from inside and may be anything."""
+    user = _parsed(child)
+    host, config = stated["HostConfig"], stated["Config"]
+    return [
+        *_privileges(asked, host, root, user),
+        *_limits(asked, host, root, user),
+        *_files(asked, stated, root, user),
+        *_ways_out(host, config, root, user),
+    ]
+
+
+def refuse_unless_ok(rows: list[Row]) -> None:
+    """Raise `NotAsAsked`, naming every setting that is not as asked."""
+    wrong = [row for row in rows if not row.ok]
+    if wrong:
+        said = "; ".join(
+            f"{row.setting}: asked {row.asked!r}, engine states {row.stated!r}, "
+            f"measured {row.measured!r}"
+            for row in wrong
+        )
+        raise NotAsAsked(f"the sandbox is not locked down as asked, so nothing was run: {said}")
+
+
+def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
+    seen, seen_user = _part(root, "status"), _part(user, "status")
+    bits = sum(1 << _CAPABILITY_BITS[name] for name in CAPABILITIES)
+    held = seen.get("CapEff", "")
+    options = host.get("SecurityOpt") or []
+    rows = [
+        Row(
+            "capabilities of PID 1",
+            sorted(CAPABILITIES),
+            sorted(host.get("CapAdd") or []),
+            held,
+            {name.removeprefix("CAP_") for name in host.get("CapAdd") or []} == set(CAPABILITIES)
+            and host.get("CapDrop") == ["ALL"]
+            and held == f"{bits:016x}",
+        ),
+        Row(
+            "capabilities of the agent",
+            "none",
+            None,
+            seen_user.get("CapEff"),
+            seen_user.get("CapEff") == seen_user.get("CapPrm") == f"{0:016x}",
+        ),
+        Row(
+            "user of the agent", UID, None, seen_user.get("Uid"), _uids(seen_user) == {str(UID)}
+        ),
+        Row(
+            "no new privileges",
+            True,
+            "no-new-privileges" in options,
+            seen.get("NoNewPrivs"),
+            "no-new-privileges" in options and seen.get("NoNewPrivs") in ("1", "", None)
+            if asked.gvisor
+            else seen.get("NoNewPrivs") == "1",
+        ),
+    ]
+    if asked.gvisor:
+        note = "gVisor's own kernel takes the system calls; the engine's filter is not applied"
+        rows.append(Row("system call filter", "gVisor", stated_runtime(host), None, True, note))
+    else:
+        given = any(option.startswith("seccomp={") for option in options)
+        rows.append(
+            Row("system call filter", "own", given, seen.get("Seccomp"), seen.get("Seccomp") == "2")
+        )
+    return rows
+
+
+def stated_runtime(host: dict[str, Any]) -> str:
+    """The runtime that the engine says it uses."""
+    return str(host.get("Runtime"))
+
+
+def _limits(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
+    measured = root.get("memory")
+    memory_ok = host.get("Memory") == host.get("MemorySwap") == asked.memory_bytes
+    rlimits = _part(user, "rlimits")
+    wanted = asked.rlimits()
+    rows = [
+        Row("runtime", asked.runtime, stated_runtime(host), None, host["Runtime"] == asked.runtime),
+        Row(
+            "memory_bytes, no swap",
+            asked.memory_bytes,
+            host.get("Memory"),
+            measured,
+            memory_ok and _close(measured, asked.memory_bytes),
+        ),
+        Row(
+            "cpus",
+            asked.cpus,
+            (host.get("NanoCpus") or 0) / 1e9,
+            None,
+            host.get("NanoCpus") == int(asked.cpus * 1e9),
+        ),
+        Row(
+            "rlimits",
+            wanted,
+            None,
+            rlimits,
+            all(rlimits.get(name) == value for name, value in wanted.items()),
+        ),
+    ]
+    pids = host.get("PidsLimit")
+    if asked.gvisor:
+        note = "absent: gVisor does not count processes; memory and the limit on its threads hold"
+        rows.append(Row("processes", asked.processes, pids, "absent", bool(pids), note))
+    else:
+        rows.append(Row("processes", asked.processes, pids, None, pids == asked.processes))
+    return rows
+
+
+def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
+    sizes = _part(root, "sizes")
+    host = stated["HostConfig"]
+    wanted = {path: _size(options) for path, options in asked.tmpfs.items()}
+    measured = {path: sizes.get(path) for path in wanted}
+    given = {path: _size(options) for path, options in (host.get("Tmpfs") or {}).items()}
+    mounts = [mount.get("Source") or mount.get("Name") for mount in stated.get("Mounts") or []]
+    writable = [root.get("root_writable"), user.get("root_writable")]
+    return [
+        Row(
+            "read-only root",
+            True,
+            host.get("ReadonlyRootfs"),
+            writable == [False, False],
+            host.get("ReadonlyRootfs") is True and writable == [False, False],
+        ),
+        Row("home is writable", True, None, user.get("home_writable"), bool(user.get("home_writable"))),
+        Row(
+            "writable folders",
+            wanted,
+            given,
+            measured,
+            given == wanted
+            and all(_close(sizes.get(path), size) for path, size in wanted.items()),
+        ),
+        Row("mounts of the host", [], mounts + (host.get("Binds") or []), None, not mounts),
+        Row(
+            "engine's socket",
+            False,
+            None,
+            root.get("docker_socket"),
+            root.get("docker_socket") is False,
+        ),
+        Row(
+            "log of the engine",
+            "none",
+            host["LogConfig"].get("Type"),
+            None,
+            host["LogConfig"].get("Type") == "none",
+        ),
+    ]
+
+
+def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
+    devices = root.get("network") or []
+    tried = _part(user, "tried")
+    opened = sorted(name for name, result in tried.items() if result == "open" and name != "udp")
+    # A datagram socket "connects" without sending; with no device there is no route even so.
+    closed = bool(tried) and not opened and tried.get("udp") != "open"
+    resolv, hosts = str(root.get("resolv")), str(root.get("hosts"))
+    environment = {pair.partition("=")[0] for pair in config.get("Env") or []}
+    return [
+        Row(
+            "network",
+            "none",
+            host.get("NetworkMode"),
+            devices,
+            host.get("NetworkMode") == "none" and _only_loopback(devices),
+        ),
+        Row("ways out", "all closed", None, tried, closed),
+        Row(
+            "name servers",
+            ["127.0.0.1"],
+            host.get("Dns"),
+            _words_after(resolv, "nameserver"),
+            _words_after(resolv, "nameserver") == ["127.0.0.1"]
+            and _words_after(resolv, "search") in ([], ["."]),
+        ),
+        Row(
+            "hosts file",
+            "own names only",
+            None,
+            sorted({word for line in hosts.splitlines() for word in line.split("#")[0].split()[1:]}),
+            all(_is_local(line) for line in hosts.splitlines()),
+        ),
+        Row(
+            "environment",
+            "no proxy of the user's",
+            sorted(environment),
+            None,
+            not any(name.lower().endswith("_proxy") for name in environment),
+        ),
+    ]
+
+
+def _only_loopback(devices: Any) -> bool:
+    """Tunnel devices that every kernel namespace has are down and lead nowhere: the probe proves it."""
+    harmless = ("lo", "tunl", "sit", "ip6tnl", "gre", "erspan", "ip_vti", "ip6_vti", "ip6gre")
+    return isinstance(devices, list) and all(str(one).startswith(harmless) for one in devices)
+
+
+def _is_local(line: str) -> bool:
+    words = line.split("#")[0].split()
+    return not words or words[0].startswith(("127.", "::1", "fe00:", "ff0", "ff00:"))
+
+
+def _words_after(text: str, key: str) -> list[str]:
+    return [
+        word
+        for line in text.splitlines()
+        if line.split()[:1] == [key]
+        for word in line.split()[1:]
+    ]
+
+
+def _uids(status: dict[str, Any]) -> set[str]:
+    return set(str(status.get("Uid", "")).split())
+
+
+def _size(options: str) -> int:
+    return int(next(word for word in options.split(",") if word.startswith("size="))[5:])
+
+
+def _close(measured: Any, wanted: int) -> bool:
+    """Whether a size is as asked for, up to some pages."""
+    return isinstance(measured, int) and abs(measured - wanted) <= 65536
+
+
+def _part(value: Any, name: str) -> dict[str, Any]:
+    part = value.get(name) if isinstance(value, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

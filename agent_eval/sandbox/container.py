@@ -1,0 +1,169 @@
+"""One sandbox from creation to removal: the parts of this package put together.
+
+Used by `run`. Entering starts it, proves that it is locked down and that both sessions answer;
+leaving removes it, whatever happened in between.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agent_eval.errors import Blame, NotAsAsked, SandboxDied
+from agent_eval.resources import shipped
+from agent_eval.sandbox.audit import OUTSIDE, Row, audit, refuse_unless_ok
+from agent_eval.sandbox.engine import Attached, Container
+from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
+from agent_eval.sandbox.supervisor import Execution, File, Supervisor
+from agent_eval.scenario import HOME
+
+BOOTSTRAP = (
+    "import os,select,json\n"
+    "def r(n):\n"
+    " b=b''\n"
+    " while len(b)<n:\n"
+    "  select.select([0],[],[]);b+=os.read(0,n-len(b))\n"
+    " return b\n"
+    "s=json.loads(r(int(r(8))))\n"
+    "exec(compile(s.pop('program'),'init','exec'),{'SETTINGS':s,'__name__':'__main__'})\n"
+)
+"""What the container is started with: it reads the supervisor from the pipe and becomes it."""
+
+PROGRAMS = ("bash", "python")
+"""The sessions every sandbox has."""
+
+COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
+
+
+def program_digest() -> str:
+    """SHA-256 of the supervisor and its Python session, as hexadecimal."""
+    both = _source("init.py") + _source("python_session.py")
+    return hashlib.sha256(both.encode()).hexdigest()
+
+
+def _source(name: str) -> str:
+    return shipped("sandbox").joinpath("init", name).read_text(encoding="utf-8")
+
+
+class Sandbox:
+    """A running sandbox."""
+
+    def __init__(self, container: Container, supervisor: Supervisor, pipe: Pipe) -> None:
+        self.id = container.id
+        self.audit: list[Row] = []
+        self.ready_s = 0.0
+        self._container = container
+        self._supervisor = supervisor
+        self._pipe = pipe
+
+    async def execute(
+        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+    ) -> Execution:
+        """Run code in a persistent session; raises `SandboxDied` with who is to blame."""
+        return await self._explained(
+            self._supervisor.execute(program, code, timeout_s, max_output_bytes)
+        )
+
+    async def put(self, files: Sequence[File]) -> None:
+        """Write files as the agent's user."""
+        await self._explained(self._supervisor.put(files))
+
+    async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
+        """Regular files below the paths, and what was refused or is missing."""
+        return await self._explained(self._supervisor.get(paths, max_bytes))
+
+    async def freeze(self) -> int:
+        """Stop all that the agent runs, for good; returns how many processes still move."""
+        return await self._explained(self._supervisor.freeze())
+
+    async def _explained(self, answer: Any) -> Any:
+        try:
+            return await answer
+        except SandboxDied as error:
+            words, blame = await self._container.why_dead()
+            if error.blame is Blame.MODEL:
+                blame = Blame.MODEL
+            raise SandboxDied(f"the sandbox died: {error}; {words}", blame) from error
+
+
+@asynccontextmanager
+async def opened(
+    container: Container, asked: Asked, max_output_bytes: int
+) -> AsyncIterator[Sandbox]:
+    """Start a created container, hand it over locked down and ready, and end its pipe after.
+
+    Raises `NotAsAsked` if it is not locked down, `SandboxDied` if it does not come up. Removing the
+    container is the caller's, who made it.
+    """
+    started = time.monotonic()
+    async with AsyncExitStack() as stack:
+        attached = await container.attach()
+        stack.push_async_callback(attached.close)
+        pipe = Pipe(attached)
+        supervisor = Supervisor(pipe, max_output_bytes)
+        tasks = await stack.enter_async_context(_background())
+        await container.start()
+        await attached.send(_program(asked))
+        tasks.start_soon(pipe.serve)
+        sandbox = Sandbox(container, supervisor, pipe)
+        try:
+            sandbox.audit = await _prove(supervisor, container, asked)
+        except SandboxDied as error:
+            words, blame = await container.why_dead()
+            said = attached.stderr.decode(errors="replace")[-500:]
+            raise SandboxDied(f"the sandbox did not come up: {error}; {words} {said}", blame) from error
+        sandbox.ready_s = time.monotonic() - started
+        yield sandbox
+
+
+@asynccontextmanager
+async def _background() -> AsyncIterator[TaskGroup]:
+    """Tasks that end with the block; an error of the block comes out as itself, not in a group."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            yield tasks
+            tasks.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        raise error from None
+
+
+def _program(asked: Asked) -> bytes:
+    settings = {
+        "program": _source("init.py"),
+        "python_session": _source("python_session.py"),
+        "uid": UID,
+        "gid": GID,
+        "home": HOME,
+        "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
+        "rlimits": asked.rlimits(),
+    }
+    data = json.dumps(settings).encode()
+    return f"{len(data):8d}".encode() + data
+
+
+async def _prove(supervisor: Supervisor, container: Container, asked: Asked) -> list[Row]:
+    """Start both sessions, audit while they come up, and let each answer once."""
+    await supervisor.ready()
+    for program in PROGRAMS:
+        await supervisor.open(program)
+    root, child = await supervisor.look(OUTSIDE)
+    rows = audit(asked, await container.stated(), root, child)
+    refuse_unless_ok(rows)
+    for program in PROGRAMS:
+        answer = await supervisor.settle(program)
+        if answer.session_lost or answer.reported_exit != 0:
+            said = answer.output.decode(errors="replace")[-300:]
+            raise NotAsAsked(
+                f"the {program} session does not answer in image {asked.image}: {said!r}. An "
+                "image needs bash and Python 3.8 or later on its PATH"
+            )
+    return rows

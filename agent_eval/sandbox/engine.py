@@ -1,0 +1,228 @@
+"""Docker: everything that is asked of the engine, creation beside removal.
+
+The SDK is synchronous, so each call runs in a thread, a few at a time. Every container carries its
+run and its lease before it starts; nothing without that label is ever touched.
+"""
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import anyio
+import anyio.abc
+import docker
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from agent_eval.errors import Blame, EngineUnavailable
+from agent_eval.sandbox.settings import GVISOR, RUN_LABEL, Asked
+
+CALLS_AT_ONCE = 8
+HOW_TO_GET_ONE = "Run `make setup` in a checkout, or `agent-eval setup`, and try again"
+_HEADER_BYTES = 8
+_STDOUT = 1
+_STDERR_KEPT_BYTES = 4096
+
+
+class Engine:
+    """One Docker engine."""
+
+    def __init__(self, timeout_s: int = 60) -> None:
+        try:
+            self._client = docker.from_env(timeout=timeout_s)
+            self._client.ping()
+        except (DockerException, requests.RequestException) as error:
+            raise EngineUnavailable(
+                f"no Docker engine answers ({_words(error)}). {HOW_TO_GET_ONE}"
+            ) from error
+        self._limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
+
+    async def call(self, what: str, function: Callable[[], Any]) -> Any:
+        """Run one call of the SDK in a thread; its errors come out as ours."""
+        try:
+            return await anyio.to_thread.run_sync(function, limiter=self._limiter)
+        except ImageNotFound as error:
+            raise EngineUnavailable(f"{what}: {_words(error)}. {HOW_TO_GET_ONE}") from error
+        except (DockerException, requests.RequestException, OSError) as error:
+            raise EngineUnavailable(f"{what}: {_words(error)}") from error
+
+    def close(self) -> None:
+        """Close the connections to the engine."""
+        self._client.close()
+
+    async def facts(self) -> dict[str, Any]:
+        """Versions and what the engine runs on."""
+        info = await self.call("asking the engine what it is", self._client.info)
+        return {
+            "engine": info["ServerVersion"],
+            "kernel": info["KernelVersion"],
+            "system": info["OperatingSystem"],
+            "storage": info["Driver"],
+            "cgroup_version": info.get("CgroupVersion", "1"),
+            "runtimes": {
+                name: {"path": one.get("path"), "args": one.get("runtimeArgs") or []}
+                for name, one in sorted(info["Runtimes"].items())
+            },
+        }
+
+    async def runtime(self, wish: str) -> str:
+        """The engine's name for the runtime a scenario wishes for."""
+        runtimes = (await self.facts())["runtimes"]
+        if wish == "runc" or (wish == "any" and GVISOR not in runtimes):
+            return "runc"
+        if GVISOR not in runtimes:
+            raise EngineUnavailable(
+                "the scenario requires gVisor and the engine has no runtime "
+                f"{GVISOR}. `agent-eval setup --runtimes` adds it where gVisor is installed"
+            )
+        return GVISOR
+
+    async def image(self, name: str) -> dict[str, Any]:
+        """Identity of an image: its id, and the digests of its layers (what is really in it)."""
+        image = await self.call(f"image {name}", lambda: self._client.images.get(name))
+        return {"name": name, "id": image.id, "layers": image.attrs["RootFS"].get("Layers", [])}
+
+    async def create(self, asked: Asked, command: list[str]) -> "Container":
+        """Make a container that is not running yet."""
+        arguments = asked.create_arguments(command)
+        container = await self.call(
+            "creating the sandbox", lambda: self._client.containers.create(**arguments)
+        )
+        return Container(self, container)
+
+    async def ours(self) -> list["Container"]:
+        """Every container that some run of this program made."""
+        found = await self.call(
+            "listing sandboxes",
+            lambda: self._client.containers.list(all=True, filters={"label": RUN_LABEL}),
+        )
+        return [Container(self, one) for one in found]
+
+
+class Container:
+    """One container of ours."""
+
+    def __init__(self, engine: Engine, container: Any) -> None:
+        self._engine = engine
+        self._container = container
+        self.id = str(container.id)
+        self.labels: dict[str, str] = dict(container.labels)
+
+    async def stated(self) -> dict[str, Any]:
+        """What the engine says of it now."""
+        await self._engine.call("inspecting the sandbox", self._container.reload)
+        return dict(self._container.attrs)
+
+    async def attach(self) -> "Attached":
+        """Its standard input and output; to be taken before it starts, so that nothing is lost."""
+        wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+        api = self._container.client.api
+        holder = await self._engine.call(
+            "attaching to the sandbox", lambda: api.attach_socket(self.id, wanted)
+        )
+        sock = getattr(holder, "_sock", holder)
+        if not isinstance(sock, socket.socket) or not hasattr(sock, "sendall"):
+            raise EngineUnavailable(
+                "the engine is reached in a way that has no plain socket; set DOCKER_HOST to a "
+                "unix:// or tcp:// address"
+            )
+        sock.settimeout(None)
+        family = sock.family
+        stream_type = anyio.abc.UNIXSocketStream if family == socket.AF_UNIX else None
+        stream = await (stream_type or anyio.abc.SocketStream).from_socket(sock)
+        return Attached(stream, holder)
+
+    async def start(self) -> None:
+        """Start its PID 1."""
+        await self._engine.call("starting the sandbox", self._container.start)
+
+    async def why_dead(self) -> tuple[str, Blame]:
+        """What the engine knows of its end, and who that points to."""
+        try:
+            state = (await self.stated())["State"]
+        except EngineUnavailable as error:
+            return f"and the engine does not know why: {error}", Blame.INFRASTRUCTURE
+        if state.get("OOMKilled"):
+            return "it was out of memory", Blame.LIMIT
+        if state.get("Running"):
+            return "its container still runs", Blame.MODEL
+        code = state.get("ExitCode")
+        return f"PID 1 ended with status {code} {state.get('Error') or ''}".strip(), Blame.MODEL
+
+    async def remove(self) -> dict[str, Any]:
+        """Remove it, running or not; returns the last state the engine stated."""
+        state: dict[str, Any] = {}
+        with contextlib.suppress(EngineUnavailable):
+            state = (await self.stated())["State"]
+        try:
+            await anyio.to_thread.run_sync(lambda: self._container.remove(force=True, v=True))
+        except NotFound:
+            pass
+        except (APIError, requests.RequestException) as error:
+            if "already in progress" not in str(error):
+                raise EngineUnavailable(f"removing the sandbox: {_words(error)}") from error
+        return {name: state[name] for name in ("Status", "OOMKilled", "ExitCode") if name in state}
+
+    def lease_over(self, now: float | None = None) -> bool:
+        """Whether nobody may rely on it any more."""
+        until = self.labels.get("agent-eval.lease", "0")
+        return not until.isdigit() or int(until) < (now or time.time())
+
+
+class Attached:
+    """PID 1's standard streams, taken out of the engine's multiplexed form."""
+
+    def __init__(self, stream: Any, holder: Any) -> None:
+        self._stream = stream
+        self._holder = holder  # the SDK's response owns the connection
+        self._raw = bytearray()
+        self.stderr = b""
+        """The last bytes PID 1 wrote to its standard error: a traceback, if it failed."""
+
+    async def send(self, data: bytes) -> None:
+        """Write to PID 1's standard input."""
+        await self._stream.send(data)
+
+    async def receive(self) -> bytes:
+        """What PID 1 wrote to its standard output next; empty at the end."""
+        while True:
+            out = self._taken()
+            if out:
+                return out
+            try:
+                self._raw += await self._stream.receive(131072)
+            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                return b""
+
+    def _taken(self) -> bytes:
+        out = bytearray()
+        while len(self._raw) >= _HEADER_BYTES:
+            size = int.from_bytes(self._raw[4:8], "big")
+            if len(self._raw) < _HEADER_BYTES + size:
+                break
+            data = self._raw[_HEADER_BYTES : _HEADER_BYTES + size]
+            if self._raw[0] == _STDOUT:
+                out += data
+            else:
+                self.stderr = (self.stderr + bytes(data))[-_STDERR_KEPT_BYTES:]
+            del self._raw[: _HEADER_BYTES + size]
+        return bytes(out)
+
+    async def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            await self._stream.aclose()
+        self._holder.close()
+
+
+def plain_settings(asked: Asked) -> dict[str, Any]:
+    """What was asked for, as JSON values."""
+    return asdict(asked)
+
+
+def _words(error: Exception) -> str:
+    text = error.explanation if isinstance(error, APIError) else str(error)
+    return " ".join(str(text or error).split())[:300]

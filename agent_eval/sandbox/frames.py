@@ -1,0 +1,50 @@
+"""The form of what crosses the pipe between host and PID 1.
+
+    length (u32, of what follows) | type (u8) | channel (u32) | payload
+
+What comes from a sandbox is hostile: a frame of the wrong size or type is an error, and nothing is
+kept beyond one frame that is still incomplete.
+"""
+
+import struct
+from collections.abc import Iterator
+
+CONTROL, DATA, END = 0, 1, 2
+MAX_PAYLOAD_BYTES = 256 * 1024
+_HEAD = struct.Struct(">IBI")
+_AFTER_LENGTH = _HEAD.size - 4
+
+Frame = tuple[int, int, bytes]
+"""Type, channel, payload."""
+
+
+class BadFrame(Exception):
+    """The other end does not keep to the form."""
+
+
+def encode(kind: int, channel: int, payload: bytes) -> bytes:
+    """One frame as bytes."""
+    return _HEAD.pack(len(payload) + _AFTER_LENGTH, kind, channel) + payload
+
+
+class Decoder:
+    """Bytes in, in pieces of any size; frames out."""
+
+    def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+        self._buffer = bytearray()
+        self._max_size = max_payload_bytes + _AFTER_LENGTH
+
+    def feed(self, data: bytes) -> Iterator[Frame]:
+        """Yield every frame that is complete; raises `BadFrame` at the first that cannot be one."""
+        self._buffer += data
+        while len(self._buffer) >= _HEAD.size:
+            size, kind, channel = _HEAD.unpack_from(self._buffer)
+            if not _AFTER_LENGTH <= size <= self._max_size:
+                raise BadFrame(f"a frame of {size} bytes")
+            if kind not in (CONTROL, DATA, END):
+                raise BadFrame(f"a frame of type {kind}")
+            if len(self._buffer) < 4 + size:
+                return
+            payload = bytes(self._buffer[_HEAD.size : 4 + size])
+            del self._buffer[: 4 + size]
+            yield kind, channel, payload

@@ -1,0 +1,165 @@
+"""Both directions of the pipe, as channels.
+
+One task reads for as long as the sandbox lives and sorts what arrives by channel; whoever waits on
+a channel is woken when something came, and learns at once when the pipe has ended. All that PID 1
+says is untrusted: what does not fit the form ends the sandbox.
+"""
+
+import json
+from collections import deque
+from typing import Any, Protocol
+
+import anyio
+
+from agent_eval.errors import Blame, SandboxDied
+from agent_eval.sandbox.frames import CONTROL, DATA, MAX_PAYLOAD_BYTES, BadFrame, Decoder, encode
+
+MAX_REPORTS = 1000
+"""Reports that may wait unread on one channel; an honest supervisor sends one per order."""
+
+
+class Stream(Protocol):
+    """The attached standard input and output of PID 1."""
+
+    async def send(self, data: bytes) -> None:
+        """Write all of it."""
+
+    async def receive(self) -> bytes:
+        """What PID 1 wrote next; empty at the end."""
+
+
+class Channel:
+    """What has come for one session or transfer, and not been taken."""
+
+    def __init__(self, number: int, room_bytes: int) -> None:
+        self.number = number
+        self.room_bytes = room_bytes
+        """What may wait here untaken; beyond it bytes are counted and dropped."""
+        self.data = bytearray()
+        self.dropped_bytes = 0
+        self.reports: deque[dict[str, Any]] = deque()
+        self._changed = anyio.Event()
+
+    def take(self) -> tuple[bytes, int]:
+        """All data that has come, and how many bytes were dropped; both start over."""
+        taken, dropped = bytes(self.data), self.dropped_bytes
+        self.data.clear()
+        self.dropped_bytes = 0
+        return taken, dropped
+
+    def arrive(self, data: bytes) -> None:
+        """Keep what there is room for."""
+        room = max(self.room_bytes - len(self.data), 0)
+        self.data += data[:room]
+        self.dropped_bytes += max(len(data) - room, 0)
+        if self.dropped_bytes:
+            self.wake()
+
+    def wake(self) -> None:
+        """Let whoever waits look again."""
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    async def changed(self) -> None:
+        """Wait for a report, an overflow, or the end of the pipe."""
+        await self._changed.wait()
+
+
+class Pipe:
+    """The only wire into a sandbox."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._decoder = Decoder()
+        self._channels: dict[int, Channel] = {0: Channel(0, 0)}
+        self._numbers = 0
+        self.died: SandboxDied | None = None
+        """Why nothing more will come."""
+
+    async def serve(self) -> None:
+        """Read until the pipe ends; never raises for what a sandbox does."""
+        try:
+            while data := await self._stream.receive():
+                for kind, channel, payload in self._decoder.feed(data):
+                    self._sort(kind, channel, payload)
+            self.end("the sandbox closed its end of the pipe", Blame.INFRASTRUCTURE)
+        except BadFrame as error:
+            self.end(f"PID 1 broke the rules of the pipe: {error}", Blame.MODEL)
+
+    def end(self, reason: str, blame: Blame) -> None:
+        """Nothing more will come: wake everyone who waits."""
+        self.died = self.died or SandboxDied(reason, blame)
+        for channel in self._channels.values():
+            channel.wake()
+
+    def channel(self, room_bytes: int) -> Channel:
+        """A new channel."""
+        self._numbers += 1
+        channel = Channel(self._numbers, room_bytes)
+        self._channels[channel.number] = channel
+        return channel
+
+    def forget(self, channel: Channel) -> None:
+        """What still comes for this channel is thrown away."""
+        self._channels.pop(channel.number, None)
+
+    async def order(self, op: str, **fields: Any) -> None:
+        """Tell PID 1 to do something."""
+        payload = json.dumps({"op": op, **fields}).encode()
+        if len(payload) > 4 * MAX_PAYLOAD_BYTES:
+            raise ValueError("an order larger than PID 1 is asked to take")
+        await self._send(encode(CONTROL, 0, payload))
+
+    async def data(self, channel: Channel, data: bytes) -> None:
+        """Send bytes of a channel."""
+        for at in range(0, len(data), MAX_PAYLOAD_BYTES):
+            await self._send(encode(DATA, channel.number, data[at : at + MAX_PAYLOAD_BYTES]))
+
+    async def end_data(self, channel: Channel) -> None:
+        """Say that no more bytes come."""
+        await self._send(encode(2, channel.number, b""))
+
+    async def _send(self, frame: bytes) -> None:
+        if self.died:
+            raise self.died
+        try:
+            await self._stream.send(frame)
+        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
+            self.end("the pipe into the sandbox is broken", Blame.INFRASTRUCTURE)
+            raise self.died or error from error
+
+    async def report(self, channel: Channel | None = None) -> dict[str, Any] | None:
+        """The next report on a channel; None when the channel overflows first."""
+        channel = channel or self._channels[0]
+        while True:
+            if channel.reports:
+                return channel.reports.popleft()
+            if channel.dropped_bytes:
+                return None
+            if self.died:
+                raise self.died
+            await channel.changed()
+
+    def _sort(self, kind: int, number: int, payload: bytes) -> None:
+        if kind == CONTROL:
+            report = _parsed(payload)
+            number = report.get("channel", 0)
+            channel = self._channels.get(number) if isinstance(number, int) else None
+            if channel is None:
+                return
+            if len(channel.reports) >= MAX_REPORTS:
+                raise BadFrame("more reports than orders")
+            channel.reports.append(report)
+            channel.wake()
+        elif kind == DATA and (channel := self._channels.get(number)):
+            channel.arrive(payload)
+
+
+def _parsed(payload: bytes) -> dict[str, Any]:
+    try:
+        report = json.loads(payload)
+    except (ValueError, RecursionError) as error:
+        raise BadFrame("a report that is not JSON") from error
+    if not isinstance(report, dict):
+        raise BadFrame("a report that is not an object")
+    return report

@@ -1,0 +1,155 @@
+"""A scenario's wishes as settings of a container: the whole lock-down on one page.
+
+`Asked` is what both the engine and the audit are given, so that nothing is asked for that is not
+checked afterwards. Limits that one runtime counts differently are set here per runtime.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from docker.types import LogConfig, Ulimit
+
+from agent_eval.resources import shipped
+from agent_eval.scenario import HOME, Sandbox
+
+UID = GID = 1000
+RUN_LABEL, LEASE_LABEL, OWNER_LABEL = "agent-eval.run", "agent-eval.lease", "agent-eval.owner"
+GVISOR = "agent-eval-runsc"
+"""The name under which `sandbox/setup` registers gVisor with the flags it needs."""
+
+CAPABILITIES = ("KILL", "SETGID", "SETUID")
+"""What PID 1 keeps of root's powers: becoming the agent's user, and signalling it."""
+
+SHM_BYTES = 16 * 1024 * 1024
+RUN_BYTES = 4 * 1024 * 1024
+GVISOR_THREADS = 2048
+"""The kernel counts gVisor's own threads too; with few the sandbox dies (see sandbox/README.md)."""
+
+ENVIRONMENT = {
+    "HOME": HOME,
+    "USER": "user",
+    "LOGNAME": "user",
+    "SHELL": "/bin/bash",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+    "TERM": "dumb",
+    # No action may wait on a pager, an editor or a question.
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "MANPAGER": "cat",
+    "SYSTEMD_PAGER": "cat",
+    "EDITOR": "false",
+    "VISUAL": "false",
+    "GIT_EDITOR": "false",
+    "GIT_TERMINAL_PROMPT": "0",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PIP_NO_INPUT": "1",
+    "PYTHONUNBUFFERED": "1",
+}
+"""The whole environment of a session; nothing of the host's or the image's gets in."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The settings asked for, as plain values."""
+
+    run: str
+    lease_until: int
+    image: str
+    runtime: str
+    memory_bytes: int
+    cpus: float
+    processes: int
+    open_files: int
+    tmpfs: dict[str, str]
+    hostname: str
+
+    @property
+    def gvisor(self) -> bool:
+        """Whether the sandbox has a kernel of its own."""
+        return self.runtime == GVISOR
+
+    def rlimits(self) -> dict[str, int]:
+        """Limits of each process of the agent.
+
+        gVisor dies as a whole when memory runs out, so there no process may take all of it.
+        """
+        limits = {"RLIMIT_NOFILE": self.open_files, "RLIMIT_CORE": 0}
+        if self.gvisor:
+            limits["RLIMIT_AS"] = self.memory_bytes * 3 // 4
+        return limits
+
+    def create_arguments(self, command: list[str]) -> dict[str, Any]:
+        """What the Docker SDK is called with."""
+        return {
+            "image": self.image,
+            "command": command,
+            "entrypoint": [],
+            "runtime": self.runtime,
+            "user": "0:0",
+            "working_dir": "/",
+            "environment": {"PATH": ENVIRONMENT["PATH"], "HOME": "/root"},
+            "use_config_proxy": False,
+            "hostname": self.hostname,
+            "network_mode": "none",
+            "dns": ["127.0.0.1"],
+            "dns_search": ["."],
+            "read_only": True,
+            "cap_drop": ["ALL"],
+            "cap_add": list(CAPABILITIES),
+            "security_opt": self.security_options(),
+            "mem_limit": self.memory_bytes,
+            "memswap_limit": self.memory_bytes,
+            "nano_cpus": int(self.cpus * 1e9),
+            "pids_limit": GVISOR_THREADS if self.gvisor else self.processes,
+            "ulimits": [
+                Ulimit(name="nofile", soft=self.open_files, hard=self.open_files),
+                Ulimit(name="core", soft=0, hard=0),
+            ],
+            "shm_size": SHM_BYTES,
+            "tmpfs": self.tmpfs,
+            "log_config": LogConfig(type=LogConfig.types.NONE),
+            "labels": {RUN_LABEL: self.run, LEASE_LABEL: str(self.lease_until)},
+            "stdin_open": True,
+            "tty": False,
+            "init": False,
+            "ipc_mode": "private",
+            "healthcheck": {"test": ["NONE"]},
+        }
+
+    def security_options(self) -> list[str]:
+        """No new privileges; under runc also our own list of system calls (gVisor has its own)."""
+        options = ["no-new-privileges"]
+        return options if self.gvisor else [*options, f"seccomp={seccomp_profile()}"]
+
+
+def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Asked:
+    """The settings that a scenario's sandbox needs."""
+    own = f"mode=755,uid={UID},gid={GID},nosuid,nodev,exec"
+    tmpfs = {
+        HOME: f"size={int(sandbox.home_bytes)},{own}",
+        "/tmp": f"size={int(sandbox.tmp_bytes)},mode=1777,nosuid,nodev,exec",  # noqa: S108
+        "/run": f"size={RUN_BYTES},mode=755,nosuid,nodev,noexec",
+    }
+    tmpfs |= {path: f"size={int(size)},{own}" for path, size in sandbox.writable.items()}
+    return Asked(
+        run=run,
+        lease_until=lease_until,
+        image=sandbox.image,
+        runtime=runtime,
+        memory_bytes=int(sandbox.memory_bytes),
+        cpus=sandbox.cpus,
+        processes=sandbox.processes,
+        open_files=sandbox.open_files,
+        tmpfs=tmpfs,
+        hostname=sandbox.hostname,
+    )
+
+
+@cache
+def seccomp_profile() -> str:
+    """Our own list of allowed system calls, as the engine wants it."""
+    text = shipped("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")
+    return json.dumps(json.loads(text), separators=(",", ":"))

@@ -1,0 +1,235 @@
+"""What can be asked of PID 1, and the deadlines that hold when it does not answer.
+
+The host's clock decides: an action past its time is interrupted, then its session is killed, then
+the sandbox. What PID 1 reports is a claim; only that it did or did not report in time is a fact.
+"""
+
+import io
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import anyio
+
+from agent_eval.errors import Blame, SandboxDied
+from agent_eval.sandbox.pipe import Channel, Pipe
+
+LADDER = (("interrupt", 2.0), ("kill", 3.0))
+"""What is tried on an action that does not end, and for how many seconds each."""
+
+NOTHING = {"bash": "true", "python": "None"}
+"""Code that does nothing, in each kind of session."""
+
+START_S = 30.0
+"""Seconds a new session has to answer."""
+
+ANSWER_S = 10.0
+"""Seconds PID 1 has to answer what it does itself."""
+
+MAX_FILES = 10_000
+"""Files one export may hold."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What one action did, as far as the host can tell."""
+
+    output: bytes
+    dropped_bytes: int
+    duration_s: float
+    rung: str
+    """`none`, `interrupt` or `kill`: what it took to end it."""
+    cause: str | None
+    """`timeout` or `output` when the harness stepped in."""
+    reported_exit: int | None
+    session_lost: bool
+
+
+@dataclass(frozen=True)
+class File:
+    """One regular file, by its absolute path inside."""
+
+    path: str
+    data: bytes
+    mode: int = 0o644
+
+
+class Supervisor:
+    """The sandbox as its host commands it."""
+
+    def __init__(self, pipe: Pipe, max_output_bytes: int) -> None:
+        self._pipe = pipe
+        self._max_output_bytes = max_output_bytes
+        self._sessions: dict[str, Channel] = {}
+        self._actions = 0
+
+    async def open(self, program: str) -> None:
+        """Start a session, without waiting for it."""
+        channel = self._pipe.channel(self._max_output_bytes)
+        self._sessions[program] = channel
+        await self._pipe.order("open", channel=channel.number, program=program)
+
+    async def settle(self, program: str) -> Execution:
+        """Wait until a new session answers; what it prints as it starts goes no further."""
+        return await self._run(program, NOTHING[program], START_S, self._max_output_bytes)
+
+    async def execute(
+        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+    ) -> Execution:
+        """Run code in the session of that name, a new one if need be, until it ends or is ended."""
+        if program not in self._sessions:
+            await self.open(program)
+            await self.settle(program)
+        return await self._run(program, code, timeout_s, max_output_bytes)
+
+    async def _run(
+        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+    ) -> Execution:
+        channel = self._sessions[program]
+        channel.room_bytes = max_output_bytes
+        self._actions += 1
+        action, started = self._actions, time.monotonic()
+        await self._pipe.order("run", channel=channel.number, action=action, code=code)
+        rung, cause = "none", None
+        report = await self._ended(channel, action, timeout_s)
+        if report is None:
+            cause = "output" if channel.dropped_bytes else "timeout"
+            rung, report = await self._end(channel, action, cause)
+        lost = report["op"] == "ended"
+        if lost:
+            del self._sessions[program]
+            self._pipe.forget(channel)
+        output, dropped = channel.take()
+        return Execution(
+            output=output,
+            dropped_bytes=dropped,
+            duration_s=time.monotonic() - started,
+            rung=rung,
+            cause=cause,
+            reported_exit=_number(report.get("exit")),
+            session_lost=lost,
+        )
+
+    async def _ended(self, channel: Channel, action: int, wait_s: float) -> dict[str, Any] | None:
+        """The report that an action or its session ended; None if none came, or too much output."""
+        with anyio.move_on_after(wait_s):
+            while report := await self._pipe.report(channel):
+                if report.get("op") == "ended":
+                    return report
+                if report.get("op") == "done" and report.get("action") == action:
+                    return report
+        return None
+
+    async def _end(self, channel: Channel, action: int, cause: str) -> tuple[str, dict[str, Any]]:
+        """Climb the ladder until the action ends; too much output starts at its second rung."""
+        for rung, grace_s in LADDER[1:] if cause == "output" else LADDER:
+            await self._pipe.order("signal", channel=channel.number, rung=rung)
+            deadline = time.monotonic() + grace_s
+            while (left_s := deadline - time.monotonic()) > 0:
+                channel.dropped_bytes, dropped = 0, channel.dropped_bytes
+                report = await self._ended(channel, action, left_s)
+                channel.dropped_bytes += dropped
+                if report is not None and (rung == "interrupt" or report["op"] == "ended"):
+                    return rung, report
+        self._pipe.end("an action could not be ended, so the sandbox was", Blame.MODEL)
+        raise self._pipe.died or SandboxDied("an action could not be ended")
+
+    async def put(self, files: Sequence[File]) -> None:
+        """Write files as the agent's user; raises `SandboxDied` with what went wrong inside."""
+        channel = self._pipe.channel(64 * 1024)
+        await self._pipe.order("put", channel=channel.number)
+        await self._pipe.data(channel, _archive(files))
+        await self._pipe.end_data(channel)
+        report = await self._answer(channel, 60 + len(files) / 100)
+        self._pipe.forget(channel)
+        if report.get("exit") != 0:
+            said = channel.take()[0].decode(errors="replace").strip().splitlines()
+            raise SandboxDied(f"files could not be put into the sandbox: {said[-1:]}")
+
+    async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
+        """Regular files below the paths, and what was refused or missing, in words."""
+        channel = self._pipe.channel(max_bytes + MAX_FILES * 2048)
+        order = {"paths": list(paths), "limit": max_bytes}
+        await self._pipe.order("get", channel=channel.number, **order)
+        report = await self._answer(channel, 60)
+        self._pipe.forget(channel)
+        data, dropped = channel.take()
+        files, refused = _extracted(data, paths)
+        if report.get("exit") != 0 or dropped:
+            refused.append("the sandbox did not send all of them")
+        return files, refused
+
+    async def freeze(self) -> int:
+        """Stop every process of the agent; returns how many PID 1 says still move."""
+        await self._pipe.order("freeze")
+        report = await self._answer(None, ANSWER_S)
+        return _number(report.get("moving")) or 0
+
+    async def look(self, address: str) -> tuple[dict[str, Any], str]:
+        """What root sees of its confinement, and what a child of the agent's user printed."""
+        channel = self._pipe.channel(64 * 1024)
+        await self._pipe.order("look", channel=channel.number, address=address)
+        seen = await self._answer(channel, ANSWER_S)
+        await self._answer(channel, ANSWER_S)
+        self._pipe.forget(channel)
+        root = seen.get("root")
+        return root if isinstance(root, dict) else {}, channel.take()[0].decode(errors="replace")
+
+    async def ready(self) -> str:
+        """Wait until PID 1 says it is there; returns the version of its Python."""
+        return str((await self._answer(None, 60)).get("python"))
+
+    async def _answer(self, channel: Channel | None, wait_s: float) -> dict[str, Any]:
+        report = None
+        with anyio.move_on_after(wait_s):
+            report = await self._pipe.report(channel)
+        if report is None:
+            self._pipe.end(f"PID 1 did not answer within {wait_s:g} s", Blame.INFRASTRUCTURE)
+            raise self._pipe.died or SandboxDied("PID 1 did not answer")
+        return report
+
+
+def _number(value: Any) -> int | None:
+    """A small whole number, or nothing: what a sandbox says is not to be relied on."""
+    return value if isinstance(value, int) and abs(value) < 2**31 else None
+
+
+def _archive(files: Sequence[File]) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for file in files:
+            entry = tarfile.TarInfo(file.path.lstrip("/"))
+            entry.size, entry.mode, entry.mtime = len(file.data), file.mode, int(time.time())
+            entry.uid = entry.gid = 1000
+            archive.addfile(entry, io.BytesIO(file.data))
+    return out.getvalue()
+
+
+def _extracted(data: bytes, asked: Sequence[str]) -> tuple[list[File], list[str]]:
+    """Regular files of a hostile archive that lie where files were asked for; nothing touches disk."""
+    files: dict[str, File] = {}
+    refused: list[str] = []
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+            for entry in archive:
+                path = PurePosixPath("/", entry.name)
+                inside = any(path.is_relative_to(top) for top in asked)
+                content = archive.extractfile(entry) if entry.isreg() else None
+                if content is None or entry.issparse() or ".." in path.parts or not inside:
+                    refused.append(f"{entry.name!r}: not a plain file below what was asked for")
+                elif len(files) + len(refused) >= MAX_FILES:
+                    refused.append(f"more than {MAX_FILES} files")
+                    break
+                else:
+                    files[str(path)] = File(str(path), content.read(), entry.mode & 0o777)
+    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
+        refused.append(f"the archive is damaged: {error}")
+    missing = [top for top in asked if not any(_below(path, top) for path in files)]
+    return list(files.values()), refused + [f"{top}: not there" for top in missing]
+
+
+def _below(path: str, top: str) -> bool:
+    return PurePosixPath(path).is_relative_to(top)

@@ -1,0 +1,171 @@
+"""Writing a run: one hash-chained line an event, large things in files named by their hash.
+
+The only writer of run folders. An event is handed to the operating system in one write before
+`write` returns, so that it outlives the death of this process at any instant; it is forced to disk
+at least every `SYNC_EVERY_S` seconds and at the end, so that a power failure costs at most that.
+When a write fails the run must end: nothing is done that is not on record.
+"""
+
+import base64
+import errno
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.events import Event
+
+EVENTS, BLOBS, SUMMARY = "events.jsonl", "blobs", "run.json"
+GENESIS = "0" * 64
+SYNC_EVERY_S = 1.0
+INLINE_BYTES = 4096
+"""Text up to this size stands in the event itself; more goes to a blob."""
+
+
+class Transcript:
+    """A run folder open for writing, by one process at a time."""
+
+    def __init__(self, folder: Path, fd: int, seq: int, head: str) -> None:
+        self.folder = folder
+        self.head = head
+        """SHA-256 of the last line written, its line end included."""
+        self.events = seq
+        """How many events there are; the next one has this number."""
+        self._fd = fd
+        self._opened = time.monotonic()
+        self._synced = self._opened
+        self._unsynced: list[Path] = []
+
+    @classmethod
+    def create(cls, folder: Path) -> Self:
+        """Make a run folder, private to its owner; refuses one that is there already."""
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+            folder.joinpath(BLOBS).mkdir(mode=0o700)
+        except FileExistsError as error:
+            raise OperatorError(f"{folder} is there already; choose another --runs") from error
+        except OSError as error:
+            raise OperatorError(f"cannot make the run folder {folder}: {error.strerror}") from error
+        return cls(folder, open_locked(folder / EVENTS), 0, GENESIS)
+
+    def write(self, event: Event, agent: str = "0") -> int:
+        """Append one event and return its number; raises `TranscriptBroken` if it cannot."""
+        now = time.monotonic()
+        record = {
+            "seq": self.events,
+            "time": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "elapsed_s": round(now - self._opened, 6),
+            "agent": agent,
+            "kind": event.kind,
+            **event.fields(),
+            "prev": self.head,
+        }
+        line = line_of(record)
+        self._append(line)
+        self.head = hashlib.sha256(line).hexdigest()
+        self.events += 1
+        if now - self._synced > SYNC_EVERY_S:
+            self.sync()
+        return self.events - 1
+
+    def _append(self, line: bytes) -> None:
+        try:
+            written = os.write(self._fd, line)
+            if written != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise TranscriptBroken(
+                f"cannot write {self.folder / EVENTS}: {error.strerror}. The run ends here; what "
+                "was written before is intact (agent-eval verify --repair mends a torn last line)"
+            ) from error
+
+    def content(self, data: bytes) -> dict[str, Any]:
+        """Bytes in the form events hold them: text or base64 if small, otherwise a blob."""
+        if len(data) > INLINE_BYTES:
+            return {"bytes": len(data), "blob": self.blob(data)}
+        try:
+            return {"bytes": len(data), "text": data.decode()}
+        except UnicodeDecodeError:
+            return {"bytes": len(data), "base64": base64.b64encode(data).decode()}
+
+    def blob(self, data: bytes) -> str:
+        """Keep bytes in a file named by their SHA-256, and return it."""
+        name = hashlib.sha256(data).hexdigest()
+        path = self.folder / BLOBS / name
+        if not path.exists():
+            part = path.with_suffix(".part")
+            try:
+                write_private(part, data)
+                part.rename(path)
+            except OSError as error:
+                raise TranscriptBroken(f"cannot write {path}: {error.strerror}") from error
+            self._unsynced.append(path)
+        return name
+
+    def sync(self) -> None:
+        """Force what was written to disk, blobs before the events that name them."""
+        for path in self._unsynced:
+            with path.open("rb") as file:
+                os.fdatasync(file.fileno())
+        self._unsynced.clear()
+        os.fdatasync(self._fd)
+        self._synced = time.monotonic()
+
+    def seal(self, summary: dict[str, Any], key: bytes | None = None) -> str:
+        """Write `run.json` with the head hash, signed if a key is given; return the head hash."""
+        self.sync()
+        sealed = {**summary, "events": self.events, "head": self.head}
+        if key is not None:
+            sealed["signature"] = {"algorithm": "hmac-sha256", "value": signature(self.head, key)}
+        text = json.dumps(sealed, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+        part = self.folder / (SUMMARY + ".part")
+        write_private(part, text.encode())
+        part.rename(self.folder / SUMMARY)
+        return self.head
+
+    def close(self) -> None:
+        """Give up the folder; safe to call twice."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def line_of(record: dict[str, Any]) -> bytes:
+    """One event as its line: JSON in plain ASCII, so that any text survives any tool."""
+    return json.dumps(record, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
+
+
+def signature(head: str, key: bytes) -> str:
+    """HMAC-SHA256 of a head hash, as hexadecimal."""
+    return hmac.new(key, head.encode(), hashlib.sha256).hexdigest()
+
+
+def open_locked(path: Path) -> int:
+    """Open a file for appending that no other process has open so; the descriptor holds the lock."""
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise OperatorError(f"{path} is being written by another process") from error
+    return fd
+
+
+def write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner can read."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+        file.write(data)
