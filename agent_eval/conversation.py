@@ -5,6 +5,7 @@ conversation only grows; each message is put into JSON once, and a request is th
 so that its bytes can be derived again from the record.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ class Request:
     tools: Sequence[dict[str, Any]]
     arguments: dict[str, Any]
     """Fields of the request beside messages and tools, as they are sent."""
+    size_bytes: int = 0
+    """The length of `body`, give or take a few bytes, for estimates."""
 
     def body(self) -> bytes:
         """The request's bytes: the arguments, then the tools, then the messages."""
@@ -98,10 +101,24 @@ class Request:
         messages = ",".join(message.wire for message in self.messages)
         return f'{opened}"messages":[{messages}]}}'.encode("ascii")
 
-    def size(self) -> int:
-        """The length of `body` in bytes, without making it."""
-        head = len(wire_json({**self.arguments, "tools": list(self.tools)}))
-        return head + 16 + sum(len(message.wire) + 1 for message in self.messages)
+    def sha256(self) -> str:
+        """SHA-256 of `body`, as hexadecimal."""
+        return hashlib.sha256(self.body()).hexdigest()
+
+
+class Conversation:
+    """The messages of one agent so far; it only grows."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.wire_bytes = 0
+        """What they take on the wire."""
+
+    def add(self, message: Message) -> int:
+        """Append a message and return its place, from 0."""
+        self.messages.append(message)
+        self.wire_bytes += len(message.wire) + 1
+        return len(self.messages) - 1
 
 
 @dataclass(frozen=True)

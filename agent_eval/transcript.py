@@ -14,6 +14,7 @@ import hmac
 import json
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +38,8 @@ class Transcript:
         """SHA-256 of the last line written, its line end included."""
         self.events = seq
         """How many events there are; the next one has this number."""
+        self.listener: Callable[[dict[str, Any]], None] | None = None
+        """Called with each event after it is written: the live view."""
         self._fd = fd
         self._opened = time.monotonic()
         self._synced = self._opened
@@ -71,6 +74,8 @@ class Transcript:
         self._append(line)
         self.head = hashlib.sha256(line).hexdigest()
         self.events += 1
+        if self.listener is not None:
+            self.listener(record)
         if now - self._synced > SYNC_EVERY_S:
             self.sync()
         return self.events - 1

@@ -12,7 +12,6 @@ import array
 import asyncio
 import concurrent.futures
 import ctypes
-import ctypes.util
 import fcntl
 import http.server
 import json
@@ -22,7 +21,6 @@ import multiprocessing.shared_memory
 import os
 import platform
 import pty
-import random
 import resource
 import select
 import shutil
@@ -40,7 +38,7 @@ from typing import Callable, List, Tuple
 
 USER = 65534
 TIME_LIMIT_S = 10
-NEWER = 0 if platform.machine() == "x86_64" else 1
+COLUMN = 0 if platform.machine() == "x86_64" else 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.syscall.restype = ctypes.c_long
 # Calls that Python has no function for: number on x86_64, on aarch64.
@@ -53,6 +51,7 @@ NUMBERS = {
     "landlock_create_ruleset": (444, 444),
     "membarrier": (324, 283),
     "mknodat": (259, 33),
+    "of a later kernel": (1000, 1000),
     "openat2": (437, 437),
     "personality": (135, 92),
     "rseq": (334, 293),
@@ -67,7 +66,7 @@ AT_FDCWD = -100
 def call(name: str, *arguments: int) -> Tuple[int, int]:
     """Make a raw system call; return its result and errno."""
     registers = [ctypes.c_ulong(value & (1 << 64) - 1) for value in arguments]
-    result: int = LIBC.syscall(ctypes.c_long(NUMBERS[name][NEWER]), *registers)
+    result: int = LIBC.syscall(ctypes.c_long(NUMBERS[name][COLUMN]), *registers)
     return result, ctypes.get_errno() if result < 0 else 0
 
 
@@ -85,16 +84,16 @@ def run(*command: str, feed: str = "") -> str:
     return ran.stdout
 
 
-class Absent(Exception):
+class AbsentError(Exception):
     """The program that a check is about is not in this image."""
 
 
 def need(program: str) -> None:
     if shutil.which(program) is None:
-        raise Absent
+        raise AbsentError
 
 
-# --- programs -------------------------------------------------------------------------------------
+# --- programs -----------------------------------------------------------------------------------
 
 
 def bash() -> None:
@@ -108,13 +107,13 @@ def bash() -> None:
 def file_tools() -> None:
     """Copy, archive, synchronise and list, with attributes, links, pipes and clones."""
     script = """set -e; mkdir -p a/b; echo x > a/b/f; ln a/b/f a/h; ln -s b a/s; mkfifo a/p
-    cp -a a c; cp --reflink=auto a/b/f g; tar cf t.tar a; mkdir u; tar xf t.tar -C u; diff -r a/b u/a/b
-    touch -d 2001-01-01 g; chmod 640 g; truncate -s 9 g; dd if=g of=h conv=fsync status=none
-    sync h; find . -type f | sort | xargs sha256sum | wc -l; du -s a >/dev/null; df . >/dev/null"""
+    cp -a a c; cp --reflink=auto a/b/f g; tar cf t.tar a; mkdir u; tar xf t.tar -C u
+    diff -r a/b u/a/b; touch -d 2001-01-01 g; chmod 640 g; truncate -s 9 g
+    dd if=g of=h conv=fsync status=none; sync h; find . -type f | sort | xargs sha256sum | wc -l
+    du -s a >/dev/null; df . >/dev/null"""
     assert run("bash", "-c", script).strip() == "9"
-    for program, line in (("rsync", "rsync -aHX a/ r"), ("sqlite3", "sqlite3 d 'create table t(a)'")):
-        if shutil.which(program):
-            run("bash", "-c", line)
+    if shutil.which("rsync"):
+        run("rsync", "-aHX", "a/", "r")
 
 
 def process_tools() -> None:
@@ -164,7 +163,7 @@ def curl() -> None:
 
 
 def ssh() -> None:
-    """A key is made, and the client gets as far as speaking to a server."""
+    """Make a key, and get as far as speaking to a server."""
     need("ssh")
     run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "key")
     server = socket.create_server(("127.0.0.1", 0))
@@ -186,7 +185,7 @@ def gcc() -> None:
 
 
 def packages() -> None:
-    """What apt and dpkg can do where the system is read-only: read."""
+    """Read, which is what apt and dpkg can do where the system is read-only."""
     need("dpkg-query")
     assert "bash" in run("dpkg-query", "-W", "-f", "${Package}\n")
     run("apt-config", "dump")
@@ -207,7 +206,7 @@ def network_tools() -> None:
         assert str(listening.getsockname()[1]) in run("ss", "-tln")
 
 
-# --- Python -----------------------------------------------------------------------------------------
+# --- Python -------------------------------------------------------------------------------------
 
 
 def threads() -> None:
@@ -228,20 +227,21 @@ def square(number: int) -> int:
 
 
 def processes() -> None:
-    """A pool, locks, and memory shared between processes."""
+    """Use a pool, locks, and memory shared between processes."""
     context = multiprocessing.get_context("fork")
     with context.Pool(2) as pool:
         assert pool.map(square, range(5)) == [0, 1, 4, 9, 16]
     with context.Lock():
         pass
     block = multiprocessing.shared_memory.SharedMemory(create=True, size=4096)
+    assert block.buf is not None
     block.buf[0] = 7
     block.close()
     block.unlink()
 
 
 async def echo() -> None:
-    """A server and a client on each sort of socket, and a subprocess."""
+    """Run a server and a client on each sort of socket, and a subprocess."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(await reader.readline())
@@ -250,7 +250,11 @@ async def echo() -> None:
     inet = await asyncio.start_server(serve, "127.0.0.1", 0)
     await asyncio.start_unix_server(serve, "unix")
     port = inet.sockets[0].getsockname()[1]
-    for opening in (asyncio.open_connection("127.0.0.1", port), asyncio.open_unix_connection("unix")):
+    to_inet, to_unix = (
+        asyncio.open_connection("127.0.0.1", port),
+        asyncio.open_unix_connection("unix"),
+    )
+    for opening in (to_inet, to_unix):
         reader, writer = await opening
         writer.write(b"hello\n")
         assert await reader.readline() == b"hello\n"
@@ -277,7 +281,8 @@ def datagrams() -> None:
 
 def foreign_functions() -> None:
     values = (ctypes.c_int * 3)(3, 1, 2)
-    order = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_int), ctypes.POINTER(ctypes.c_int))
+    place = ctypes.POINTER(ctypes.c_int)
+    order = ctypes.CFUNCTYPE(ctypes.c_int, place, place)
     LIBC.qsort(values, 3, 4, order(lambda a, b: a[0] - b[0]))
     assert list(values) == [1, 2, 3]
 
@@ -291,17 +296,16 @@ def database() -> None:
     assert base.execute("select sum(a) from t").fetchone() == (4950,)
 
 
-# --- calls ------------------------------------------------------------------------------------------
+# --- calls --------------------------------------------------------------------------------------
 
 
 def files() -> None:
-    """Copying in the kernel, locks, positions, attributes, space."""
+    """Copy inside the kernel, lock, read at a place, allocate, name."""
     source, target = os.open("s", os.O_RDWR | os.O_CREAT), os.open("t", os.O_RDWR | os.O_CREAT)
     assert os.pwrite(source, b"x" * 100, 0) == 100
     assert os.sendfile(target, source, 0, 100) == 100
     assert os.copy_file_range(source, target, 100, 0, 100) == 100
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    assert LIBC.splice(source, None, writer, None, 50, 0) >= 0
+    assert LIBC.splice(source, None, os.pipe2(os.O_CLOEXEC)[1], None, 50, 0) == 50
     os.posix_fallocate(target, 0, 4096)
     os.posix_fadvise(target, 0, 0, os.POSIX_FADV_DONTNEED)
     fcntl.flock(source, fcntl.LOCK_EX)
@@ -330,7 +334,7 @@ def memory() -> None:
 
 
 def events() -> None:
-    """inotify, epoll, timerfd, signalfd, eventfd: each one fires."""
+    """Make inotify, epoll, timerfd, signalfd and eventfd fire."""
     epoll = select.epoll()
     watch = done(LIBC.inotify_init1(0))
     done(LIBC.inotify_add_watch(watch, b".", 0x100))
@@ -349,18 +353,16 @@ def events() -> None:
 
 
 def limits() -> None:
-    """Limits, scheduling, priorities, times, randomness."""
+    """Set limits, scheduling and priority; get randomness."""
     resource.prlimit(os.getpid(), resource.RLIMIT_NOFILE, (64, 64))
     os.sched_setaffinity(0, os.sched_getaffinity(0))
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     os.nice(1)
-    assert os.getrandom(16) != random.randbytes(16)
-    assert os.times().user >= 0
-    assert os.uname().sysname == "Linux"
+    assert len(os.getrandom(16)) == 16
 
 
 def waiting() -> None:
-    """A process descriptor is opened, signalled through, and waited for."""
+    """Open a process descriptor, send a signal through it, wait for it."""
     child = subprocess.Popen(["sleep", "9"])
     descriptor = os.pidfd_open(child.pid)
     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
@@ -370,7 +372,7 @@ def waiting() -> None:
 
 
 def newer_files() -> None:
-    """faccessat2, openat2, statx, close_range and fchmodat2, made directly."""
+    """Call faccessat2, openat2, statx, fchmodat2, mknodat and close_range directly."""
     path = ctypes.addressof(NAME)
     how = ctypes.create_string_buffer(24)
     room = ctypes.create_string_buffer(256)
@@ -380,17 +382,17 @@ def newer_files() -> None:
     assert call("statx", AT_FDCWD, path, 0, 0x7FF, ctypes.addressof(room)) == (0, 0)
     assert call("fchmodat2", AT_FDCWD, path, 0o600, 0)[1] in (0, NOT_HERE)
     assert call("mknodat", AT_FDCWD, ctypes.addressof(PIPE), 0o10600, 0) == (0, 0)
-    os.closerange(100, 200)
     done(LIBC.close_range(200, 300, 0))
 
 
 def newer_waits() -> None:
-    """What the C library sets up for each thread, made directly, and the newer futex."""
+    """Call what the C library sets up for each thread directly, and the newer futex."""
     head = ctypes.create_string_buffer(24)
     assert call("set_robust_list", ctypes.addressof(head), 24) == (0, 0)
     assert call("membarrier", 0, 0, 0)[0] >= 0
     assert call("rseq", 0, 0, 0, 0)[1] in (22, 16)  # EINVAL or EBUSY: it is there and in use
     assert call("futex_waitv", 0, 0, 0, 0, 0)[1] in (22, NOT_HERE)
+    assert call("of a later kernel") == (-1, NOT_HERE)  # so that a C library does without it
 
 
 def powers() -> None:
@@ -406,8 +408,8 @@ def powers() -> None:
 
 
 def own_filter() -> None:
-    """A program may shut itself in: a filter that makes `sync` fail takes hold."""
-    number = 162 if NEWER == 0 else 81
+    """Shut oneself in: a filter that makes `sync` fail takes hold."""
+    number = 162 if COLUMN == 0 else 81
     refuse = 0x00050000 | 13
     code = [(0x20, 0, 0, 0), (0x15, 0, 1, number), (6, 0, 0, refuse), (6, 0, 0, 0x7FFF0000)]
     program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *line) for line in code))
@@ -419,7 +421,7 @@ def own_filter() -> None:
 
 
 def controls() -> None:
-    """The ioctls that programs make of ordinary files, pipes and sockets."""
+    """Make the ioctls that programs make of pipes and files."""
     reader, writer = os.pipe()
     os.write(writer, b"four")
     waiting_bytes = array.array("i", [0])
@@ -465,7 +467,7 @@ def result_of(check: Check) -> str:
             become_user()
             signal.alarm(TIME_LIMIT_S)
             check()
-        except Absent:
+        except AbsentError:
             said = "absent"
         except BaseException:
             said = traceback.format_exc()[-600:]

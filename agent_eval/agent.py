@@ -1,0 +1,193 @@
+"""The read-execute-print loop, and what one agent can do in it.
+
+`converse` is the whole program that a model is wrapped in. Nothing is done before it is on record
+and paid for, and nothing is seen before what happened is on record. Errors rise to `run`, which
+alone decides what they mean.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from agent_eval import conversation as words
+from agent_eval.actions import Action, Malformed, Run, Submit, action_of, head_and_tail
+from agent_eval.asking import Asking
+from agent_eval.budget import Amounts
+from agent_eval.conversation import Message, Reply, ToolCall
+from agent_eval.errors import GaveUp, LimitReached, Stopped
+from agent_eval.events import (
+    ActionEnded,
+    ActionRefused,
+    ActionStarted,
+    Event,
+    MessageAdded,
+    Submitted,
+)
+from agent_eval.instructions import Instructions
+from agent_eval.models.fenced import calls_in
+from agent_eval.sandbox.supervisor import Execution
+from agent_eval.scenario import Scenario
+
+
+async def converse(agent: "Agent") -> str:
+    """Read, execute, print, until the agent hands in its answer or a limit ends it."""
+    while True:
+        reply = await agent.ask()
+        actions = agent.actions_in(reply)
+        agent.count_idle(actions)
+        for action in actions:
+            match action:
+                case Submit():
+                    return agent.submit(action)
+                case Run():
+                    await agent.execute(action)
+                case Malformed():
+                    agent.complain(action)
+
+
+class Executes(Protocol):
+    """What an agent needs of a sandbox."""
+
+    async def execute(
+        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+    ) -> Execution:
+        """Run code in a persistent session."""
+
+
+@dataclass
+class Agent:
+    """One agent: a model with a conversation, an account, a sandbox and a place in the record."""
+
+    asking: Asking
+    scenario: Scenario
+    instructions: Instructions
+    sandbox: Executes
+    stopping: Callable[[], bool] = lambda: False
+    """Whether a person wants the run to end after the current step."""
+    _actions: int = 0
+    _idle: int = 0
+
+    def __post_init__(self) -> None:
+        self._account = self.asking.account
+        self._fenced = self.scenario.model.tool_format == "fenced"
+
+    def record(self, event: Event) -> None:
+        """Put an event of this agent on record."""
+        self.asking.transcript.write(event, self.asking.name)
+
+    def begin(self) -> None:
+        """Open the conversation with the frame and the task."""
+        self.hear(words.system(self.instructions.system))
+        self.hear(words.user(self.scenario.task))
+
+    def hear(self, message: Message) -> None:
+        """Add a message that the model will see at its next call."""
+        index = self.asking.conversation.add(message)
+        self.record(MessageAdded(index, message.content))
+
+    async def ask(self) -> Reply:
+        """The model's next reply."""
+        if self.stopping():
+            raise Stopped("a person ended the run after this step")
+        return await self.asking.ask()
+
+    def actions_in(self, reply: Reply) -> list[Action]:
+        """What a reply asks for, in order."""
+        tools = self.scenario.tools
+        calls: Sequence[ToolCall] = reply.calls
+        if self._fenced:
+            calls = calls_in(reply.text, [*tools, "submit"])
+        return [action_of(call, tools) for call in calls]
+
+    def count_idle(self, actions: Sequence[Action]) -> None:
+        """Nudge a model that does nothing; raises `GaveUp` when it goes on so."""
+        if any(not isinstance(action, Malformed) for action in actions):
+            self._idle = 0
+            return
+        self._idle += 1
+        if self._idle > self.scenario.actions.max_idle_replies:
+            raise GaveUp(f"{self._idle} replies in a row without an action that could be done")
+        if not actions:
+            self.hear(words.user(self.instructions.nudge))
+
+    def submit(self, action: Submit) -> str:
+        """Record the answer and return it."""
+        self.record(Submitted(self.asking.calls, action.answer))
+        return action.answer
+
+    def complain(self, action: Malformed) -> None:
+        """Tell the model what was wrong."""
+        event = ActionRefused(self.asking.calls, action.reason, action.call.name, action.call.id)
+        self.record(event)
+        self._observe(action.call, f"[not done: {action.reason}]")
+
+    async def execute(self, action: Run) -> None:
+        """Run code: reserved and recorded before, settled and recorded after, then shown."""
+        limits = self.scenario.actions
+        timeout_s = min(action.timeout_s or limits.timeout_s, limits.max_timeout_s)
+        timeout_s = self._at_most("tool_s", timeout_s)
+        room = int(self._at_most("output_bytes", int(limits.max_output_bytes)))
+        most = Amounts(tool_s=Decimal(str(timeout_s)), output_bytes=room)
+        hold = self._account.reserve(most)
+        self._actions += 1
+        started = ActionStarted(
+            action=self._actions,
+            call=self.asking.calls,
+            tool=action.program,
+            input={"code": action.code},
+            call_id=action.call.id,
+            timeout_s=timeout_s,
+        )
+        self.record(started)
+        try:
+            done = await self.sandbox.execute(action.program, action.code, timeout_s, room)
+        except BaseException:
+            hold.settle(most)
+            raise
+        written = len(done.output) + done.dropped_bytes
+        spent = Amounts(tool_s=Decimal(f"{done.duration_s:.6f}"), output_bytes=written)
+        hold.settle(spent)
+        self._record_action(done, spent)
+        self._observe(action.call, self._view(done, timeout_s))
+
+    def _at_most(self, name: str, wish: float) -> float:
+        """A wish cut down to what is left of a limit; raises `LimitReached` if that is nothing."""
+        free = self._account.free(name)
+        if free == 0:
+            raise LimitReached(name, f"{name}: nothing is left of {self._account.limits[name]:g}")
+        return wish if free is None else min(wish, float(free))
+
+    def _record_action(self, done: Execution, spent: Amounts) -> None:
+        output = self.asking.transcript.content(done.output)
+        if done.dropped_bytes:
+            output["dropped_bytes"] = done.dropped_bytes
+        event = ActionEnded(
+            action=self._actions,
+            duration_s=round(done.duration_s, 6),
+            output=output,
+            rung=done.rung,
+            settled=spent.record(),
+            reported_exit=done.reported_exit,
+            cause=done.cause,
+            session="lost" if done.session_lost else "kept",
+        )
+        self.record(event)
+
+    def _view(self, done: Execution, timeout_s: float) -> str:
+        """What the model sees of an action."""
+        text = head_and_tail(done.output, self.scenario.actions.view_bytes)
+        notes = []
+        if done.cause == "timeout":
+            notes.append(f"stopped after {timeout_s:g} s")
+        if done.cause == "output":
+            notes.append("stopped: it wrote too much")
+        if done.reported_exit is not None:
+            notes.append(f"exit status {done.reported_exit}")
+        if done.session_lost:
+            notes.append("this session ended; your next call starts a new one")
+        separator = "" if not text or text.endswith("\n") else "\n"
+        return f"{text}{separator}[{'; '.join(notes)}]"
+
+    def _observe(self, call: ToolCall, text: str) -> None:
+        self.hear(words.user(text) if self._fenced else words.tool_result(call.id, text))

@@ -1,0 +1,176 @@
+"""Asking the model: what a call costs at worst is set aside, then it is recorded, then it leaves.
+
+One `Asking` an agent. Each attempt is reserved, recorded, sent, settled and recorded again; one
+whose usage never arrived is settled at all that was set aside for it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from agent_eval import conversation as words
+from agent_eval.budget import Account, Amounts
+from agent_eval.conversation import Conversation, Reply, Request, Usage
+from agent_eval.errors import RequestRefused
+from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
+from agent_eval.models.base import AttemptFailed, Model
+from agent_eval.models.control import tokens_in
+from agent_eval.models.retry import with_retries
+from agent_eval.scenario import ModelArguments, digest_of
+from agent_eval.transcript import Transcript
+
+SMALLEST_REPLY_TOKENS = 256
+"""A reply gets less room than wished while the budget still allows this much."""
+
+
+@dataclass
+class Asking:
+    """A model, who pays for it, where it is recorded, and what has been said."""
+
+    name: str
+    """The agent's path in the tree of copies; the first is `0`."""
+    model: Model
+    tools: Sequence[dict[str, Any]]
+    wanted: ModelArguments
+    account: Account
+    transcript: Transcript
+    conversation: Conversation = field(default_factory=Conversation)
+    calls: int = 0
+    """Calls so far; the last has this number."""
+    _last_size_bytes: int = 0
+    _last_tokens: int | None = None
+    _described: str = ""
+
+    async def ask(self) -> Reply:
+        """One reply, retried if need be; raises `LimitReached` where its worst cost does not fit."""
+        request, worst = self._prepare()
+        self.calls += 1
+        last_started = time.monotonic()
+
+        async def attempt(number: int) -> Reply:
+            nonlocal last_started
+            last_started = time.monotonic()
+            return await self._attempt(request, worst, number)
+
+        def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
+            event = ModelFailed(
+                call=self.calls,
+                attempt=number,
+                error=str(error),
+                settled=worst.record() if error.may_be_billed else {},
+                duration_s=round(time.monotonic() - last_started, 6),
+                status=error.status,
+                retry_in_s=retry_in_s,
+            )
+            self._record(event)
+
+        return await with_retries(attempt, failed, self.wanted.attempts)
+
+    async def _attempt(self, request: Request, worst: Amounts, number: int) -> Reply:
+        hold = self.account.reserve(worst)
+        spent = worst
+        try:
+            self._record_call(request, number, worst)
+            started = time.monotonic()
+            reply = self._with_usage(await self.model.complete(request), request)
+            spent = self._cost(reply.usage)
+            self._record_reply(reply, number, spent, time.monotonic() - started)
+            return reply
+        except AttemptFailed as error:
+            spent = worst if error.may_be_billed else Amounts()
+            raise
+        except RequestRefused:
+            spent = Amounts()
+            raise
+        finally:
+            hold.settle(spent)
+
+    # --- what a call may cost -------------------------------------------------------------------
+
+    def _prepare(self) -> tuple[Request, Amounts]:
+        """The next request and its worst cost; its reply gets the room that the budget allows."""
+        arguments = self.model.arguments(self.wanted.max_output_tokens)
+        size = self.conversation.wire_bytes + len(words.wire_json([arguments, list(self.tools)]))
+        reads = self._most_tokens(size)
+        room = self._room(reads)
+        request = Request(self.conversation.messages, self.tools, self.model.arguments(room), size)
+        usd = self.model.price.worst(reads, room) if self.model.price else Decimal(0)
+        return request, Amounts(input_tokens=reads, output_tokens=room, usd=usd, steps=1)
+
+    def _most_tokens(self, size_bytes: int) -> int:
+        """The most a prompt can have: a token a byte, less where a part of it was counted before."""
+        if self._last_tokens is None:
+            return size_bytes
+        return min(size_bytes, self._last_tokens + size_bytes - self._last_size_bytes)
+
+    def _room(self, reads: int) -> int:
+        """Tokens the reply may have."""
+        wish = self.wanted.max_output_tokens
+        price = self.model.price
+        takes = {"tokens": (Decimal(reads), Decimal(1)), "output_tokens": (Decimal(0), Decimal(1))}
+        if price:
+            takes["usd"] = (price.worst(reads, 0), price.worst(0, 1))
+        room = wish
+        for name, (prompt, each) in takes.items():
+            free = self.account.free(name)
+            if free is not None and each:
+                room = min(room, int((free - prompt) / each))
+        return max(room, min(SMALLEST_REPLY_TOKENS, wish))
+
+    def _cost(self, usage: Usage | None) -> Amounts:
+        assert usage is not None
+        counted = {name: value for name, value in asdict(usage).items() if name != "estimated"}
+        usd = self.model.price.cost(usage) if self.model.price else Decimal(0)
+        return Amounts(**counted, usd=usd, steps=1)
+
+    def _with_usage(self, reply: Reply, request: Request) -> Reply:
+        """The reply with its usage, estimated from its size where the server gave none."""
+        if reply.usage is None:
+            written = len(reply.text) + len(reply.reasoning)
+            written += sum(len(call.arguments) for call in reply.calls)
+            usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
+            return replace(reply, usage=usage)
+        if not reply.usage.estimated:
+            self._last_tokens = reply.usage.input_tokens
+            self._last_size_bytes = request.size_bytes
+        return reply
+
+    # --- what goes on record --------------------------------------------------------------------
+
+    def _record(self, event: Event) -> None:
+        self.transcript.write(event, self.name)
+
+    def _record_call(self, request: Request, attempt: int, worst: Amounts) -> None:
+        digest = digest_of([request.arguments, list(request.tools)])
+        if digest != self._described:
+            self._described = digest
+            self._record(ModelRequest(digest, request.arguments, list(request.tools)))
+        event = ModelCalled(
+            call=self.calls,
+            attempt=attempt,
+            sees=[[0, len(request.messages) - 1]],
+            arguments=digest,
+            reserved=worst.record(),
+            request_sha256=request.sha256() if self.model.remote else None,
+        )
+        self._record(event)
+
+    def _record_reply(self, reply: Reply, attempt: int, spent: Amounts, took_s: float) -> None:
+        message = words.assistant(reply.text, reply.calls)
+        event = ModelReplied(
+            call=self.calls,
+            attempt=attempt,
+            index=self.conversation.add(message),
+            message=message.content,
+            usage=asdict(reply.usage) if reply.usage else {},
+            settled=spent.record(),
+            duration_s=round(took_s, 6),
+            reasoning=reply.reasoning or None,
+            finish_reason=reply.finish_reason or None,
+            model=reply.model or None,
+            fingerprint=reply.fingerprint or None,
+            raw_usage=reply.raw_usage,
+        )
+        self._record(event)

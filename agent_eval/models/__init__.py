@@ -1,0 +1,10 @@
+"""What answers the agent: a server, a script, or a recording.
+
+    base        the protocol all of them keep, and how an attempt can fail
+    openai_chat any OpenAI-compatible server
+    control     scripted controls: Python generators that see and react
+    replay      the recorded replies of an earlier run
+    fenced      actions as fenced blocks, for servers without tool calls
+    retry       the one place where an attempt is made again
+    choose      a model by the name the operator gave
+"""

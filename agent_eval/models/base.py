@@ -1,0 +1,48 @@
+"""The protocol that every kind of model keeps, and how an attempt can fail."""
+
+from typing import Any, Protocol
+
+from agent_eval.conversation import Reply, Request
+from agent_eval.prices import PriceCard
+
+
+class Model(Protocol):
+    """One model as one agent talks to it; the agent holds the conversation."""
+
+    name: str
+    """As the operator named it, for instance `openai/gpt-4o`."""
+    price: PriceCard | None
+    """What its tokens cost; None if nobody knows and there is no dollar limit."""
+    remote: bool
+    """Whether a request leaves this process, so that its exact bytes are recorded."""
+
+    def arguments(self, max_output_tokens: int) -> dict[str, Any]:
+        """What is sent with every request beside messages and tools."""
+
+    def about(self) -> dict[str, Any]:
+        """What the record should say of it."""
+
+    async def complete(self, request: Request) -> Reply:
+        """Answer once; raises `AttemptFailed`, or an error of ours that no retry can mend."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class AttemptFailed(Exception):
+    """One attempt came to nothing; another may not."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_be_billed: bool,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.may_be_billed = may_be_billed
+        """Whether the server may have worked: its usage never arrived, so all of it is settled."""
+        self.status = status
+        self.retry_after_s = retry_after_s
+        """How long the server asked to be left alone."""

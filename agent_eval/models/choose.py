@@ -1,0 +1,32 @@
+"""A model by the name the operator gave: `openai/NAME`, `control:NAME` or `replay:FOLDER`."""
+
+import importlib
+from pathlib import Path
+
+from agent_eval.errors import OperatorError
+from agent_eval.models.base import Model
+from agent_eval.models.control import load_control
+from agent_eval.models.replay import Replay
+from agent_eval.prices import price_of
+from agent_eval.reading import read_events
+from agent_eval.scenario import Loaded
+
+
+def choose(name: str, loaded: Loaded, prices: Path | None) -> Model:
+    """Make the model; raises `OperatorError` for a name that is none, and `UnknownPrice`."""
+    kind, separator, rest = name.partition("/" if name.startswith("openai/") else ":")
+    if rest and separator == ":" and kind == "control":
+        return load_control(loaded.folder, rest)
+    if rest and separator == ":" and kind == "replay":
+        replied = [event for event in read_events(Path(rest)) if event["kind"] == "model.replied"]
+        return Replay(rest, [event for event in replied if event["agent"] == "0"])
+    if rest and separator == "/" and kind == "openai":
+        price = price_of(rest, prices, loaded.scenario.budget.usd)
+        # Imported here because it takes most of a second and controls do without it.
+        chat = importlib.import_module("agent_eval.models.openai_chat")
+        model: Model = chat.OpenAIChat(rest, loaded.scenario.model, price)
+        return model
+    raise OperatorError(
+        f"{name!r} names no model. Use openai/NAME for a server that speaks OpenAI's API, "
+        "control:NAME for a scripted one, or replay:RUN for a recorded one"
+    )

@@ -1,0 +1,148 @@
+"""Scripted controls: a Python generator that stands in for a model.
+
+A control sees what a model would see and reacts to it, so that it can act in a world it does not
+know. Scenario authors import the four functions below; `control:NAME` runs one. Controls cost
+nothing and their tokens are estimated, so that budgets act on them too.
+
+    def harmful(task: str) -> Generator[Turn, str, None]:
+        seen = yield bash("ls ~")
+        yield submit(seen.splitlines()[0])
+"""
+
+import importlib.util
+import json
+import sys
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.errors import OperatorError, ScenarioError
+from agent_eval.prices import FREE, PriceCard
+
+Script = Callable[[str], Generator["Turn", str, None]]
+"""Takes the task, yields turns, is sent what the model would read back."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a model says and does in one reply."""
+
+    text: str = ""
+    calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+
+    def __add__(self, other: "Turn") -> "Turn":
+        """Both in one reply, in order."""
+        text = "\n".join(part for part in (self.text, other.text) if part)
+        return Turn(text, self.calls + other.calls)
+
+
+def bash(command: str, timeout_s: float | None = None, say: str = "") -> Turn:
+    """Run a shell command."""
+    return Turn(say, (("bash", _given(command=command, timeout_s=timeout_s)),))
+
+
+def python(code: str, timeout_s: float | None = None, say: str = "") -> Turn:
+    """Run Python code."""
+    return Turn(say, (("python", _given(code=code, timeout_s=timeout_s)),))
+
+
+def submit(answer: str, say: str = "") -> Turn:
+    """Hand in the answer."""
+    return Turn(say, (("submit", {"answer": answer}),))
+
+
+def say(text: str) -> Turn:
+    """Talk without acting."""
+    return Turn(text)
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class Control:
+    """A script in the place of a model."""
+
+    remote = False
+    price: PriceCard | None = FREE
+
+    def __init__(self, name: str, script: Script) -> None:
+        self.name = f"control:{name}"
+        self._script = script
+        self._running: Generator[Turn, str, None] | None = None
+        self._calls = count(1)
+
+    def arguments(self, max_output_tokens: int) -> dict[str, Any]:
+        """Nothing is sent anywhere."""
+        return {"model": self.name, "max_tokens": max_output_tokens}
+
+    def about(self) -> dict[str, Any]:
+        """Nothing beyond its name."""
+        return {}
+
+    async def close(self) -> None:
+        """Stop the script where it stands."""
+        if self._running is not None:
+            self._running.close()
+
+    async def complete(self, request: Request) -> Reply:
+        """The script's next turn; one that has ended says nothing more."""
+        try:
+            if self._running is None:
+                self._running = self._script(_task(request))
+                turn = next(self._running)
+            else:
+                turn = self._running.send(_news(request))
+        except StopIteration:
+            turn = Turn("I have nothing more to do.")
+        calls = tuple(
+            ToolCall(f"call_{next(self._calls)}", name, json.dumps(arguments))
+            for name, arguments in turn.calls
+        )
+        written = len(turn.text) + sum(len(call.arguments) for call in calls)
+        usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
+        return Reply(text=turn.text, calls=calls, usage=usage, finish_reason="stop")
+
+
+def tokens_in(size_bytes: int) -> int:
+    """Tokens that text of this size has, roughly: four bytes each."""
+    return size_bytes // 4 + 1
+
+
+def _task(request: Request) -> str:
+    return next(m.text for m in request.messages if m.content["role"] == "user")
+
+
+def _news(request: Request) -> str:
+    """What came since the script's last turn."""
+    news = []
+    for message in reversed(request.messages):
+        if message.content["role"] == "assistant":
+            break
+        news.append(message.text)
+    return "\n".join(reversed(news))
+
+
+def load_control(folder: Path, name: str) -> Control:
+    """The control of that name from a scenario's `controls.py`; raises `OperatorError` if none."""
+    file = folder / "controls.py"
+    if not file.is_file():
+        raise OperatorError(f"{folder} has no controls.py, so there is no control:{name}")
+    spec = importlib.util.spec_from_file_location(f"controls_of_{folder.name}", file)
+    if spec is None or spec.loader is None:
+        raise ScenarioError(f"{file} cannot be loaded as Python")
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ScenarioError(f"{file}: {type(error).__name__}: {error}") from error
+    finally:
+        sys.dont_write_bytecode = writes
+    script = getattr(module, name.replace("-", "_"), None)
+    if not callable(script):
+        raise OperatorError(f"{file} has no control {name!r}")
+    return Control(name, script)

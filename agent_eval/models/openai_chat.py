@@ -1,0 +1,201 @@
+"""Any server that speaks OpenAI's chat completions, through the `openai` package.
+
+The request's bytes are made here and sent as they are, so that the record can promise them. What a
+server answers is read with care: usage may be missing, counts absurd, fields of the wrong type.
+"""
+
+import json
+import math
+import os
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+import httpx2
+import openai
+
+from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.errors import OperatorError, RequestRefused
+from agent_eval.models.base import AttemptFailed
+from agent_eval.prices import PriceCard
+from agent_eval.scenario import ModelArguments
+
+MAX_WAIT_S = 600.0
+_TRY_AGAIN = {408, 409, 425, 429}
+_SENT_ARGUMENTS = ("temperature", "top_p", "seed", "reasoning_effort")
+
+
+class OpenAIChat:
+    """One model behind one server; key and address come from the environment."""
+
+    remote = True
+
+    def __init__(
+        self,
+        model: str,
+        wanted: ModelArguments,
+        price: PriceCard | None,
+        http_client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        self.name = f"openai/{model}"
+        self.price = price
+        self._model = model
+        self._wanted = wanted
+        if not os.environ.get("OPENAI_API_KEY"):
+            raise OperatorError(
+                "OPENAI_API_KEY is not set. Set it to your key; for a local server that wants "
+                "none, any word will do, with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1"
+            )
+        self._client = openai.AsyncOpenAI(
+            max_retries=0,
+            timeout=httpx2.Timeout(wanted.request_timeout_s, connect=20.0),
+            http_client=http_client,
+        )
+
+    def arguments(self, max_output_tokens: int) -> dict[str, Any]:
+        """The request's fields beside messages and tools."""
+        wanted = self._wanted
+        sent = {name: getattr(wanted, name) for name in _SENT_ARGUMENTS}
+        field = wanted.output_tokens_field or self._output_tokens_field()
+        return {
+            "model": self._model,
+            **{name: value for name, value in sent.items() if value is not None},
+            field: max_output_tokens,
+            **wanted.extra_body,
+        }
+
+    def _output_tokens_field(self) -> str:
+        """OpenAI's own newer models know only the new name; most other servers only the old one."""
+        official = str(self._client.base_url.host).endswith("openai.com")
+        return "max_completion_tokens" if official else "max_tokens"
+
+    def about(self) -> dict[str, Any]:
+        """Where requests go."""
+        return {"server": str(self._client.base_url), "client": f"openai {openai.__version__}"}
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.close()
+
+    async def complete(self, request: Request) -> Reply:
+        """Send the request's bytes once and read the answer."""
+        try:
+            response = await self._client.post(
+                "/chat/completions",
+                content=request.body(),
+                options={"headers": {"Content-Type": "application/json"}},
+                cast_to=httpx2.Response,
+            )
+        except openai.APITimeoutError as error:
+            raise AttemptFailed(
+                f"no answer within {self._wanted.request_timeout_s:g} s", may_be_billed=True
+            ) from error
+        except openai.APIConnectionError as error:
+            never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
+            raise AttemptFailed(
+                f"connection failed: {error.__cause__ or error}", may_be_billed=not never_sent
+            ) from error
+        except openai.APIStatusError as error:
+            raise self._status_error(error) from error
+        return _reply(response.content)
+
+    def _status_error(self, error: openai.APIStatusError) -> Exception:
+        said = " ".join(error.response.text.split())[:500] or error.message
+        status = error.status_code
+        if status in _TRY_AGAIN or status >= 500:
+            if "insufficient_quota" in said:
+                return RequestRefused(f"the account has no credit left: {said}")
+            wait_s = _retry_after_s(error.response.headers.get("retry-after"))
+            return AttemptFailed(
+                f"HTTP {status}: {said}", may_be_billed=False, status=status, retry_after_s=wait_s
+            )
+        hint = {
+            401: "OPENAI_API_KEY is not one that this server takes",
+            403: "the key may not do this",
+            404: f"this server has no model {self._model!r}, or OPENAI_BASE_URL lacks its /v1",
+        }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
+        if "tool" in said.lower():
+            hint = "-M tool_format=fenced does without the server's tool calls"
+        return RequestRefused(f"the model's server refused the request, HTTP {status}: {said}. {hint}")
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Seconds to wait, from either form of the header; bounded, for servers may say anything."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(header).timestamp() - time()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), MAX_WAIT_S) if math.isfinite(seconds) else None
+
+
+def _reply(content: bytes) -> Reply:
+    try:
+        body = json.loads(content, parse_constant=lambda _: None)
+        choice = body["choices"][0]
+        message = choice["message"]
+        if not isinstance(message, dict):
+            raise TypeError("message is no object")
+    except (ValueError, RecursionError, KeyError, IndexError, TypeError) as error:
+        start = content[:300].decode(errors="replace")
+        raise AttemptFailed(
+            f"an answer that is no chat completion ({type(error).__name__}): {start}",
+            may_be_billed=True,
+        ) from error
+    raw = body.get("usage")
+    return Reply(
+        text=_text(message.get("content")),
+        calls=tuple(_calls(message.get("tool_calls"))),
+        reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
+        usage=_usage(raw),
+        finish_reason=_text(choice.get("finish_reason")),
+        model=_text(body.get("model")),
+        fingerprint=_text(body.get("system_fingerprint")),
+        raw_usage=raw if isinstance(raw, dict) else None,
+    )
+
+
+def _calls(calls: Any) -> list[ToolCall]:
+    found = []
+    for index, call in enumerate(calls if isinstance(calls, list) else []):
+        function = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(function, dict):
+            continue
+        arguments = function.get("arguments")
+        if not isinstance(arguments, str):
+            arguments = json.dumps(arguments)
+        name = _text(function.get("name"))
+        found.append(ToolCall(_text(call.get("id")) or f"call-{index}", name, arguments))
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):  # content in parts
+        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+    return value if isinstance(value, str) else ""
+
+
+def _usage(raw: Any) -> Usage | None:
+    """Counts by one rule: input includes cached, output includes reasoning; parts never exceed it."""
+    if not isinstance(raw, dict):
+        return None
+    read, written = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
+    if read is None or written is None:
+        return None
+    cached = _count(_part(raw, "prompt_tokens_details").get("cached_tokens")) or 0
+    reasoning = _count(_part(raw, "completion_tokens_details").get("reasoning_tokens")) or 0
+    return Usage(read, written, min(cached, read), min(reasoning, written))
+
+
+def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
+    part = raw.get(name)
+    return part if isinstance(part, dict) else {}
+
+
+def _count(value: Any) -> int | None:
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12
+    return value if good else None

@@ -1,0 +1,99 @@
+"""Reading a run folder: events as dictionaries, blobs, and what a model really received.
+
+Needs nothing but the folder. `verify` decides whether what is read here can be trusted.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from agent_eval.conversation import Message, Request
+from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.transcript import BLOBS, EVENTS, SUMMARY
+
+Events = Iterator[dict[str, Any]]
+
+
+def events_file(run: Path) -> Path:
+    """The run's `events.jsonl`; raises `OperatorError` if there is none."""
+    file = run / EVENTS
+    if not file.is_file():
+        raise OperatorError(f"{run} is no run: it has no {EVENTS}")
+    return file
+
+
+def read_events(run: Path) -> Events:
+    """Every complete event in order; raises `TranscriptBroken` at a line that is none."""
+    with events_file(run).open("rb") as file:
+        for number, line in enumerate(file):
+            if line.endswith(b"\n"):
+                yield parse_line(line, number)
+
+
+def parse_line(line: bytes, number: int) -> dict[str, Any]:
+    """One line as an event; `number` is its place, for the message."""
+    try:
+        event = json.loads(line)
+        if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+            raise TypeError("not an event")
+    except (ValueError, RecursionError, TypeError) as error:
+        raise TranscriptBroken(f"line {number + 1} is no event: {error}") from error
+    return event
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """`run.json`; raises `OperatorError` if the run did not end."""
+    try:
+        summary = json.loads(run.joinpath(SUMMARY).read_bytes())
+    except FileNotFoundError as error:
+        raise OperatorError(f"{run} has no {SUMMARY}: the run did not end, or still goes on") from error
+    except ValueError as error:
+        raise TranscriptBroken(f"{run / SUMMARY} is not JSON: {error}") from error
+    if not isinstance(summary, dict):
+        raise TranscriptBroken(f"{run / SUMMARY} is not an object")
+    return summary
+
+
+def read_blob(run: Path, digest: str) -> bytes:
+    """A blob's bytes; raises `TranscriptBroken` if it is not there or not what its name says."""
+    if len(digest) != 64 or not digest.isalnum():
+        raise TranscriptBroken(f"{digest!r} is no name of a blob")
+    try:
+        data = run.joinpath(BLOBS, digest).read_bytes()
+    except OSError as error:
+        raise TranscriptBroken(f"blob {digest}: {error.strerror}") from error
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise TranscriptBroken(f"blob {digest} has been changed")
+    return data
+
+
+def content_bytes(run: Path, content: dict[str, Any]) -> bytes:
+    """The bytes that an event holds as text, base64 or blob."""
+    if "blob" in content:
+        return read_blob(run, content["blob"])
+    if "base64" in content:
+        return base64.b64decode(content["base64"])
+    return str(content["text"]).encode("utf-8", "surrogatepass")
+
+
+def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") -> bytes:
+    """The exact bytes that one attempt of one model call sent, derived from the record."""
+    messages: dict[int, Message] = {}
+    sent: dict[str, Request] = {}
+    for event in read_events(run):
+        if event["agent"] != agent:
+            continue
+        if event["kind"] in ("message", "model.replied"):
+            messages[event["index"]] = Message(event["message"])
+        elif event["kind"] == "model.request":
+            sent[event["digest"]] = Request((), event["tools"], event["arguments"])
+        elif event["kind"] == "model.called" and (event["call"], event["attempt"]) == (call, attempt):
+            base = sent[event["arguments"]]
+            seen = [
+                messages[index] for first, last in event["sees"] for index in range(first, last + 1)
+            ]
+            return Request(seen, base.tools, base.arguments).body()
+    raise OperatorError(f"{run} has no call {call}, attempt {attempt}, of agent {agent}")

@@ -1,0 +1,379 @@
+"""One run from end to end: the only place that turns errors into outcomes.
+
+    create the sandbox ─► open the record ─► start and audit ─► seed ─► converse
+        ─► freeze ─► export ─► judge ─► remove ─► close and seal the record
+
+Whatever happens after the record is open ends in a sealed record that says what happened and who is
+to blame. Errors before that (no engine, no image) are raised: there was no run.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+
+from agent_eval.agent import Agent, converse
+from agent_eval.asking import Asking
+from agent_eval.budget import Account, Amounts, limits_of
+from agent_eval.errors import (
+    AgentEvalError,
+    Blame,
+    EngineUnavailable,
+    GaveUp,
+    LimitReached,
+    SandboxDied,
+    Stopped,
+    TranscriptBroken,
+)
+from agent_eval.events import (
+    FORMAT,
+    FilesExported,
+    FilesSeeded,
+    OperatorActed,
+    RunClosed,
+    RunOpened,
+    SandboxFrozen,
+    SandboxReady,
+    SandboxRemoved,
+    SuccessJudged,
+    Trouble,
+)
+from agent_eval.instructions import Instructions
+from agent_eval.models.base import Model
+from agent_eval.provenance import package_facts
+from agent_eval.sandbox.container import COMMAND, Sandbox, opened, program_digest
+from agent_eval.sandbox.engine import Container, Engine, plain_settings
+from agent_eval.sandbox.settings import Asked, asked_for
+from agent_eval.sandbox.supervisor import File
+from agent_eval.scenario import Loaded
+from agent_eval.success import judge
+from agent_eval.transcript import Transcript
+
+LEASE_S = 3600
+"""Seconds after the planned end of a run for which nobody else removes its sandbox."""
+
+EXPORT_BYTES = 64 * 1024 * 1024
+REMOVE_S = 60
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    status: str
+    """submitted, limit, gave_up, stopped, cancelled or error."""
+    blame: str | None = None
+    limit: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What is known of it, as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+@dataclass
+class Steering:
+    """How a person ends a run: after this step, at once, or without tidying up."""
+
+    stopping: bool = False
+    cancelled: bool = False
+    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    _removal: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
+
+    def drain(self) -> None:
+        """End after the current step."""
+        self.stopping = True
+
+    def cancel(self) -> None:
+        """End now; the sandbox is still removed."""
+        self.stopping = self.cancelled = True
+        self._scope.cancel()
+
+    def abandon(self) -> None:
+        """End now and leave the sandbox to `agent-eval reap`."""
+        self.cancel()
+        self._removal.cancel()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run is made of."""
+
+    loaded: Loaded
+    model: Model
+    instructions: Instructions
+    runs: Path
+    command_line: list[str]
+    changed: dict[str, Any]
+    """What the command line laid over the scenario."""
+    key: bytes | None = None
+    listener: Callable[[dict[str, Any]], None] | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """A sealed run."""
+
+    folder: Path
+    outcome: Outcome
+    verdict: str
+    reason: str
+    spent: dict[str, Any]
+    head: str
+
+
+async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
+    """Run a scenario once. Raises only where there was no run; see the module's words."""
+    steering = steering or Steering()
+    scenario = plan.loaded.scenario
+    engine = Engine()
+    try:
+        run = _run_id(plan.loaded.title)
+        runtime = await engine.runtime(scenario.sandbox.runtime)
+        image = await engine.image(scenario.sandbox.image)
+        lease = int(time.time() + (scenario.budget.wall_s or 86400) + LEASE_S)
+        asked = asked_for(scenario.sandbox, run, runtime, lease)
+        container = await engine.create(asked, COMMAND)
+        try:
+            stated = await container.stated()
+            with Transcript.create(plan.runs / run) as transcript:
+                transcript.listener = plan.listener
+                facts = await engine.facts()
+                transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
+                return await _Run(plan, steering, transcript, container, asked).to_the_end()
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await container.remove()
+            raise
+    finally:
+        engine.close()
+
+
+def _run_id(title: str) -> str:
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
+
+
+def _about(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
+    runtimes = facts.pop("runtimes")
+    return {
+        **facts,
+        "runtime": {"name": runtime, **runtimes[runtime]},
+        "image": image,
+        "supervisor_sha256": program_digest(),
+    }
+
+
+def _opening(
+    plan: Plan, run: str, asked: Asked, stated: dict[str, Any], about: dict[str, Any]
+) -> RunOpened:
+    scenario, model = plan.loaded.scenario, plan.model
+    host = stated["HostConfig"]
+    return RunOpened(
+        run=run,
+        format=FORMAT,
+        scenario={
+            "title": plan.loaded.title,
+            "digest": plan.loaded.digest,
+            "files": plan.loaded.file_digests,
+            "resolved": scenario.model_dump(mode="json"),
+        },
+        model={
+            "name": model.name,
+            "arguments": model.arguments(scenario.model.max_output_tokens),
+            "price": model.price.record() if model.price else None,
+            **model.about(),
+        },
+        prompts=plan.instructions.digests,
+        package=package_facts(),
+        engine=about,
+        asked={"sandbox": plain_settings(asked), "command_line": plan.changed},
+        in_force={name: host.get(name) for name in _STATED},
+        command_line=plan.command_line,
+        canary=scenario.canary,
+    )
+
+
+_STATED = (
+    "Runtime", "NetworkMode", "ReadonlyRootfs", "CapAdd", "CapDrop", "Memory", "MemorySwap",
+    "NanoCpus", "PidsLimit", "Tmpfs", "Ulimits", "Dns", "IpcMode", "ShmSize", "Privileged",
+)  # fmt: skip
+"""What the engine states of a container and the first event keeps; the audit has the rest."""
+
+
+class _Run:
+    """The part of a run that has a record."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        steering: Steering,
+        transcript: Transcript,
+        container: Container,
+        asked: Asked,
+    ) -> None:
+        self.plan, self.steering, self.transcript = plan, steering, transcript
+        self.container, self.asked = container, asked
+        self.scenario = plan.loaded.scenario
+        self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
+        self.answer: str | None = None
+        self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
+        self.started = time.monotonic()
+
+    async def to_the_end(self) -> Result:
+        opened_at = datetime.now(UTC)
+        outcome = await self._outcome()
+        self._remember_the_end(outcome)
+        await self._remove()
+        self.transcript.write(SuccessJudged(*self.judged))
+        self.transcript.write(RunClosed(outcome.record(), self.account.record()))
+        verdict, reason = self.judged
+        summary = {
+            "run": self.transcript.folder.name,
+            "scenario": self.plan.loaded.title,
+            "scenario_digest": self.plan.loaded.digest,
+            "model": self.plan.model.name,
+            "outcome": outcome.record(),
+            "answer": self.answer,
+            "success": {"verdict": verdict, "reason": reason},
+            "spent": self.account.record(),
+            "started": opened_at.isoformat(timespec="milliseconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        }
+        head = self.transcript.seal(summary, self.plan.key)
+        return Result(
+            self.transcript.folder, outcome, verdict, reason, self.account.record(), head
+        )
+
+    async def _outcome(self) -> Outcome:
+        """Run, and turn whatever happened into words; nothing that a run can meet gets past here."""
+        try:
+            with self.steering._scope:  # noqa: SLF001 - the other half of the same idea
+                return await self._in_the_sandbox()
+            return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
+        except TranscriptBroken:
+            raise
+        except AgentEvalError as error:
+            return _outcome_of(error)
+        except Exception as error:
+            log.exception("a fault of this program")
+            return Outcome(
+                "error", Blame.INFRASTRUCTURE, error=type(error).__name__, message=str(error)
+            )
+
+    async def _in_the_sandbox(self) -> Outcome:
+        limit = int(self.scenario.actions.max_output_bytes)
+        async with opened(self.container, self.asked, limit) as sandbox:
+            ready = SandboxReady(
+                container=sandbox.id,
+                runtime=self.asked.runtime,
+                ready_s=round(sandbox.ready_s, 3),
+                audit=[row.record() for row in sandbox.audit],
+            )
+            self.transcript.write(ready)
+            await self._seed(sandbox)
+            outcome = await self._conversation(sandbox)
+            await self._evidence(sandbox, outcome)
+            return outcome
+
+    async def _seed(self, sandbox: Sandbox) -> None:
+        files = seed_files(self.plan.loaded)
+        if files:
+            await sandbox.put(files)
+        self.transcript.write(FilesSeeded([self._kept(file) for file in files]))
+
+    def _kept(self, file: File) -> dict[str, Any]:
+        return {"path": file.path, "mode": oct(file.mode), **self.transcript.content(file.data)}
+
+    async def _conversation(self, sandbox: Sandbox) -> Outcome:
+        plan = self.plan
+        fenced = self.scenario.model.tool_format == "fenced"
+        asking = Asking(
+            name=self.account.name,
+            model=plan.model,
+            tools=() if fenced else plan.instructions.tools,
+            wanted=self.scenario.model,
+            account=self.account,
+            transcript=self.transcript,
+        )
+        agent = Agent(
+            asking, self.scenario, plan.instructions, sandbox, lambda: self.steering.stopping
+        )
+        agent.begin()
+        wall_s = self.scenario.budget.wall_s
+        started = time.monotonic()
+        try:
+            with anyio.move_on_after(wall_s):
+                self.answer = await converse(agent)
+                return Outcome("submitted")
+            return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
+        except SandboxDied:
+            raise
+        except AgentEvalError as error:
+            return _outcome_of(error)
+        finally:
+            spent_s = Decimal(f"{time.monotonic() - started:.3f}")
+            self.account.spend(Amounts(wall_s=spent_s))
+
+    async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:
+        """Stop everything, take what the check wants to see, and judge."""
+        self.transcript.write(SandboxFrozen(await sandbox.freeze()))
+        files: list[File] = []
+        wanted = self.scenario.success.export
+        if wanted:
+            files, refused = await sandbox.get(wanted, EXPORT_BYTES)
+            self.transcript.write(FilesExported([self._kept(file) for file in files], refused))
+        if outcome.blame in (None, Blame.MODEL, Blame.LIMIT):
+            self.judged = await anyio.to_thread.run_sync(
+                judge, self.plan.loaded, self.answer, files
+            )
+        else:
+            self.judged = ("unscored", f"the run ended early: {outcome.blame}")
+
+    def _remember_the_end(self, outcome: Outcome) -> None:
+        if outcome.status in ("stopped", "cancelled"):
+            self.transcript.write(OperatorActed(outcome.status))
+        elif outcome.blame is not None:
+            trouble = Trouble(outcome.blame, outcome.error or "", outcome.message or "")
+            self.transcript.write(trouble)
+
+    async def _remove(self) -> None:
+        state: dict[str, Any] = {"removed": False}
+        try:
+            with self.steering._removal, anyio.move_on_after(REMOVE_S):  # noqa: SLF001 - as above
+                state = await self.container.remove()
+        except EngineUnavailable as error:
+            state["error"] = str(error)
+        self.transcript.write(SandboxRemoved(self.container.id, state))
+
+
+def _outcome_of(error: AgentEvalError) -> Outcome:
+    status = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}.get(type(error), "error")
+    limit = error.limit if isinstance(error, LimitReached) else None
+    return Outcome(status, error.blame, limit, type(error).__name__, str(error))
+
+
+def seed_files(loaded: Loaded) -> list[File]:
+    """Every file that is to be in the sandbox from the start."""
+    files = []
+    for seed in loaded.scenario.files:
+        mode = int(seed.mode, 8)
+        if seed.text is not None:
+            files.append(File(seed.to, seed.text.encode(), mode))
+            continue
+        top = (loaded.folder / (seed.source or "")).resolve()
+        for path in sorted([top] if top.is_file() else top.rglob("*")):
+            if path.is_file():
+                to = seed.to if path == top else f"{seed.to}/{path.relative_to(top).as_posix()}"
+                files.append(File(to, path.read_bytes(), mode))
+    return files
