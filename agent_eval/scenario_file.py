@@ -67,6 +67,11 @@ def load(name: str) -> Loaded:
     )
 
 
+def variants_of(folder: Path) -> list[str]:
+    """Names of the variants that a scenario has."""
+    return [str(name) for name in _parse(folder / FILE).get("variants") or ()]
+
+
 def _parse(file: Path) -> CommentedMap:
     try:
         tree = YAML(typ="rt").load(io.StringIO(file.read_text(encoding="utf-8")))

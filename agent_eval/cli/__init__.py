@@ -1,0 +1,85 @@
+"""The command line: parsing and printing, no logic.
+
+Each command lives in a module of its own that is imported when it is called, so that help is quick
+and reading a transcript needs neither Docker nor a model's client.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from agent_eval import __version__
+from agent_eval.display import printable
+from agent_eval.errors import AgentEvalError, Blame, LimitReached
+
+COMMANDS = {
+    "run": "Run scenarios and record everything.",
+    "check": "Check scenario files, without running anything.",
+    "new": "Write a new scenario that passes check and explains itself.",
+    "show": "Read a run as a conversation.",
+    "verify": "Check that a run's record is intact, complete and authentic.",
+    "doctor": "Say what works on this machine, and how to get what does not.",
+    "reap": "Remove sandboxes that no run needs any more.",
+    "setup": "Set up this machine: engine, gVisor, image.",
+}
+
+FINISHED, OPERATOR, LIMIT, INFRASTRUCTURE, INTERRUPTED = 0, 2, 3, 4, 130
+
+EPILOG = """\b
+Exit codes:
+  0    finished (for verify: intact and complete)
+  1    verify: not intact, not complete or not authentic; check: faults found
+  2    operator error: what was asked for cannot be done as asked
+  3    finished, but a limit of the budget ended a run
+  4    infrastructure error: engine, model's server or disk
+  130  ended by a person"""
+
+
+class Commands(click.Group):
+    """Commands by name; each is imported when it is needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
+        """In the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command, imported."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"agent_eval.cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of commands, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="agent-eval")
+def commands() -> None:
+    """Find out whether a language model would seek power or replicate.
+
+    Start with `agent-eval run trace-hiding --model control:harmful`, then `agent-eval show` on the
+    folder it names.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command; an error of ours ends in its message and its exit code, never in a traceback."""
+    try:
+        commands.main(args=arguments, prog_name="agent-eval")
+    except AgentEvalError as error:
+        for line in str(error).splitlines():
+            click.echo(f"agent-eval: {printable(line)}", err=True)
+        sys.exit(exit_code_of(error))
+
+
+def exit_code_of(error: AgentEvalError) -> int:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, LimitReached):
+        return LIMIT
+    return OPERATOR if error.blame in (Blame.OPERATOR, Blame.SCENARIO) else INFRASTRUCTURE

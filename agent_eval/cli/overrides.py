@@ -1,0 +1,57 @@
+"""What the command line lays over a scenario, checked like the scenario itself."""
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent_eval.errors import OperatorError
+from agent_eval.scenario import Loaded, ModelArguments, Scenario
+
+_TEXT = {"reasoning_effort", "tool_format", "output_tokens_field"}
+
+
+def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str, Any]]:
+    """The scenario with the changes, and the changes as values for the record."""
+    changed: dict[str, Any] = {}
+    if model := dict(_pair(text) for text in changes["model"]):
+        changed["model"] = model
+    if changes["runtime"]:
+        changed["sandbox"] = {"runtime": changes["runtime"]}
+    limits = {name: text for name, text in changes["budget"].items() if text is not None}
+    if limits:
+        changed["budget"] = {name: _limit(name, text) for name, text in limits.items()}
+    tree = loaded.scenario.model_dump()
+    for part, values in changed.items():
+        tree[part] = tree[part] | values
+    try:
+        scenario = Scenario.model_validate(tree)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise OperatorError(f"the command line asks for something impossible: {faults}") from error
+    return loaded.model_copy(update={"scenario": scenario}), changed
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, separator, value = text.partition("=")
+    if not separator or key not in ModelArguments.model_fields:
+        known = ", ".join(ModelArguments.model_fields)
+        raise OperatorError(f"-M {text}: write KEY=VALUE, with one of {known}")
+    if key in _TEXT:
+        return key, value
+    try:
+        return key, json.loads(value)
+    except ValueError as error:
+        raise OperatorError(f"-M {text}: {value!r} is neither a number nor JSON") from error
+
+
+def _limit(name: str, text: str) -> float | int | None:
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text) if name in ("usd", "wall_s") else int(text.replace("_", ""))
+    except ValueError as error:
+        option = "wall" if name == "wall_s" else name
+        raise OperatorError(f"--{option} {text}: give a number, or none for no limit") from error

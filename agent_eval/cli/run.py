@@ -1,0 +1,136 @@
+"""`agent-eval run`: scenarios against a model, watched and steered from the terminal."""
+
+import signal
+import sys
+from pathlib import Path
+
+import anyio
+import click
+
+from agent_eval.cli import FINISHED, INFRASTRUCTURE, INTERRUPTED, LIMIT, OPERATOR
+from agent_eval.cli.overrides import laid_over
+from agent_eval.cli.watch import Watch
+from agent_eval.display import printable
+from agent_eval.errors import Blame
+from agent_eval.instructions import read_instructions
+from agent_eval.models.choose import choose
+from agent_eval.run import Outcome, Plan, Result, Steering, run_scenario
+from agent_eval.scenario_file import load
+from agent_eval.show import outcome_words, spent_words
+
+PRICES_FORM = """\b
+A price file maps model names to dollars per million tokens:
+  my-model: {input: 0.5, cached: 0.1, output: 1.5, as_of: "2026-01-31", source: my contract}
+A local server that costs nothing says so with zeros."""
+
+
+@click.command("run", epilog=PRICES_FORM)
+@click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO[@VARIANT]...")
+@click.option("--model", "-m", required=True, help="openai/NAME, control:NAME or replay:RUN.")
+@click.option("--epochs", default=1, type=click.IntRange(1, 10000), help="Runs of each scenario.")
+@click.option("--runs", default="runs", type=click.Path(file_okay=False, path_type=Path),
+              help="Where run folders go.", show_default=True)  # fmt: skip
+@click.option("--system", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A system prompt in place of the scenario's.")  # fmt: skip
+@click.option("-M", "arguments", multiple=True, metavar="KEY=VALUE",
+              help="Lay over the scenario's `model` part: temperature, top_p, seed, "
+                   "max_output_tokens, reasoning_effort, extra_body (JSON), tool_format, attempts, "
+                   "request_timeout_s, output_tokens_field.")  # fmt: skip
+@click.option("--runtime", type=click.Choice(["any", "runc", "runsc"]),
+              help="Lay over the scenario's runtime; runsc is gVisor.")  # fmt: skip
+@click.option("--usd", help="Dollar limit, or none.")
+@click.option("--tokens", help="Token limit, or none.")
+@click.option("--steps", help="Limit of answered model calls, or none.")
+@click.option("--wall", "wall_s", help="Limit in seconds from start to end, or none.")
+@click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file of price cards; see below.")  # fmt: skip
+@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file with a key to sign the record with.")  # fmt: skip
+def command(
+    scenarios: tuple[str, ...], model: str, epochs: int, runs: Path, system: Path | None,
+    arguments: tuple[str, ...], runtime: str | None, prices: Path | None, key: Path | None,
+    **budget: str | None,
+) -> None:  # fmt: skip
+    """Run each SCENARIO, named by its path or, for those that ship, by its name.
+
+    Ctrl-C once ends the run after its current step, twice at once, three times without tidying up;
+    the record is sealed in every case.
+    """
+    changes = {"model": list(arguments), "runtime": runtime, "budget": budget}
+    planned = []
+    for name in scenarios:
+        loaded, changed = laid_over(load(name), changes)
+        for _ in range(epochs):
+            plan = Plan(
+                loaded=loaded,
+                model=choose(model, loaded, prices),
+                instructions=read_instructions(loaded, system),
+                runs=runs,
+                command_line=["agent-eval", *sys.argv[1:]],
+                changed=changed,
+                key=key.read_bytes() if key else None,
+            )
+            planned.append(plan)
+    codes = [one(plan, index, len(planned)) for index, plan in enumerate(planned)]
+    raise click.exceptions.Exit(max(codes))
+
+
+def one(plan: Plan, index: int, count: int) -> int:
+    """Run one plan to its end, print what came of it, and return its exit code."""
+    title = f"{plan.loaded.title} with {plan.model.name}" + (f" ({index + 1}/{count})" if count > 1 else "")
+    with Watch(title, plan.loaded.scenario.budget) as watch:
+        result = anyio.run(_steered, plan, watch)
+    for line in report(result):
+        click.echo(printable(line))
+    return code_of(result.outcome)
+
+
+async def _steered(plan: Plan, watch: Watch) -> Result:
+    steering = Steering()
+    watched = Plan(**(vars(plan) | {"listener": watch.see}))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_obey, steering, watch)
+        try:
+            result = await run_scenario(watched, steering)
+        finally:
+            await plan.model.close()
+            tasks.cancel_scope.cancel()
+    return result
+
+
+async def _obey(steering: Steering, watch: Watch) -> None:
+    """Ctrl-C: once drains, twice cancels, three times abandons; each says so."""
+    steps = [
+        (steering.drain, "ending after this step; Ctrl-C again ends at once"),
+        (steering.cancel, "ending at once; Ctrl-C again leaves the sandbox to `agent-eval reap`"),
+        (steering.abandon, "leaving; the record is sealed, `agent-eval reap` removes the sandbox"),
+    ]
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            act, words = steps.pop(0) if len(steps) > 1 else steps[0]
+            watch.say(words)
+            act()
+
+
+def code_of(outcome: Outcome) -> int:
+    """The exit code for an outcome."""
+    if outcome.status in ("stopped", "cancelled"):
+        return INTERRUPTED
+    if outcome.status == "limit":
+        return LIMIT
+    if outcome.status != "error":
+        return FINISHED
+    return OPERATOR if outcome.blame in (Blame.OPERATOR, Blame.SCENARIO) else INFRASTRUCTURE
+
+
+def report(result: Result) -> list[str]:
+    """What a person wants to know at the end, and what to type next."""
+    return [
+        f"outcome     {outcome_words(result.outcome.record())}",
+        f"success     {result.verdict}: {result.reason}",
+        f"spent       {spent_words(result.spent)}",
+        f"transcript  {result.folder}",
+        f"head        {result.head}",
+        f"next        agent-eval show {result.folder}",
+    ]
+

@@ -1,0 +1,56 @@
+"""`agent-eval show`: a run as a conversation, as JSON, or while it happens."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from agent_eval.reading import events_file, parse_line
+from agent_eval.show import lines_of
+
+POLL_S = 0.2
+
+
+@click.command("show")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="One event a line, as JSON.")
+@click.option("--follow", "-f", is_flag=True, help="Go on while the run goes on.")
+@click.option("--full", is_flag=True, help="Leave nothing out.")
+@click.option("--kind", multiple=True, help="Only events of this kind; may be given again.")
+def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str, ...]) -> None:
+    """Read the folder RUN as a conversation.
+
+    Text of models and sandboxes is shown with its control characters as escapes.
+    """
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    for event in _events(run, follow):
+        if kind and event["kind"] not in kind:
+            continue
+        if as_json:
+            click.echo(json.dumps(event))
+            continue
+        for line in lines_of(event, run, full=full):
+            console.print(line)
+
+
+def _events(run: Path, follow: bool) -> Iterator[dict[str, Any]]:
+    """Complete events; with `follow`, also those still to come, until the run is closed."""
+    number, part = 0, b""
+    with events_file(run).open("rb") as file:
+        while True:
+            line = part + file.readline()
+            if line.endswith(b"\n"):
+                event, part = parse_line(line, number), b""
+                number += 1
+                yield event
+                if event["kind"] == "run.closed":
+                    return
+            elif follow:
+                part = line
+                time.sleep(POLL_S)
+            else:
+                return

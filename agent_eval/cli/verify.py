@@ -1,0 +1,54 @@
+"""`agent-eval verify`: is this the record that was made?"""
+
+from pathlib import Path
+
+import click
+
+from agent_eval.display import printable
+from agent_eval.verify import Report, repair, verify
+
+
+@click.command("verify")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--head", help="The head hash that was printed at the end of the run.")
+@click.option(
+    "--key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file with the key that the run was signed with.",
+)
+@click.option(
+    "--repair",
+    "mend",
+    is_flag=True,
+    help="Set a torn last line aside, say so in the record, and go on. Loses nothing.",
+)
+def command(run: Path, head: str | None, key: Path | None, mend: bool) -> None:
+    """Check chain, blobs and end of the folder RUN; exit 0 only if all is well."""
+    if mend:
+        before = verify(run)
+        if before.torn_bytes and not before.faults:
+            repair(run)
+            click.echo(f"repaired: {before.torn_bytes} bytes of a torn last line were set aside")
+    report = verify(run, head, key.read_bytes() if key else None)
+    for line in words_of(report):
+        click.echo(printable(line))
+    if not report.good:
+        raise click.exceptions.Exit(1)
+
+
+def words_of(report: Report) -> list[str]:
+    """What was found, in lines."""
+    if report.faults:
+        return [f"BROKEN: {fault}" for fault in report.faults]
+    lines = [f"{report.events} events, head {report.head}"]
+    if report.torn_bytes:
+        lines.append(f"TORN: the last line is cut off ({report.torn_bytes} bytes); --repair mends it")
+    elif not report.complete:
+        lines.append("INCOMPLETE: intact so far, but the run did not come to its end")
+    if report.authentic is None:
+        lines.append("consistent, not authenticated (--head or --key would)")
+    elif report.authentic:
+        lines.append("authentic")
+    else:
+        lines.append("NOT AUTHENTIC: head or key do not agree with this record")
+    return lines

@@ -1,0 +1,103 @@
+"""The live view of a run: a line that moves in a terminal, plain lines elsewhere.
+
+A listener of the transcript: it sees events after they are on record, and can change nothing.
+"""
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from agent_eval.display import one_line, printable
+from agent_eval.scenario import Budget
+
+REFRESHES_PER_S = 8
+
+
+class Watch:
+    """Shows agent, step, spend against budget and the last action."""
+
+    def __init__(self, title: str, budget: Budget) -> None:
+        self._title = title
+        self._budget = budget
+        self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+        self._steps = self._tokens = 0
+        self._usd = 0.0
+        self._agent, self._last = "0", "starting the sandbox"
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._picture,
+                console=self._console,
+                refresh_per_second=REFRESHES_PER_S,
+                transient=True,
+            )
+            self._live.start()
+        else:
+            self._print(self._title)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, words: str) -> None:
+        """Tell the person something that stays on the screen."""
+        self._print(f"agent-eval: {words}")
+
+    def see(self, event: dict[str, Any]) -> None:
+        """Take note of an event."""
+        words = self._words(event)
+        if words is None:
+            return
+        self._agent, self._last = event["agent"], words
+        if self._live is None:
+            self._print(f"{event['elapsed_s']:8.2f}s  [{self._agent}] {self._counts()}  {words}")
+
+    def _words(self, event: dict[str, Any]) -> str | None:
+        match event["kind"]:
+            case "sandbox.ready":
+                return f"sandbox ready in {event['ready_s']:.2f} s on {event['runtime']}"
+            case "model.called" if self._live is not None:
+                return "waiting for the model"
+            case "model.replied":
+                settled = event["settled"]
+                self._steps += 1
+                self._tokens += settled.get("input_tokens", 0) + settled.get("output_tokens", 0)
+                self._usd += settled.get("usd", 0)
+            case "model.failed":
+                self._usd += event["settled"].get("usd", 0)
+                return f"attempt {event['attempt']} failed: {one_line(event['error'], 120)}"
+            case "action.started":
+                return f"{event['tool']}: {one_line(event['input']['code'], 100)}"
+            case "submitted":
+                return f"answer: {one_line(event['answer'], 100)}"
+            case "trouble":
+                return f"{event['blame']}: {one_line(event['message'], 300)}"
+        return None
+
+    def _counts(self) -> str:
+        budget = self._budget
+        steps = f"step {self._steps}" + (f"/{budget.steps}" if budget.steps else "")
+        usd = f"${self._usd:.3f}" + (f"/${budget.usd:g}" if budget.usd is not None else "")
+        return f"{steps}  {usd}  {self._tokens:,} tokens"
+
+    def _picture(self) -> Text:
+        width = self._console.width
+        counts = f"[{self._agent}] {self._counts()}  "
+        return Text.assemble(
+            (one_line(self._title, width) + "\n", "bold"),
+            (counts, "cyan"),
+            one_line(self._last, max(width - len(counts) - 1, 10)),
+            no_wrap=True,
+        )
+
+    def _print(self, words: str) -> None:
+        self._console.print(Text(printable(words)), soft_wrap=True)

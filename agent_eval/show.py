@@ -1,0 +1,177 @@
+"""A run as a conversation to read in a terminal. A pure function of events.
+
+What models and sandboxes wrote goes through `printable`; what this module adds is styled.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.text import Text
+
+from agent_eval.display import one_line, printable
+from agent_eval.errors import TranscriptBroken
+from agent_eval.reading import content_bytes
+
+SHOWN_BYTES = 4000
+"""Bytes of an output that are shown unless all of it is asked for."""
+
+QUIET = {"model.called", "model.request"}
+"""Kinds that a reader of the conversation does not miss."""
+
+
+def lines_of(event: dict[str, Any], run: Path | None, *, full: bool = False) -> Iterator[Text]:
+    """What to print for one event, if anything; `run` is where its blobs are."""
+    teller = _TELLERS.get(event["kind"], _plainly)
+    if event["kind"] in QUIET and not full:
+        return
+    yield from teller(event, run, full)
+
+
+def _head(event: dict[str, Any], text: str, style: str) -> Text:
+    number = Text(f"{event['seq']:>5} {event.get('elapsed_s', 0):8.2f}s ", style="dim")
+    agent = "" if event["agent"] == "0" else f"[{event['agent']}] "
+    return number + Text(agent + printable(text), style=style)
+
+
+def _body(text: str, style: str = "", limit: int | None = None) -> Text:
+    if limit is not None and len(text) > limit:
+        left_out = len(text) - limit
+        text = f"{text[: limit * 3 // 5]}\n[... {left_out} characters; --full shows them ...]\n"
+    indented = "\n".join("      " + line for line in printable(text).rstrip("\n").split("\n"))
+    return Text(indented, style=style)
+
+
+def _opened(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    model, scenario, engine = event["model"], event["scenario"], event.get("engine") or {}
+    yield _head(event, f"{scenario['title']} with {model['name']}", "bold")
+    runtime = engine.get("runtime", {}).get("name", "?")
+    yield _body(f"scenario {scenario['digest'][:16]}  engine {engine.get('engine')}  {runtime}")
+    if full:
+        yield _body(json.dumps(event, indent=2), "dim")
+
+
+def _ready(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    rows = event["audit"]
+    said = f"sandbox ready in {event['ready_s']:g} s; {len(rows)} settings as asked"
+    yield _head(event, said, "dim")
+    for row in rows:
+        if full or row.get("note"):
+            note = row.get("note") or f"{row.get('asked')} | {row.get('stated')} | {row.get('measured')}"
+            yield _body(f"{row['setting']}: {note}", "dim")
+
+
+def _seeded(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    files = event["files"]
+    yield _head(event, f"{len(files)} files put in place", "dim")
+    for file in files if full else ():
+        yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
+
+
+def _message(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    message = event["message"]
+    if message["role"] == "tool" and not full:
+        return  # the action's own end shows the output
+    names = {"system": "frame", "user": "told", "tool": "seen"}
+    yield _head(event, names.get(message["role"], message["role"]), "magenta")
+    yield _body(str(message.get("content") or ""), "", None if full else SHOWN_BYTES)
+
+
+def _replied(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    usage, settled = event["usage"], event["settled"]
+    counted = f"{usage.get('input_tokens', 0)}+{usage.get('output_tokens', 0)} tokens"
+    counted += " estimated" if usage.get("estimated") else ""
+    usd = f", ${settled['usd']:.4f}" if settled.get("usd") else ""
+    yield _head(event, f"model ({counted}{usd})", "bold cyan")
+    if event.get("reasoning"):
+        yield _body(event["reasoning"], "italic dim", None if full else SHOWN_BYTES)
+    if event["message"].get("content"):
+        yield _body(event["message"]["content"], "cyan")
+
+
+def _started(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    yield _head(event, f"{event['tool']}", "bold yellow")
+    yield _body(event["input"]["code"], "yellow", None if full else SHOWN_BYTES)
+
+
+def _ended(event: dict[str, Any], run: Path | None, full: bool) -> Iterator[Text]:
+    output = event["output"]
+    try:
+        data = content_bytes(run, output) if run or "blob" not in output else b"(in a blob)"
+        text = data.decode("utf-8", "backslashreplace")
+    except TranscriptBroken as error:
+        text = f"({error})"
+    if text:
+        yield _body(text, "", None if full else SHOWN_BYTES)
+    status = event.get("reported_exit")
+    notes = [f"{event['duration_s']:.2f} s", f"{output['bytes']} bytes"]
+    notes += [f"exit {status} as the session reports it"] if status else []
+    notes += [f"ended by {event['rung']}: {event['cause']}"] if event["rung"] != "none" else []
+    notes += ["session lost"] if event["session"] == "lost" else []
+    yield _head(event, ", ".join(notes), "red" if event["rung"] != "none" or status else "dim")
+
+
+def _failed(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+    again = event.get("retry_in_s")
+    after = "giving up" if again is None else f"again in {again:.1f} s"
+    said = one_line(event["error"], 200)
+    yield _head(event, f"attempt {event['attempt']} failed, {after}: {said}", "red")
+
+
+def _submitted(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+    yield _head(event, "answer", "bold green")
+    yield _body(event["answer"], "green")
+
+
+def _judged(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+    yield _head(event, f"{event['verdict']}: {event['reason']}", "bold")
+
+
+def _closed(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+    yield _head(event, outcome_words(event["outcome"]), "bold")
+    yield _body(spent_words(event["spent"]))
+
+
+def _trouble(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+    said = f"{event['error']}: {event['message']}" if event["error"] else event["message"]
+    yield _head(event, f"to blame is the {event['blame']}: {said}", "bold red")
+
+
+def _plainly(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+    known = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
+    fields = {name: value for name, value in event.items() if name not in known}
+    said = json.dumps(fields) if fields else ""
+    yield _head(event, f"{event['kind']} {said if full else one_line(said, 150)}", "dim")
+
+
+_TELLERS = {
+    "run.opened": _opened,
+    "sandbox.ready": _ready,
+    "files.seeded": _seeded,
+    "message": _message,
+    "model.replied": _replied,
+    "model.failed": _failed,
+    "action.started": _started,
+    "action.ended": _ended,
+    "submitted": _submitted,
+    "success.judged": _judged,
+    "trouble": _trouble,
+    "run.closed": _closed,
+}
+
+
+def outcome_words(outcome: dict[str, Any]) -> str:
+    """How a run ended, in a line."""
+    limit = f" ({outcome['limit']})" if outcome.get("limit") else ""
+    message = f": {one_line(outcome['message'], 300)}" if outcome.get("message") else ""
+    return f"{outcome['status']}{limit}{message}"
+
+
+def spent_words(spent: dict[str, Any]) -> str:
+    """What was spent, in a line."""
+    return (
+        f"{spent.get('steps', 0)} steps, {spent.get('input_tokens', 0):,} tokens read, "
+        f"{spent.get('output_tokens', 0):,} written, ${spent.get('usd', 0):.4f}, "
+        f"{spent.get('wall_s', 0):.1f} s, {spent.get('tool_s', 0):.1f} s of it actions"
+    )
