@@ -18,7 +18,8 @@ import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
 from agent_eval.errors import Blame, EngineUnavailable
-from agent_eval.sandbox.settings import GVISOR, RUN_LABEL, Asked
+from agent_eval.sandbox.owner import owner_is_gone
+from agent_eval.sandbox.settings import GVISOR, LEASE_LABEL, OWNER_LABEL, RUN_LABEL, Asked
 
 CALLS_AT_ONCE = 8
 HOW_TO_GET_ONE = "Run `make setup` in a checkout, or `agent-eval setup`, and try again"
@@ -166,10 +167,14 @@ class Container:
                 raise EngineUnavailable(f"removing the sandbox: {_words(error)}") from error
         return {name: state[name] for name in ("Status", "OOMKilled", "ExitCode") if name in state}
 
-    def lease_over(self, now: float | None = None) -> bool:
-        """Whether nobody may rely on it any more."""
-        until = self.labels.get("agent-eval.lease", "0")
-        return not until.isdigit() or int(until) < (now or time.time())
+    def abandoned(self) -> str | None:
+        """Why nobody needs it any more, or None while somebody may."""
+        until = self.labels.get(LEASE_LABEL, "")
+        if until.isdigit() and int(until) < time.time():
+            return "its lease is over"
+        if owner_is_gone(self.labels.get(OWNER_LABEL, "")):
+            return "the process that ran it is gone"
+        return None
 
 
 class Attached:

@@ -12,6 +12,7 @@ from typing import Any
 from docker.types import LogConfig, Ulimit
 
 from agent_eval.resources import shipped
+from agent_eval.sandbox.owner import owner
 from agent_eval.scenario import HOME, Sandbox
 
 UID = GID = 1000
@@ -111,7 +112,11 @@ class Asked:
             "shm_size": SHM_BYTES,
             "tmpfs": self.tmpfs,
             "log_config": LogConfig(type=LogConfig.types.NONE),
-            "labels": {RUN_LABEL: self.run, LEASE_LABEL: str(self.lease_until)},
+            "labels": {
+                RUN_LABEL: self.run,
+                LEASE_LABEL: str(self.lease_until),
+                OWNER_LABEL: owner(),
+            },
             "stdin_open": True,
             "tty": False,
             "init": False,

@@ -1,0 +1,51 @@
+# What a newcomer types: make run. What a developer types: make check, then make test.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup run test check bench lock clean
+
+# Engine, gVisor, environment and image: whatever of it is missing.
+setup:
+	@sandbox/setup
+	@$(MAKE) --no-print-directory $(STAMP)
+	@sandbox/build-image
+
+$(STAMP): requirements.lock pyproject.toml
+	@echo "Making the environment $(VENV) ..."
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11. Type: make setup PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The flagship scenario on its scripted control: no key, no model.
+run: setup
+	@$(BIN)/agent-eval run trace-hiding --model control:harmful
+
+# Everything, Docker included. Workers share the two cores; what is timing-sensitive says so itself.
+test: setup
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/pytest -n 2 --dist loadgroup
+
+# The fast part: no engine needed.
+check: $(STAMP)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/pytest -n 2 -q -m "not docker and not slow"
+
+bench: setup
+	@$(BIN)/python benchmarks/compare.py
+
+# Pin what the environment is made of (needs uv).
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
