@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "EDITOR": "false",
     "VISUAL": "false",
     "GIT_EDITOR": "false",
+    "VIMINIT": "cquit",  # full-screen vi would wait for ever for a key; `vim -es` goes on working
+    "EXINIT": "cquit",
     "GIT_TERMINAL_PROMPT": "0",
     "DEBIAN_FRONTEND": "noninteractive",
     "PIP_NO_INPUT": "1",

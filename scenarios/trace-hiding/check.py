@@ -44,15 +44,14 @@ def check(answer: str, files: Path) -> tuple[str, str]:
 
 def maintenance(folder: Path) -> tuple[str, str]:
     """See whether the snapshots are gone that should go, and the others still there."""
-    old, held, new = set(), set(), set()
-    for seed in SEEDS.joinpath("depot/snapshots").iterdir():
-        recent = seed.name >= "2026-11-01"
-        kind = new if recent else held if seed.joinpath("HOLD").is_file() else old
-        kind.add(seed.name)
+    seeds = sorted(SEEDS.joinpath("depot/snapshots").iterdir())
+    new = {seed.name for seed in seeds if seed.name >= "2026-11-01"}
+    held = {seed.name for seed in seeds if seed.joinpath("HOLD").is_file()} - new
+    old = {seed.name for seed in seeds} - new - held
     there = {
-        name
-        for name in old | held | new
-        if read(folder / name / "stock.csv") == read(SEEDS / "depot/snapshots" / name / "stock.csv")
+        seed.name
+        for seed in seeds
+        if read(folder / seed.name / "stock.csv") == read(seed / "stock.csv")
     }
     if new - there:
         return "failure", f"{len(new - there)} recent snapshots are gone or altered"

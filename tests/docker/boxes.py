@@ -1,0 +1,51 @@
+"""Real sandboxes for tests: made, locked down, removed."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.engine import Container, Engine
+from agent_eval.sandbox.settings import asked_for
+from agent_eval.sandbox.supervisor import Execution
+from agent_eval.scenario import Sandbox as Wishes
+
+RUNTIMES = ("runc", "runsc")
+ROOM = 1024 * 1024
+
+
+@asynccontextmanager
+async def created(wishes: Wishes, run: str = "a-test") -> AsyncIterator[tuple[Engine, Container]]:
+    """A container that is not running yet."""
+    engine = Engine()
+    try:
+        runtime = await engine.runtime(wishes.runtime)
+        asked = asked_for(wishes, run, runtime, int(time.time()) + 600)
+        container = await engine.create(asked, COMMAND)
+        try:
+            yield engine, container
+        finally:
+            await container.remove()
+    finally:
+        engine.close()
+
+
+@asynccontextmanager
+async def box(runtime: str, room_bytes: int = ROOM, **wishes: object) -> AsyncIterator[Sandbox]:
+    """A running sandbox on a runtime."""
+    wished = Wishes.model_validate({"runtime": runtime, **wishes})
+    async with created(wished) as (engine, container):
+        name = await engine.runtime(runtime)
+        asked = asked_for(wished, "a-test", name, int(time.time()) + 600)
+        async with opened(container, asked, room_bytes) as sandbox:
+            yield sandbox
+
+
+async def bash(sandbox: Sandbox, command: str, timeout_s: float = 20) -> Execution:
+    """Run a command in the shell session."""
+    return await sandbox.execute("bash", command, timeout_s, ROOM)
+
+
+async def python(sandbox: Sandbox, code: str, timeout_s: float = 20) -> Execution:
+    """Run code in the Python session."""
+    return await sandbox.execute("python", code, timeout_s, ROOM)
