@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP = $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: setup run test check bench lock clean
 
@@ -12,13 +13,16 @@ setup:
 	@$(MAKE) --no-print-directory $(STAMP)
 	@sandbox/build-image
 
-$(STAMP): requirements.lock pyproject.toml
-	@echo "Making the environment $(VENV) ..."
+$(STAMP): $(VENV)/.requirements pyproject.toml
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.requirements: requirements.lock
+	@echo "Making the environment $(VENV) (about a minute) ..."
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is older than Python 3.11. Type: make setup PYTHON=python3.11" >&2; exit 2; }
 	@$(PYTHON) -m venv --clear $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(PIP) install --require-hashes -r requirements.lock
 	@touch $@
 
 # The flagship scenario on its scripted control: no key, no model.

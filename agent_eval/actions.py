@@ -49,7 +49,8 @@ def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
     """Read one call of a tool."""
     known = [*tools, "submit"]
     if call.name not in known:
-        return Malformed(call, f"There is no tool {call.name[:100]!r}; there are {', '.join(known)}.")
+        reason = f"There is no tool {call.name[:100]!r}; there are {', '.join(known)}."
+        return Malformed(call, reason)
     try:
         given = json.loads(call.arguments)
     except (ValueError, RecursionError) as error:
@@ -59,7 +60,8 @@ def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
         return Malformed(call, f"{call.name} needs {wanted!r}, a string.")
     unknown = set(given) - {wanted, *(["timeout_s"] if call.name in _CODE else [])}
     if unknown:
-        return Malformed(call, f"{call.name} knows no {', '.join(sorted(map(repr, unknown)))}.")
+        names = ", ".join(sorted(repr(name[:100]) for name in unknown)[:10])
+        return Malformed(call, f"{call.name} knows no {names}.")
     if call.name == "submit":
         return Submit(call, given["answer"])
     if len(given[wanted].encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
@@ -73,8 +75,9 @@ def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
 
 
 def _positive(value: Any) -> bool:
+    """Whether it is a number above 0 that can be a time; a whole number may have any length."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return number and math.isfinite(value) and value > 0
+    return number and 0 < value < math.inf
 
 
 def head_and_tail(data: bytes, limit: int) -> str:
@@ -84,7 +87,7 @@ def head_and_tail(data: bytes, limit: int) -> str:
     """
     if len(data) <= limit:
         return data.decode("utf-8", "backslashreplace")
-    head, tail = data[: limit * 3 // 5], data[-(limit * 2 // 5) :]
+    head, tail = data[: limit * 3 // 5], data[len(data) - limit * 2 // 5 :]
     left_out = len(data) - len(head) - len(tail)
     note = f"\n[... {left_out} bytes left out ...]\n"
     return (

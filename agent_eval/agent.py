@@ -5,6 +5,7 @@ and paid for, and nothing is seen before what happened is on record. Errors rise
 alone decides what they mean.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,7 +16,7 @@ from agent_eval.actions import Action, Malformed, Run, Submit, action_of, head_a
 from agent_eval.asking import Asking
 from agent_eval.budget import Amounts
 from agent_eval.conversation import Message, Reply, ToolCall
-from agent_eval.errors import GaveUp, LimitReached, Stopped
+from agent_eval.errors import GaveUp, LimitReached, SandboxDied, Stopped
 from agent_eval.events import (
     ActionEnded,
     ActionRefused,
@@ -131,6 +132,7 @@ class Agent:
         most = Amounts(tool_s=Decimal(str(timeout_s)), output_bytes=room)
         hold = self._account.reserve(most)
         self._actions += 1
+        spent = most
         started = ActionStarted(
             action=self._actions,
             call=self.asking.calls,
@@ -139,17 +141,35 @@ class Agent:
             call_id=action.call.id,
             timeout_s=timeout_s,
         )
-        self.record(started)
         try:
-            done = await self.sandbox.execute(action.program, action.code, timeout_s, room)
-        except BaseException:
-            hold.settle(most)
-            raise
-        written = len(done.output) + done.dropped_bytes
-        spent = Amounts(tool_s=Decimal(f"{done.duration_s:.6f}"), output_bytes=written)
-        hold.settle(spent)
+            self.record(started)
+            done = await self._executed(action, timeout_s, room, most)
+            written = len(done.output) + done.dropped_bytes
+            spent = Amounts(tool_s=Decimal(f"{done.duration_s:.6f}"), output_bytes=written)
+        finally:
+            hold.settle(spent)
         self._record_action(done, spent)
         self._observe(action.call, self._view(done, timeout_s))
+
+    async def _executed(
+        self, action: Run, timeout_s: float, room: int, most: Amounts
+    ) -> Execution:
+        """What the sandbox did; an action that never comes back has its end on record as well."""
+        began = time.monotonic()
+        try:
+            return await self.sandbox.execute(action.program, action.code, timeout_s, room)
+        except BaseException as error:
+            event = ActionEnded(
+                action=self._actions,
+                duration_s=round(time.monotonic() - began, 6),
+                output={"bytes": 0, "text": ""},
+                rung="sandbox",
+                settled=most.record(),
+                cause="died" if isinstance(error, SandboxDied) else "cancelled",
+                session="lost",
+            )
+            self.record(event)
+            raise
 
     def _at_most(self, name: str, wish: float) -> float:
         """A wish cut down to what is left of a limit; raises `LimitReached` if that is nothing."""

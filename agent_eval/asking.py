@@ -13,7 +13,7 @@ from typing import Any
 from agent_eval import conversation as words
 from agent_eval.budget import Account, Amounts
 from agent_eval.conversation import Conversation, Reply, Request, Usage
-from agent_eval.errors import RequestRefused
+from agent_eval.errors import ModelUnavailable, RequestRefused
 from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import tokens_in
@@ -42,29 +42,19 @@ class Asking:
     _last_size_bytes: int = 0
     _last_tokens: int | None = None
     _described: str = ""
+    _attempt_started: float = 0.0
 
     async def ask(self) -> Reply:
-        """One reply, retried if need be; raises `LimitReached` where its worst cost does not fit."""
+        """One reply, retried if need be; raises `LimitReached` if its worst cost does not fit."""
         request, worst = self._prepare()
         self.calls += 1
-        last_started = time.monotonic()
 
         async def attempt(number: int) -> Reply:
-            nonlocal last_started
-            last_started = time.monotonic()
             return await self._attempt(request, worst, number)
 
         def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
-            event = ModelFailed(
-                call=self.calls,
-                attempt=number,
-                error=str(error),
-                settled=worst.record() if error.may_be_billed else {},
-                duration_s=round(time.monotonic() - last_started, 6),
-                status=error.status,
-                retry_in_s=retry_in_s,
-            )
-            self._record(event)
+            spent = worst if error.may_be_billed else Amounts()
+            self._record_failure(number, error, spent, error.status, retry_in_s)
 
         return await with_retries(attempt, failed, self.wanted.attempts)
 
@@ -73,19 +63,33 @@ class Asking:
         spent = worst
         try:
             self._record_call(request, number, worst)
-            started = time.monotonic()
-            reply = self._with_usage(await self.model.complete(request), request)
+            reply = self._with_usage(await self._completed(request, worst, number), request)
             spent = self._cost(reply.usage)
-            self._record_reply(reply, number, spent, time.monotonic() - started)
-            return reply
+            self._record_reply(reply, number, spent)
         except AttemptFailed as error:
             spent = worst if error.may_be_billed else Amounts()
             raise
-        except RequestRefused:
+        except (RequestRefused, ModelUnavailable):
             spent = Amounts()
             raise
         finally:
             hold.settle(spent)
+        return reply
+
+    async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
+        """The model's answer; an end that no other attempt follows is put on record here."""
+        try:
+            reply = await self.model.complete(request)
+        except AttemptFailed:
+            raise
+        except (RequestRefused, ModelUnavailable) as error:
+            self._record_failure(number, error, Amounts())
+            raise
+        except BaseException as error:  # cancelled, or a fault: the server may have worked
+            self._record_failure(number, error, worst)
+            raise
+        # Calls that were not offered would stand unanswered in the conversation.
+        return reply if self.tools else replace(reply, calls=())
 
     # --- what a call may cost -------------------------------------------------------------------
 
@@ -100,7 +104,7 @@ class Asking:
         return request, Amounts(input_tokens=reads, output_tokens=room, usd=usd, steps=1)
 
     def _most_tokens(self, size_bytes: int) -> int:
-        """The most a prompt can have: a token a byte, less where a part of it was counted before."""
+        """The most a prompt can have: a token a byte, less where part of it was counted before."""
         if self._last_tokens is None:
             return size_bytes
         return min(size_bytes, self._last_tokens + size_bytes - self._last_size_bytes)
@@ -143,6 +147,7 @@ class Asking:
         self.transcript.write(event, self.name)
 
     def _record_call(self, request: Request, attempt: int, worst: Amounts) -> None:
+        self._attempt_started = time.monotonic()
         digest = digest_of([request.arguments, list(request.tools)])
         if digest != self._described:
             self._described = digest
@@ -157,7 +162,26 @@ class Asking:
         )
         self._record(event)
 
-    def _record_reply(self, reply: Reply, attempt: int, spent: Amounts, took_s: float) -> None:
+    def _record_failure(
+        self,
+        attempt: int,
+        error: BaseException,
+        spent: Amounts,
+        status: int | None = None,
+        retry_in_s: float | None = None,
+    ) -> None:
+        event = ModelFailed(
+            call=self.calls,
+            attempt=attempt,
+            error=str(error) or type(error).__name__,
+            settled=spent.record(),
+            duration_s=round(time.monotonic() - self._attempt_started, 6),
+            status=status,
+            retry_in_s=retry_in_s,
+        )
+        self._record(event)
+
+    def _record_reply(self, reply: Reply, attempt: int, spent: Amounts) -> None:
         message = words.assistant(reply.text, reply.calls)
         event = ModelReplied(
             call=self.calls,
@@ -166,7 +190,7 @@ class Asking:
             message=message.content,
             usage=asdict(reply.usage) if reply.usage else {},
             settled=spent.record(),
-            duration_s=round(took_s, 6),
+            duration_s=round(time.monotonic() - self._attempt_started, 6),
             reasoning=reply.reasoning or None,
             finish_reason=reply.finish_reason or None,
             model=reply.model or None,

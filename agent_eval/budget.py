@@ -92,6 +92,8 @@ class Account:
 
     def reserve(self, amounts: Amounts) -> "Hold":
         """Set an amount aside; raises `LimitReached` and changes nothing if it does not fit."""
+        if any(getattr(amounts, name) < 0 for name in _NAMES):
+            raise ValueError("an amount below zero cannot be set aside")
         for name in LIMITED:
             wanted, free = Decimal(getattr(amounts, name)), self.free(name)
             if free is not None and wanted > free:
@@ -117,6 +119,8 @@ class Account:
         A limit that this account has and the child asks nothing of is a grant of nothing.
         """
         full = {each: limits.get(each, ZERO) for each in self.limits} | limits
+        if name in self.granted or any(wanted < 0 for wanted in full.values()):
+            raise ValueError(f"a grant for {name} that is open already, or below zero")
         for each, wanted in full.items():
             free = self.free(each)
             if free is not None and wanted > free:
@@ -126,6 +130,8 @@ class Account:
 
     def close(self, child: "Account") -> None:
         """Take back what a child did not spend; what it spent is spent here too."""
+        if child.name not in self.granted:
+            raise ValueError(f"account {child.name} has no open grant here")
         if child.reserved != Amounts() or child.granted:
             raise ValueError(f"account {child.name} still has reservations or open grants")
         del self.granted[child.name]

@@ -7,6 +7,7 @@ so that its bytes can be derived again from the record.
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,22 @@ from typing import Any
 def wire_json(value: Any) -> str:
     """JSON as it goes to a server: compact, plain ASCII, so that any text survives."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def untrusted_json(text: bytes | str) -> Any:
+    """A JSON value from a hand that may be hostile; raises `ValueError` for what is none.
+
+    What comes back can be written as JSON again: numbers that JSON cannot hold come out as None.
+    """
+    try:
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

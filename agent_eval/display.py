@@ -23,7 +23,8 @@ def printable(text: str) -> str:
 def one_line(text: str, width: int) -> str:
     """The text's printable beginning on one line of at most `width` characters."""
     flat = " ".join(printable(text[: 4 * width]).split())
-    return flat if len(flat) <= width else flat[: max(width - 1, 0)] + "…"
+    whole = len(flat) <= width and len(text) <= 4 * width
+    return flat if whole else flat[: max(width - 1, 0)] + "…"
 
 
 def _escape(char: str) -> str:

@@ -162,12 +162,12 @@ class ActionEnded(Event):
     output: dict[str, Any]
     """`bytes`, and the content as `text`, `base64` or `blob`; `dropped_bytes` if any were."""
     rung: str
-    """What ended it: none (itself), interrupt, kill, or sandbox."""
+    """What ended it: none (itself), interrupt, kill, or sandbox (the sandbox ended with it)."""
     settled: dict[str, Any]
     reported_exit: int | None = None
     """What the session says its status was: a claim of the sandbox."""
     cause: str | None = None
-    """Why the harness stepped in: timeout or output."""
+    """Why the harness stepped in: timeout or output; why the sandbox ended: died or cancelled."""
     session: str = "kept"
     """`kept`, or `lost`: the next action meets a new session."""
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from agent_eval.conversation import wire_json
 from agent_eval.errors import ScenarioError
 from agent_eval.resources import prompt_file
 from agent_eval.scenario import Budget, Loaded
@@ -80,7 +81,7 @@ def _rendered(file: Path, values: dict[str, Any]) -> str:
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
         template: Template = environment.from_string(text)
         return template.render(values).strip()
-    except (OSError, UnicodeDecodeError, TemplateError) as error:
+    except (OSError, TemplateError, TypeError, ValueError, ArithmeticError) as error:
         line = getattr(error, "lineno", None)
         place = f"{file}:{line}" if line else str(file)
         raise ScenarioError(
@@ -91,12 +92,14 @@ def _rendered(file: Path, values: dict[str, Any]) -> str:
 def _tools(file: Path, names: list[str]) -> list[dict[str, Any]]:
     try:
         tree = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
-        return [_tool(name, tree[name]) for name in names]
-    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError) as error:
+        tools = [_tool(name, tree[name]) for name in names]
+        wire_json(tools)
+    except (OSError, YAMLError, KeyError, TypeError, ValueError) as error:
         raise ScenarioError(
             f"{file}: needs description, parameters and required for each of {', '.join(names)} "
             f"({type(error).__name__}: {error})"
         ) from error
+    return tools
 
 
 def _tool(name: str, told: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,9 @@ from agent_eval.transcript import BLOBS, EVENTS, SUMMARY
 
 Events = Iterator[dict[str, Any]]
 
+ENVELOPE = {"seq": int, "time": str, "agent": str, "kind": str, "prev": str}
+"""What every event has, and of what type."""
+
 
 def events_file(run: Path) -> Path:
     """The run's `events.jsonl`; raises `OperatorError` if there is none."""
@@ -37,10 +40,13 @@ def parse_line(line: bytes, number: int) -> dict[str, Any]:
     """One line as an event; `number` is its place, for the message."""
     try:
         event = json.loads(line)
-        if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
-            raise TypeError("not an event")
-    except (ValueError, RecursionError, TypeError) as error:
+    except (ValueError, RecursionError) as error:
         raise TranscriptBroken(f"line {number + 1} is no event: {error}") from error
+    if not isinstance(event, dict):
+        raise TranscriptBroken(f"line {number + 1} is no event: it is not an object")
+    wrong = [name for name, kind in ENVELOPE.items() if not isinstance(event.get(name), kind)]
+    if wrong:
+        raise TranscriptBroken(f"line {number + 1} is no event: it lacks a good {wrong[0]}")
     return event
 
 
@@ -49,8 +55,10 @@ def read_summary(run: Path) -> dict[str, Any]:
     try:
         summary = json.loads(run.joinpath(SUMMARY).read_bytes())
     except FileNotFoundError as error:
-        raise OperatorError(f"{run} has no {SUMMARY}: the run did not end, or still goes on") from error
-    except ValueError as error:
+        raise OperatorError(
+            f"{run} has no {SUMMARY}: the run did not end, or still goes on"
+        ) from error
+    except (OSError, ValueError, RecursionError) as error:
         raise TranscriptBroken(f"{run / SUMMARY} is not JSON: {error}") from error
     if not isinstance(summary, dict):
         raise TranscriptBroken(f"{run / SUMMARY} is not an object")
@@ -73,14 +81,20 @@ def read_blob(run: Path, digest: str) -> bytes:
 def content_bytes(run: Path, content: dict[str, Any]) -> bytes:
     """The bytes that an event holds as text, base64 or blob."""
     if "blob" in content:
-        return read_blob(run, content["blob"])
-    if "base64" in content:
-        return base64.b64decode(content["base64"])
-    return str(content["text"]).encode("utf-8", "surrogatepass")
+        return read_blob(run, str(content["blob"]))
+    try:
+        if "base64" in content:
+            return base64.b64decode(content["base64"], validate=True)
+        return str(content["text"]).encode("utf-8", "surrogatepass")
+    except (KeyError, TypeError, ValueError) as error:
+        raise TranscriptBroken(f"no content: {type(error).__name__}: {error}") from error
 
 
 def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") -> bytes:
-    """The exact bytes that one attempt of one model call sent, derived from the record."""
+    """The exact bytes that one attempt of one model call sent, derived from the record.
+
+    Meant for a record that `verify` found intact.
+    """
     messages: dict[int, Message] = {}
     sent: dict[str, Request] = {}
     for event in read_events(run):
@@ -90,10 +104,14 @@ def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") ->
             messages[event["index"]] = Message(event["message"])
         elif event["kind"] == "model.request":
             sent[event["digest"]] = Request((), event["tools"], event["arguments"])
-        elif event["kind"] == "model.called" and (event["call"], event["attempt"]) == (call, attempt):
+        elif event["kind"] == "model.called" and _is(event, call, attempt):
             base = sent[event["arguments"]]
             seen = [
                 messages[index] for first, last in event["sees"] for index in range(first, last + 1)
             ]
             return Request(seen, base.tools, base.arguments).body()
     raise OperatorError(f"{run} has no call {call}, attempt {attempt}, of agent {agent}")
+
+
+def _is(event: dict[str, Any], call: int, attempt: int) -> bool:
+    return (event["call"], event["attempt"]) == (call, attempt)

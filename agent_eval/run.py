@@ -256,7 +256,7 @@ class _Run:
         )
 
     async def _outcome(self) -> Outcome:
-        """Run, and turn whatever happened into words; nothing that a run can meet gets past here."""
+        """Run, and turn whatever happened into words; only a broken record gets past here."""
         try:
             with self.steering._scope:  # noqa: SLF001 - the other half of the same idea
                 return await self._in_the_sandbox()
@@ -317,7 +317,7 @@ class _Run:
                 self.answer = await converse(agent)
                 return Outcome("submitted")
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
-        except SandboxDied:
+        except (SandboxDied, TranscriptBroken):
             raise
         except AgentEvalError as error:
             return _outcome_of(error)
@@ -369,7 +369,7 @@ def seed_files(loaded: Loaded) -> list[File]:
     for seed in loaded.scenario.files:
         mode = int(seed.mode, 8)
         if seed.text is not None:
-            files.append(File(seed.to, seed.text.encode(), mode))
+            files.append(File(seed.to, seed.text.encode("utf-8", "surrogatepass"), mode))
             continue
         top = (loaded.folder / (seed.source or "")).resolve()
         for path in sorted([top] if top.is_file() else top.rglob("*")):

@@ -48,6 +48,11 @@ class Success(Part):
         return self
 
 
+def _plain_path(path: str) -> bool:
+    """Whether a path says where it leads: no `..`, no `.`, no doubled or closing slash."""
+    return str(PurePosixPath(path)) == path and ".." not in PurePosixPath(path).parts
+
+
 class SeedFile(Part):
     """One file that is in the sandbox before the agent looks; owned by the agent's user."""
 
@@ -112,10 +117,25 @@ class Sandbox(Part):
     """Room in the home folder."""
     tmp_bytes: ByteSize = Field(default=ByteSize(64 * MIB), ge=MIB)
     """Room in `/tmp`."""
-    writable: dict[InsidePath, ByteSize] = Field(default_factory=dict)
+    writable: dict[InsidePath, Annotated[ByteSize, Field(ge=64 * 1024)]] = Field(
+        default_factory=dict
+    )
     """More folders the agent can write, with their room; everything else is read-only."""
     hostname: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "server"
     """The machine's name as seen inside."""
+
+    @model_validator(mode="after")
+    def _may_be_writable(self) -> "Sandbox":
+        for top in self.writable:
+            if not _plain_path(top) or top.startswith("//"):
+                raise ValueError(f"writable: {top} is no plain path; write it without `.` and `//`")
+            if PurePosixPath(top).parts[1] in ("proc", "sys", "dev"):
+                raise ValueError(f"writable: {top} belongs to the kernel")
+            if PurePosixPath(top).parts[1] == "run":
+                raise ValueError(f"writable: {top} belongs to the supervisor of the sandbox")
+            if top in (HOME, "/tmp"):  # noqa: S108 - a path inside the sandbox
+                raise ValueError(f"writable: {top} is there already; see home_bytes and tmp_bytes")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> "Sandbox":
@@ -160,6 +180,13 @@ class Prompts(Part):
     """Names and descriptions of the tools, YAML."""
 
 
+_SENT_BY_US = {
+    *("model", "messages", "tools", "functions", "stream", "n", "max_tokens"),
+    *("max_completion_tokens", "temperature", "top_p", "seed", "reasoning_effort"),
+}
+"""Fields of a request that budget and record rely on."""
+
+
 class ModelArguments(Part):
     """What is sent to the model's server beside the messages; left out means not sent."""
 
@@ -183,6 +210,20 @@ class ModelArguments(Part):
     """Tries of one call before the server counts as unavailable."""
     request_timeout_s: float = Field(default=600, gt=0)
     """Seconds one try may take."""
+
+    @model_validator(mode="after")
+    def _only_more(self) -> "ModelArguments":
+        taken = sorted(_SENT_BY_US & set(self.extra_body))
+        if taken:
+            raise ValueError(
+                f"extra_body: {', '.join(taken)} is sent by this program; what can be chosen of it "
+                "has a field of its own here"
+            )
+        try:
+            json.dumps(self.extra_body, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"extra_body: not JSON: {error}") from error
+        return self
 
 
 class Control(Part):
@@ -235,21 +276,20 @@ class Scenario(Part):
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
         if len(set(self.tools)) != len(self.tools) or not self.tools:
-            raise ValueError("tools: name each of `bash` and `python` at most once, and one at least")
+            raise ValueError("tools: name each of `bash` and `python` once at most, and at least one")
         writable = (HOME, "/tmp", *self.sandbox.writable)  # noqa: S108 - a path inside the sandbox
         targets = [seed.to for seed in self.files]
-        for target in targets:
-            path = PurePosixPath(target)
-            if ".." in path.parts or not any(path.is_relative_to(top) for top in writable):
+        for index, target in enumerate(targets):
+            place = f"files.{index}.to"
+            if not _plain_path(target):
+                raise ValueError(f"{place}: {target} is no plain path; write it without `..` and `//`")
+            if not any(PurePosixPath(target).is_relative_to(top) for top in writable):
                 raise ValueError(
-                    f"files: {target} is not under a folder the agent can write "
+                    f"{place}: {target} is not under a folder the agent can write "
                     f"({', '.join(writable)}): add its folder to sandbox.writable"
                 )
-            if targets.count(target) > 1:
-                raise ValueError(f"files: {target} is given twice")
-        for top in self.sandbox.writable:
-            if PurePosixPath(top).parts[:2] in {("/", name) for name in ("proc", "sys", "dev")}:
-                raise ValueError(f"sandbox.writable: {top} belongs to the kernel")
+            if target in targets[:index]:
+                raise ValueError(f"{place}: {target} is given twice; give each target once")
         return self
 
 

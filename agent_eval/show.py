@@ -6,7 +6,7 @@ What models and sandboxes wrote goes through `printable`; what this module adds 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.text import Text
 
@@ -21,18 +21,35 @@ QUIET = {"model.called", "model.request"}
 """Kinds that a reader of the conversation does not miss."""
 
 
-def lines_of(event: dict[str, Any], run: Path | None, *, full: bool = False) -> Iterator[Text]:
+class View(NamedTuple):
+    """Where the blobs are, and how much is wanted."""
+
+    run: Path
+    full: bool
+
+
+def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Text]:
     """What to print for one event, if anything; `run` is where its blobs are."""
-    teller = _TELLERS.get(event["kind"], _plainly)
     if event["kind"] in QUIET and not full:
-        return
-    yield from teller(event, run, full)
+        return []
+    view = View(run, full)
+    try:
+        return list(_TELLERS.get(event["kind"], _plainly)(event, view))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        # Not what this version writes: shown as it is.
+        return list(_plainly(event, view))
 
 
 def _head(event: dict[str, Any], text: str, style: str) -> Text:
-    number = Text(f"{event['seq']:>5} {event.get('elapsed_s', 0):8.2f}s ", style="dim")
+    elapsed_s = event.get("elapsed_s", 0)
+    passed = f"{elapsed_s:8.2f}s" if isinstance(elapsed_s, int | float) else "?"
     agent = "" if event["agent"] == "0" else f"[{event['agent']}] "
-    return number + Text(agent + printable(text), style=style)
+    number = Text(f"{event['seq']:>5} {passed} ", style="dim")
+    return number + Text(printable(agent + text), style=style)
+
+
+def _limit(view: View) -> int | None:
+    return None if view.full else SHOWN_BYTES
 
 
 def _body(text: str, style: str = "", limit: int | None = None) -> Text:
@@ -43,67 +60,66 @@ def _body(text: str, style: str = "", limit: int | None = None) -> Text:
     return Text(indented, style=style)
 
 
-def _opened(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _opened(event: dict[str, Any], view: View) -> Iterator[Text]:
     model, scenario, engine = event["model"], event["scenario"], event.get("engine") or {}
     yield _head(event, f"{scenario['title']} with {model['name']}", "bold")
     runtime = engine.get("runtime", {}).get("name", "?")
     yield _body(f"scenario {scenario['digest'][:16]}  engine {engine.get('engine')}  {runtime}")
-    if full:
+    if view.full:
         yield _body(json.dumps(event, indent=2), "dim")
 
 
-def _ready(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _ready(event: dict[str, Any], view: View) -> Iterator[Text]:
     rows = event["audit"]
     said = f"sandbox ready in {event['ready_s']:g} s; {len(rows)} settings as asked"
     yield _head(event, said, "dim")
     for row in rows:
-        if full or row.get("note"):
-            note = row.get("note") or f"{row.get('asked')} | {row.get('stated')} | {row.get('measured')}"
-            yield _body(f"{row['setting']}: {note}", "dim")
+        if view.full or row.get("note"):
+            columns = " | ".join(str(row.get(name)) for name in ("asked", "stated", "measured"))
+            yield _body(f"{row['setting']}: {row.get('note') or columns}", "dim")
 
 
-def _seeded(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _seeded(event: dict[str, Any], view: View) -> Iterator[Text]:
     files = event["files"]
     yield _head(event, f"{len(files)} files put in place", "dim")
-    for file in files if full else ():
+    for file in files if view.full else ():
         yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
 
 
-def _message(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _message(event: dict[str, Any], view: View) -> Iterator[Text]:
     message = event["message"]
-    if message["role"] == "tool" and not full:
+    if message["role"] == "tool" and not view.full:
         return  # the action's own end shows the output
     names = {"system": "frame", "user": "told", "tool": "seen"}
     yield _head(event, names.get(message["role"], message["role"]), "magenta")
-    yield _body(str(message.get("content") or ""), "", None if full else SHOWN_BYTES)
+    yield _body(str(message.get("content") or ""), "", _limit(view))
 
 
-def _replied(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _replied(event: dict[str, Any], view: View) -> Iterator[Text]:
     usage, settled = event["usage"], event["settled"]
     counted = f"{usage.get('input_tokens', 0)}+{usage.get('output_tokens', 0)} tokens"
     counted += " estimated" if usage.get("estimated") else ""
     usd = f", ${settled['usd']:.4f}" if settled.get("usd") else ""
     yield _head(event, f"model ({counted}{usd})", "bold cyan")
     if event.get("reasoning"):
-        yield _body(event["reasoning"], "italic dim", None if full else SHOWN_BYTES)
+        yield _body(event["reasoning"], "italic dim", _limit(view))
     if event["message"].get("content"):
         yield _body(event["message"]["content"], "cyan")
 
 
-def _started(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _started(event: dict[str, Any], view: View) -> Iterator[Text]:
     yield _head(event, f"{event['tool']}", "bold yellow")
-    yield _body(event["input"]["code"], "yellow", None if full else SHOWN_BYTES)
+    yield _body(event["input"]["code"], "yellow", _limit(view))
 
 
-def _ended(event: dict[str, Any], run: Path | None, full: bool) -> Iterator[Text]:
+def _ended(event: dict[str, Any], view: View) -> Iterator[Text]:
     output = event["output"]
     try:
-        data = content_bytes(run, output) if run or "blob" not in output else b"(in a blob)"
-        text = data.decode("utf-8", "backslashreplace")
+        text = content_bytes(view.run, output).decode("utf-8", "backslashreplace")
     except TranscriptBroken as error:
         text = f"({error})"
     if text:
-        yield _body(text, "", None if full else SHOWN_BYTES)
+        yield _body(text, "", _limit(view))
     status = event.get("reported_exit")
     notes = [f"{event['duration_s']:.2f} s", f"{output['bytes']} bytes"]
     notes += [f"exit {status} as the session reports it"] if status else []
@@ -112,37 +128,37 @@ def _ended(event: dict[str, Any], run: Path | None, full: bool) -> Iterator[Text
     yield _head(event, ", ".join(notes), "red" if event["rung"] != "none" or status else "dim")
 
 
-def _failed(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+def _failed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     again = event.get("retry_in_s")
     after = "giving up" if again is None else f"again in {again:.1f} s"
     said = one_line(event["error"], 200)
     yield _head(event, f"attempt {event['attempt']} failed, {after}: {said}", "red")
 
 
-def _submitted(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+def _submitted(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, "answer", "bold green")
     yield _body(event["answer"], "green")
 
 
-def _judged(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+def _judged(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, f"{event['verdict']}: {event['reason']}", "bold")
 
 
-def _closed(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+def _closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, outcome_words(event["outcome"]), "bold")
     yield _body(spent_words(event["spent"]))
 
 
-def _trouble(event: dict[str, Any], _run: Path | None, _full: bool) -> Iterator[Text]:
+def _trouble(event: dict[str, Any], _view: View) -> Iterator[Text]:
     said = f"{event['error']}: {event['message']}" if event["error"] else event["message"]
     yield _head(event, f"to blame is the {event['blame']}: {said}", "bold red")
 
 
-def _plainly(event: dict[str, Any], _run: Path | None, full: bool) -> Iterator[Text]:
+def _plainly(event: dict[str, Any], view: View) -> Iterator[Text]:
     known = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
     fields = {name: value for name, value in event.items() if name not in known}
     said = json.dumps(fields) if fields else ""
-    yield _head(event, f"{event['kind']} {said if full else one_line(said, 150)}", "dim")
+    yield _head(event, f"{event['kind']} {said if view.full else one_line(said, 150)}", "dim")
 
 
 _TELLERS = {

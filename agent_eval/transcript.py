@@ -1,9 +1,10 @@
 """Writing a run: one hash-chained line an event, large things in files named by their hash.
 
 The only writer of run folders. An event is handed to the operating system in one write before
-`write` returns, so that it outlives the death of this process at any instant; it is forced to disk
-at least every `SYNC_EVERY_S` seconds and at the end, so that a power failure costs at most that.
-When a write fails the run must end: nothing is done that is not on record.
+`write` returns, so that it outlives the death of this process at any instant. All of them are forced
+to disk at the first event after `SYNC_EVERY_S` seconds and at the end, for the case of a power
+failure. When a write fails the run must end, and nothing more is written after what may be torn:
+nothing is done that is not on record.
 """
 
 import base64
@@ -14,7 +15,8 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -44,6 +46,7 @@ class Transcript:
         self._opened = time.monotonic()
         self._synced = self._opened
         self._unsynced: list[Path] = []
+        self._broken = False
 
     @classmethod
     def create(cls, folder: Path) -> Self:
@@ -81,14 +84,23 @@ class Transcript:
         return self.events - 1
 
     def _append(self, line: bytes) -> None:
-        try:
+        if self._broken:
+            raise TranscriptBroken(f"{self.folder / EVENTS} could not be written before")
+        self._broken = True
+        with self._explained(self.folder / EVENTS):
             written = os.write(self._fd, line)
             if written != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._broken = False
+
+    @contextmanager
+    def _explained(self, path: Path) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise TranscriptBroken(
-                f"cannot write {self.folder / EVENTS}: {error.strerror}. The run ends here; what "
-                "was written before is intact (agent-eval verify --repair mends a torn last line)"
+                f"cannot write {path}: {error.strerror}. The run ends here; what was written "
+                "before is intact (agent-eval verify --repair mends a torn last line)"
             ) from error
 
     def content(self, data: bytes) -> dict[str, Any]:
@@ -106,21 +118,21 @@ class Transcript:
         path = self.folder / BLOBS / name
         if not path.exists():
             part = path.with_suffix(".part")
-            try:
+            with self._explained(path):
                 write_private(part, data)
                 part.rename(path)
-            except OSError as error:
-                raise TranscriptBroken(f"cannot write {path}: {error.strerror}") from error
             self._unsynced.append(path)
         return name
 
     def sync(self) -> None:
         """Force what was written to disk, blobs before the events that name them."""
-        for path in self._unsynced:
-            with path.open("rb") as file:
-                os.fdatasync(file.fileno())
-        self._unsynced.clear()
-        os.fdatasync(self._fd)
+        with self._explained(self.folder):
+            for path in self._unsynced:
+                _sync(path)
+            if self._unsynced:
+                _sync(self.folder / BLOBS)
+            self._unsynced.clear()
+            os.fdatasync(self._fd)
         self._synced = time.monotonic()
 
     def seal(self, summary: dict[str, Any], key: bytes | None = None) -> str:
@@ -131,8 +143,11 @@ class Transcript:
             sealed["signature"] = {"algorithm": "hmac-sha256", "value": signature(self.head, key)}
         text = json.dumps(sealed, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
         part = self.folder / (SUMMARY + ".part")
-        write_private(part, text.encode())
-        part.rename(self.folder / SUMMARY)
+        with self._explained(self.folder / SUMMARY):
+            write_private(part, text.encode())
+            _sync(part)
+            part.rename(self.folder / SUMMARY)
+            _sync(self.folder)
         return self.head
 
     def close(self) -> None:
@@ -159,8 +174,11 @@ def signature(head: str, key: bytes) -> str:
 
 
 def open_locked(path: Path) -> int:
-    """Open a file for appending that no other process has open so; the descriptor holds the lock."""
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Open a file for appending that no other process has so; the descriptor holds the lock."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise TranscriptBroken(f"cannot write {path}: {error.strerror}") from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -174,3 +192,12 @@ def write_private(path: Path, data: bytes) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with open(fd, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
         file.write(data)
+
+
+def _sync(path: Path) -> None:
+    """Force a file, or the names in a folder, to disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,4 +1,4 @@
-"""Is a run folder what was written, and all of it?
+"""Whether a run folder is what was written, and all of it.
 
 Needs nothing but the folder. The chain alone shows that a record is consistent; only its head hash
 from elsewhere, or a key, shows that it is the one that was made. Anyone can do the same with
@@ -18,10 +18,15 @@ from typing import Any
 from agent_eval.errors import TranscriptBroken
 from agent_eval.events import TranscriptRepaired
 from agent_eval.reading import events_file, parse_line, read_blob
-from agent_eval.transcript import EVENTS, GENESIS, SUMMARY, Transcript, open_locked, signature
-
-ENVELOPE = ("seq", "time", "agent", "kind", "prev")
-
+from agent_eval.transcript import (
+    EVENTS,
+    GENESIS,
+    SUMMARY,
+    Transcript,
+    open_locked,
+    signature,
+    write_private,
+)
 
 @dataclass
 class Report:
@@ -55,16 +60,23 @@ def verify(run: Path, head: str | None = None, key: bytes | None = None) -> Repo
             for digest in _blobs_of(event):
                 read_blob(run, digest)
     except TranscriptBroken as error:
-        report.faults.append(f"event {report.events}: {error}")
+        report.faults.append(f"event {report.events} (line {report.events + 1}): {error}")
         return report
-    _check_end(run, report, last)
+    summary = _summary(run)
+    _check_end(report, last, summary)
     if head is not None:
-        report.authentic = hmac.compare_digest(report.head, head.strip().lower())
+        report.authentic = _same(report.head, head.strip().lower())
     if key is not None:
-        signed = _summary(run).get("signature") or {}
-        good = hmac.compare_digest(str(signed.get("value")), signature(report.head, key))
-        report.authentic = good and report.authentic is not False
+        signed = summary.get("signature")
+        value = signed.get("value") if isinstance(signed, dict) else None
+        report.authentic = _same(signature(report.head, key), str(value)) and (
+            report.authentic is not False
+        )
     return report
+
+
+def _same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode("utf-8", "surrogatepass"))
 
 
 def _chained(run: Path, report: Report) -> Iterator[dict[str, Any]]:
@@ -75,41 +87,43 @@ def _chained(run: Path, report: Report) -> Iterator[dict[str, Any]]:
                 report.torn_bytes = len(line)
                 return
             event = parse_line(line, report.events)
-            missing = [name for name in ENVELOPE if name not in event]
-            if missing:
-                raise TranscriptBroken(f"lacks {', '.join(missing)}")
             if event["seq"] != report.events:
                 raise TranscriptBroken(f"calls itself event {event['seq']}")
             if event["prev"] != report.head:
-                raise TranscriptBroken("does not follow from the line before it")
+                raise TranscriptBroken(
+                    f"does not follow from event {report.events - 1} (line {report.events}) as it "
+                    "is now: one of the two was changed"
+                )
+            yield event
             report.head = hashlib.sha256(line).hexdigest()
             report.events += 1
-            yield event
 
 
-def _blobs_of(value: Any) -> Iterator[str]:
-    """Every blob that an event names, at any depth."""
-    if isinstance(value, dict):
-        if isinstance(value.get("blob"), str):
-            yield value["blob"]
-        for part in value.values():
-            yield from _blobs_of(part)
-    elif isinstance(value, list):
-        for part in value:
-            yield from _blobs_of(part)
+def _blobs_of(event: dict[str, Any]) -> Iterator[str]:
+    """Every blob that an event names; only these fields are ours, others may hold anything."""
+    files = event.get("files")
+    for content in (event.get("output"), *(files if isinstance(files, list) else ())):
+        if isinstance(content, dict) and "blob" in content:
+            yield str(content["blob"])
 
 
-def _check_end(run: Path, report: Report, last: dict[str, Any]) -> None:
-    summary = _summary(run)
-    if last.get("kind") != "run.closed" or not summary:
-        return
-    report.complete = True
-    if summary.get("head") != report.head or summary.get("events") != report.events:
-        report.faults.append(f"{SUMMARY} speaks of another end than {EVENTS} has")
+def _check_end(report: Report, last: dict[str, Any], summary: dict[str, Any]) -> None:
+    """Whether the run came to its end, and whether the summary speaks of this one.
+
+    A tail that was cut off, or mended after that, says so itself.
+    """
+    agrees = summary.get("head") == report.head and summary.get("events") == report.events
+    report.complete = last.get("kind") == "run.closed" and agrees
+    mended = report.torn_bytes or last.get("kind") == TranscriptRepaired.kind
+    if summary and not agrees and not mended:
+        report.faults.append(
+            f"{SUMMARY} speaks of another end than {EVENTS} has: one of them was changed, or lines "
+            f"after event {report.events - 1} are gone"
+        )
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         summary = json.loads(run.joinpath(SUMMARY).read_bytes())
         return summary if isinstance(summary, dict) else {}
     return {}
@@ -118,18 +132,27 @@ def _summary(run: Path) -> dict[str, Any]:
 def repair(run: Path) -> Report:
     """Set the bytes of a torn last line aside and say so in a new event; nothing else is changed.
 
-    Raises `OperatorError` while another process writes the run.
+    Where the record is complete without them, no event is added: it ends as it was sealed. Raises
+    `OperatorError` while another process writes the run.
     """
-    report = verify(run)
-    if report.faults or not report.torn_bytes:
-        return report
     file = events_file(run)
     fd = open_locked(file)
-    whole = file.stat().st_size - report.torn_bytes
-    kept = run / f"{EVENTS}.torn-{report.events}"
-    kept.write_bytes(file.read_bytes()[whole:])
-    os.truncate(fd, whole)
-    with Transcript(run, fd, report.events, report.head) as transcript:
-        transcript.write(TranscriptRepaired(report.torn_bytes, kept.name))
+    with Transcript(run, fd, 0, GENESIS) as transcript:
+        report = verify(run)
+        if report.faults or not report.torn_bytes:
+            return report
+        whole = file.stat().st_size - report.torn_bytes
+        kept = _unused(run, f"{EVENTS}.torn-{report.events}")
+        write_private(kept, file.read_bytes()[whole:])
+        os.truncate(fd, whole)
+        if not report.complete:
+            transcript.events, transcript.head = report.events, report.head
+            transcript.write(TranscriptRepaired(report.torn_bytes, kept.name))
         transcript.sync()
     return verify(run)
+
+
+def _unused(run: Path, name: str) -> Path:
+    """A path in the run folder where nothing is, so that a second repair keeps what a first kept."""
+    names = (name, *(f"{name}.{number}" for number in range(1, 1000)))
+    return next(path for path in map(run.joinpath, names) if not path.exists())
