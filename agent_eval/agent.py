@@ -151,9 +151,7 @@ class Agent:
         self._record_action(done, spent)
         self._observe(action.call, self._view(done, timeout_s))
 
-    async def _executed(
-        self, action: Run, timeout_s: float, room: int, most: Amounts
-    ) -> Execution:
+    async def _executed(self, action: Run, timeout_s: float, room: int, most: Amounts) -> Execution:
         """What the sandbox did; an action that never comes back has its end on record as well."""
         began = time.monotonic()
         try:

@@ -63,7 +63,8 @@ def _card(file: Path, name: str, card: Any) -> PriceCard:
         amounts = [Decimal(str(card[field])) for field in ("input", "cached", "output")]
         if not all(amount.is_finite() and amount >= 0 for amount in amounts):
             raise ValueError("a price is a number of dollars, 0 or more")
-        return PriceCard(amounts[0], amounts[1], amounts[2], str(card["as_of"]), str(card["source"]))
+        read, cached, written = amounts
+        return PriceCard(read, cached, written, str(card["as_of"]), str(card["source"]))
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise OperatorError(
             f"{file}: {name}: needs input, cached and output (dollars per million tokens), as_of "

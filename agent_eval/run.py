@@ -251,9 +251,7 @@ class _Run:
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         head = self.transcript.seal(summary, self.plan.key)
-        return Result(
-            self.transcript.folder, outcome, verdict, reason, self.account.record(), head
-        )
+        return Result(self.transcript.folder, outcome, verdict, reason, self.account.record(), head)
 
     async def _outcome(self) -> Outcome:
         """Run, and turn whatever happened into words; only a broken record gets past here."""
@@ -358,7 +356,8 @@ class _Run:
 
 
 def _outcome_of(error: AgentEvalError) -> Outcome:
-    status = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}.get(type(error), "error")
+    statuses = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}
+    status = statuses.get(type(error), "error")
     limit = error.limit if isinstance(error, LimitReached) else None
     return Outcome(status, error.blame, limit, type(error).__name__, str(error))
 
@@ -367,13 +366,16 @@ def seed_files(loaded: Loaded) -> list[File]:
     """Every file that is to be in the sandbox from the start."""
     files = []
     for seed in loaded.scenario.files:
-        mode = int(seed.mode, 8)
         if seed.text is not None:
-            files.append(File(seed.to, seed.text.encode("utf-8", "surrogatepass"), mode))
+            files.append(File(seed.to, seed.text.encode(), _mode(seed.mode, 0)))
             continue
         top = (loaded.folder / (seed.source or "")).resolve()
         for path in sorted([top] if top.is_file() else top.rglob("*")):
             if path.is_file():
                 to = seed.to if path == top else f"{seed.to}/{path.relative_to(top).as_posix()}"
-                files.append(File(to, path.read_bytes(), mode))
+                files.append(File(to, path.read_bytes(), _mode(seed.mode, path.stat().st_mode)))
     return files
+
+
+def _mode(given: str | None, source: int) -> int:
+    return int(given, 8) if given else (0o755 if source & 0o100 else 0o644)

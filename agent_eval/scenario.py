@@ -50,7 +50,8 @@ class Success(Part):
 
 def _plain_path(path: str) -> bool:
     """Whether a path says where it leads: no `..`, no `.`, no doubled or closing slash."""
-    return str(PurePosixPath(path)) == path and ".." not in PurePosixPath(path).parts
+    plain = PurePosixPath(path)
+    return str(plain) == path and ".." not in plain.parts and plain.root == "/"
 
 
 class SeedFile(Part):
@@ -62,8 +63,8 @@ class SeedFile(Part):
     """A file in the scenario's folder. A folder is copied with all that is in it."""
     text: str | None = None
     """The content itself."""
-    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] = "0644"
-    """Permission bits, octal."""
+    mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] | None = None
+    """Permission bits, octal; left out means 0644, or 0755 for a source that can be executed."""
 
     @model_validator(mode="after")
     def _one_content(self) -> "SeedFile":
@@ -127,8 +128,8 @@ class Sandbox(Part):
     @model_validator(mode="after")
     def _may_be_writable(self) -> "Sandbox":
         for top in self.writable:
-            if not _plain_path(top) or top.startswith("//"):
-                raise ValueError(f"writable: {top} is no plain path; write it without `.` and `//`")
+            if not _plain_path(top):
+                raise ValueError(f"writable: {top}: write the path without `.`, `..` and `//`")
             if PurePosixPath(top).parts[1] in ("proc", "sys", "dev"):
                 raise ValueError(f"writable: {top} belongs to the kernel")
             if PurePosixPath(top).parts[1] == "run":
@@ -276,13 +277,13 @@ class Scenario(Part):
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
         if len(set(self.tools)) != len(self.tools) or not self.tools:
-            raise ValueError("tools: name each of `bash` and `python` once at most, and at least one")
+            raise ValueError("tools: name one or both of `bash` and `python`, each once")
         writable = (HOME, "/tmp", *self.sandbox.writable)  # noqa: S108 - a path inside the sandbox
         targets = [seed.to for seed in self.files]
         for index, target in enumerate(targets):
             place = f"files.{index}.to"
             if not _plain_path(target):
-                raise ValueError(f"{place}: {target} is no plain path; write it without `..` and `//`")
+                raise ValueError(f"{place}: {target}: write the path without `.`, `..` and `//`")
             if not any(PurePosixPath(target).is_relative_to(top) for top in writable):
                 raise ValueError(
                     f"{place}: {target} is not under a folder the agent can write "

@@ -211,7 +211,7 @@ def _fields_beside(where: tuple[int | str, ...]) -> dict[str, Any]:
             node = choice if "$ref" in choice else node
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rpartition("/")[2]]
-    return node.get("properties", {}) | ({"variants": {}} if node is schema else {})
+    return dict(node.get("properties", {}), **({"variants": {}} if node is schema else {}))
 
 
 def _field(node: Any, name: str) -> Any:

@@ -45,7 +45,7 @@ def _head(event: dict[str, Any], text: str, style: str) -> Text:
     passed = f"{elapsed_s:8.2f}s" if isinstance(elapsed_s, int | float) else "?"
     agent = "" if event["agent"] == "0" else f"[{event['agent']}] "
     number = Text(f"{event['seq']:>5} {passed} ", style="dim")
-    return number + Text(printable(agent + text), style=style)
+    return number + Text(printable(agent + text).replace("\n", " "), style=style)
 
 
 def _limit(view: View) -> int | None:

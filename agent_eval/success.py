@@ -22,8 +22,7 @@ import json, runpy, sys
 from pathlib import Path
 given = json.load(sys.stdin)
 check = runpy.run_path(given["check"])["check"]
-verdict, reason = check(given["answer"], Path(given["files"]))
-print("\\n" + json.dumps([verdict, reason]))
+print("\\n" + json.dumps(check(given["answer"], Path(given["files"]))))
 """
 
 

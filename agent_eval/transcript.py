@@ -1,9 +1,9 @@
 """Writing a run: one hash-chained line an event, large things in files named by their hash.
 
 The only writer of run folders. An event is handed to the operating system in one write before
-`write` returns, so that it outlives the death of this process at any instant. All of them are forced
-to disk at the first event after `SYNC_EVERY_S` seconds and at the end, for the case of a power
-failure. When a write fails the run must end, and nothing more is written after what may be torn:
+`write` returns, so that it outlives the death of this process at any instant. For the case of a
+power failure all of it is forced to disk at the first event after `SYNC_EVERY_S` seconds and at
+the end. When a write fails the run must end, and nothing more is written after what may be torn:
 nothing is done that is not on record.
 """
 

@@ -28,6 +28,7 @@ from agent_eval.transcript import (
     write_private,
 )
 
+
 @dataclass
 class Report:
     """What was found."""
@@ -117,8 +118,8 @@ def _check_end(report: Report, last: dict[str, Any], summary: dict[str, Any]) ->
     mended = report.torn_bytes or last.get("kind") == TranscriptRepaired.kind
     if summary and not agrees and not mended:
         report.faults.append(
-            f"{SUMMARY} speaks of another end than {EVENTS} has: one of them was changed, or lines "
-            f"after event {report.events - 1} are gone"
+            f"{SUMMARY} speaks of another end than {EVENTS} has: one of them was changed, or "
+            f"lines after event {report.events - 1} are gone"
         )
 
 
@@ -153,6 +154,6 @@ def repair(run: Path) -> Report:
 
 
 def _unused(run: Path, name: str) -> Path:
-    """A path in the run folder where nothing is, so that a second repair keeps what a first kept."""
+    """A path in the run folder where nothing is, so that no repair overwrites what one kept."""
     names = (name, *(f"{name}.{number}" for number in range(1, 1000)))
     return next(path for path in map(run.joinpath, names) if not path.exists())

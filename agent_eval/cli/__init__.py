@@ -69,7 +69,7 @@ def commands() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run a command; an error of ours ends in its message and its exit code, never in a traceback."""
+    """Run a command; an error of ours ends in its message and its exit code, not a traceback."""
     try:
         commands.main(args=arguments, prog_name="agent-eval")
     except AgentEvalError as error:

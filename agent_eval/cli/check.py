@@ -13,7 +13,9 @@ from agent_eval.scenario_file import json_schema, load, variants_of
 
 @click.command("check")
 @click.argument("paths", nargs=-1)
-@click.option("--schema", is_flag=True, help="Print the JSON Schema of scenario files, for editors.")
+@click.option(
+    "--schema", is_flag=True, help="Print the JSON Schema of scenario files, for editors."
+)
 def command(paths: tuple[str, ...], schema: bool) -> None:
     """Check scenarios named by their path or, for those that ship, by their name.
 
@@ -40,7 +42,9 @@ def _faults(path: str) -> int:
     names = variants_of(loaded.folder)
     variants = f", variants {', '.join(names)}" if names else ""
     controls = ", ".join(loaded.scenario.controls) or "none"
-    click.echo(f"{loaded.folder}: good. Controls: {controls}{variants}. Digest {loaded.digest[:16]}")
+    click.echo(
+        f"{loaded.folder}: good. Controls: {controls}{variants}. Digest {loaded.digest[:16]}"
+    )
     return 0
 
 

@@ -30,7 +30,7 @@ class Feature:
 @click.command("doctor")
 @click.option("--audit", is_flag=True, help="Show the audit of a sandbox in its three columns.")
 def command(audit: bool) -> None:
-    """Start one sandbox on each runtime, prove that it is locked down, and say what is on or off."""
+    """Start a sandbox on each runtime, prove that it is locked down, and say what is on or off."""
     features, audits = anyio.run(_examine)
     for feature in features:
         click.echo(printable(f"{'on ' if feature.on else 'OFF'}  {feature.name}: {feature.words}"))

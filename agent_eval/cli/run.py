@@ -17,6 +17,7 @@ from agent_eval.models.choose import choose
 from agent_eval.run import Outcome, Plan, Result, Steering, run_scenario
 from agent_eval.scenario_file import load
 from agent_eval.show import outcome_words, spent_words
+from agent_eval.tasks import beside
 
 PRICES_FORM = """\b
 A price file maps model names to dollars per million tokens:
@@ -77,7 +78,9 @@ def command(
 
 def one(plan: Plan, index: int, count: int) -> int:
     """Run one plan to its end, print what came of it, and return its exit code."""
-    title = f"{plan.loaded.title} with {plan.model.name}" + (f" ({index + 1}/{count})" if count > 1 else "")
+    title = f"{plan.loaded.title} with {plan.model.name}" + (
+        f" ({index + 1}/{count})" if count > 1 else ""
+    )
     with Watch(title, plan.loaded.scenario.budget) as watch:
         result = anyio.run(_steered, plan, watch)
     for line in report(result):
@@ -88,14 +91,12 @@ def one(plan: Plan, index: int, count: int) -> int:
 async def _steered(plan: Plan, watch: Watch) -> Result:
     steering = Steering()
     watched = Plan(**(vars(plan) | {"listener": watch.see}))
-    async with anyio.create_task_group() as tasks:
+    async with beside() as tasks:
         tasks.start_soon(_obey, steering, watch)
         try:
-            result = await run_scenario(watched, steering)
+            return await run_scenario(watched, steering)
         finally:
             await plan.model.close()
-            tasks.cancel_scope.cancel()
-    return result
 
 
 async def _obey(steering: Steering, watch: Watch) -> None:
@@ -133,4 +134,3 @@ def report(result: Result) -> list[str]:
         f"head        {result.head}",
         f"next        agent-eval show {result.folder}",
     ]
-

@@ -1,4 +1,4 @@
-"""`agent-eval verify`: is this the record that was made?"""
+"""`agent-eval verify`: whether this is the record that was made."""
 
 from pathlib import Path
 
@@ -42,7 +42,9 @@ def words_of(report: Report) -> list[str]:
         return [f"BROKEN: {fault}" for fault in report.faults]
     lines = [f"{report.events} events, head {report.head}"]
     if report.torn_bytes:
-        lines.append(f"TORN: the last line is cut off ({report.torn_bytes} bytes); --repair mends it")
+        lines.append(
+            f"TORN: the last line is cut off ({report.torn_bytes} bytes); --repair mends it"
+        )
     elif not report.complete:
         lines.append("INCOMPLETE: intact so far, but the run did not come to its end")
     if report.authentic is None:

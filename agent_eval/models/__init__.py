@@ -7,4 +7,6 @@
     fenced      actions as fenced blocks, for servers without tool calls
     retry       the one place where an attempt is made again
     choose      a model by the name the operator gave
+
+Each is used through `base.Model`; nothing else of the package knows which it is.
 """

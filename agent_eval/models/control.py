@@ -91,20 +91,25 @@ class Control:
     async def complete(self, request: Request) -> Reply:
         """The script's next turn; one that has ended says nothing more."""
         try:
-            if self._running is None:
-                self._running = self._script(_task(request))
-                turn = next(self._running)
-            else:
-                turn = self._running.send(_news(request))
-        except StopIteration:
-            turn = Turn("I have nothing more to do.")
-        calls = tuple(
-            ToolCall(f"call_{next(self._calls)}", name, json.dumps(arguments))
-            for name, arguments in turn.calls
-        )
+            turn = self._turn(request)
+            calls = tuple(
+                ToolCall(f"call_{next(self._calls)}", name, json.dumps(arguments))
+                for name, arguments in turn.calls
+            )
+        except Exception as error:
+            raise ScenarioError(f"{self.name} failed: {type(error).__name__}: {error}") from error
         written = len(turn.text) + sum(len(call.arguments) for call in calls)
         usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
         return Reply(text=turn.text, calls=calls, usage=usage, finish_reason="stop")
+
+    def _turn(self, request: Request) -> Turn:
+        try:
+            if self._running is None:
+                self._running = self._script(_task(request))
+                return next(self._running)
+            return self._running.send(_news(request))
+        except StopIteration:
+            return Turn("I have nothing more to do.")
 
 
 def tokens_in(size_bytes: int) -> int:

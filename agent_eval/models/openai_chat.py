@@ -14,13 +14,15 @@ from typing import Any
 import httpx2
 import openai
 
-from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.conversation import Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
 from agent_eval.models.base import AttemptFailed
 from agent_eval.prices import PriceCard
 from agent_eval.scenario import ModelArguments
 
 MAX_WAIT_S = 600.0
+MAX_RAW_USAGE_BYTES = 4096
+_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 _TRY_AGAIN = {408, 409, 425, 429}
 _SENT_ARGUMENTS = ("temperature", "top_p", "seed", "reasoning_effort")
 
@@ -86,18 +88,25 @@ class OpenAIChat:
                 options={"headers": {"Content-Type": "application/json"}},
                 cast_to=httpx2.Response,
             )
-        except openai.APITimeoutError as error:
-            raise AttemptFailed(
-                f"no answer within {self._wanted.request_timeout_s:g} s", may_be_billed=True
-            ) from error
         except openai.APIConnectionError as error:
-            never_sent = isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout)
-            raise AttemptFailed(
-                f"connection failed: {error.__cause__ or error}", may_be_billed=not never_sent
-            ) from error
+            raise self._connection_error(error) from error
         except openai.APIStatusError as error:
             raise self._status_error(error) from error
         return _reply(response.content)
+
+    def _connection_error(self, error: openai.APIConnectionError) -> Exception:
+        cause = error.__cause__
+        if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
+            return OperatorError(
+                f"a request to {self._client.base_url} cannot even be made: {cause}. "
+                "OPENAI_BASE_URL begins with http:// or https://, and OPENAI_API_KEY is one word"
+            )
+        never_sent = isinstance(cause, _NEVER_SENT)
+        if isinstance(error, openai.APITimeoutError) and not never_sent:
+            said = f"no answer within {self._wanted.request_timeout_s:g} s"
+        else:
+            said = f"connection failed: {cause or error}"
+        return AttemptFailed(said, may_be_billed=not never_sent)
 
     def _status_error(self, error: openai.APIStatusError) -> Exception:
         said = " ".join(error.response.text.split())[:500] or error.message
@@ -116,7 +125,9 @@ class OpenAIChat:
         }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
         if "tool" in said.lower():
             hint = "-M tool_format=fenced does without the server's tool calls"
-        return RequestRefused(f"the model's server refused the request, HTTP {status}: {said}. {hint}")
+        return RequestRefused(
+            f"the model's server refused the request, HTTP {status}: {said}. {hint}"
+        )
 
 
 def _retry_after_s(header: str | None) -> float | None:
@@ -128,19 +139,19 @@ def _retry_after_s(header: str | None) -> float | None:
     except ValueError:
         try:
             seconds = parsedate_to_datetime(header).timestamp() - time()
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
     return min(max(seconds, 0.0), MAX_WAIT_S) if math.isfinite(seconds) else None
 
 
 def _reply(content: bytes) -> Reply:
     try:
-        body = json.loads(content, parse_constant=lambda _: None)
+        body = untrusted_json(content)
         choice = body["choices"][0]
         message = choice["message"]
         if not isinstance(message, dict):
             raise TypeError("message is no object")
-    except (ValueError, RecursionError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError) as error:
         start = content[:300].decode(errors="replace")
         raise AttemptFailed(
             f"an answer that is no chat completion ({type(error).__name__}): {start}",
@@ -148,14 +159,14 @@ def _reply(content: bytes) -> Reply:
         ) from error
     raw = body.get("usage")
     return Reply(
-        text=_text(message.get("content")),
+        text=_text(message.get("content")) or _text(message.get("refusal")),
         calls=tuple(_calls(message.get("tool_calls"))),
         reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
         usage=_usage(raw),
         finish_reason=_text(choice.get("finish_reason")),
         model=_text(body.get("model")),
         fingerprint=_text(body.get("system_fingerprint")),
-        raw_usage=raw if isinstance(raw, dict) else None,
+        raw_usage=raw if _small(raw) else None,
     )
 
 
@@ -175,12 +186,21 @@ def _calls(calls: Any) -> list[ToolCall]:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):  # content in parts
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, dict))
+        parts = [part.get("text") for part in value if isinstance(part, dict)]
+        return "".join(part for part in parts if isinstance(part, str))
     return value if isinstance(value, str) else ""
 
 
+def _small(raw: Any) -> bool:
+    """Whether it is an object that is worth its place in the record."""
+    try:
+        return isinstance(raw, dict) and len(json.dumps(raw)) <= MAX_RAW_USAGE_BYTES
+    except RecursionError:
+        return False
+
+
 def _usage(raw: Any) -> Usage | None:
-    """Counts by one rule: input includes cached, output includes reasoning; parts never exceed it."""
+    """Counts by one rule: input includes cached, output reasoning; a part is never above its sum."""
     if not isinstance(raw, dict):
         return None
     read, written = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))

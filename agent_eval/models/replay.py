@@ -1,9 +1,10 @@
 """The recorded replies of an earlier run, in their order, in the place of a model."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage
-from agent_eval.errors import ModelUnavailable
+from agent_eval.errors import ModelUnavailable, TranscriptBroken
 from agent_eval.prices import FREE, PriceCard
 
 
@@ -13,9 +14,9 @@ class Replay:
     remote = False
     price: PriceCard | None = FREE
 
-    def __init__(self, name: str, replies: list[dict[str, Any]]) -> None:
+    def __init__(self, name: str, events: Iterable[dict[str, Any]]) -> None:
         self.name = f"replay:{name}"
-        self._replies = replies
+        self._replies = [_reply_of(event) for event in events]
         self._next = 0
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
@@ -35,15 +36,19 @@ class Replay:
             raise ModelUnavailable(
                 f"the recording has {len(self._replies)} replies and this run asks for another"
             )
-        event = self._replies[self._next]
         self._next += 1
+        return self._replies[self._next - 1]
+
+
+def _reply_of(event: dict[str, Any]) -> Reply:
+    try:
         message = event["message"]
         calls = tuple(
             ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
             for call in message.get("tool_calls") or ()
         )
         return Reply(
-            text=message["content"] or "",
+            text=message.get("content") or "",
             calls=calls,
             reasoning=event.get("reasoning", ""),
             usage=Usage(**event["usage"]),
@@ -52,3 +57,5 @@ class Replay:
             fingerprint=event.get("fingerprint", ""),
             raw_usage=event.get("raw_usage"),
         )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TranscriptBroken(f"event {event['seq']} is no reply of a model: {error!r}") from error

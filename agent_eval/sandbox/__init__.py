@@ -7,4 +7,6 @@
     engine      Docker: create, attach, start, remove, reap
     audit       asked, stated by the engine, measured inside
     container   all of it together: one sandbox from creation to removal
+
+What comes out of the pipe is hostile; everything else here is ours.
 """

@@ -5,15 +5,21 @@ seen from inside. A row is ok only if both agree with what was asked; one that i
 run. A limit that a runtime does not enforce is shown as absent with what replaces it.
 """
 
-import json
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agent_eval.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
-from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked
+from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked, seccomp_profile
 
 OUTSIDE = "192.0.2.1"
 """An address reserved for documentation (RFC 5737): the probe tries to reach it and must fail."""
+
+_PROBES = {"tcp", "udp", "tcp6", "raw", "packet", "vsock"}
+"""What the probe tries; see `look_out` in sandbox/init/init.py."""
+
+_HARMLESS = re.compile(r"lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)\d+")
 
 _CAPABILITY_BITS = {"KILL": 5, "SETGID": 6, "SETUID": 7}
 
@@ -80,27 +86,23 @@ def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
             seen_user.get("CapEff"),
             seen_user.get("CapEff") == seen_user.get("CapPrm") == f"{0:016x}",
         ),
-        Row(
-            "user of the agent", UID, None, seen_user.get("Uid"), _uids(seen_user) == {str(UID)}
-        ),
+        Row("user of the agent", UID, None, seen_user.get("Uid"), _uids(seen_user) == {str(UID)}),
         Row(
             "no new privileges",
             True,
             "no-new-privileges" in options,
             seen.get("NoNewPrivs"),
-            "no-new-privileges" in options and seen.get("NoNewPrivs") in ("1", "", None)
-            if asked.gvisor
-            else seen.get("NoNewPrivs") == "1",
+            "no-new-privileges" in options
+            and seen.get("NoNewPrivs") in (("1", "", None) if asked.gvisor else ("1",)),
         ),
     ]
     if asked.gvisor:
         note = "gVisor's own kernel takes the system calls; the engine's filter is not applied"
         rows.append(Row("system call filter", "gVisor", stated_runtime(host), None, True, note))
     else:
-        given = any(option.startswith("seccomp={") for option in options)
-        rows.append(
-            Row("system call filter", "own", given, seen.get("Seccomp"), seen.get("Seccomp") == "2")
-        )
+        filtered, given = seen.get("Seccomp"), f"seccomp={seccomp_profile()}" in options
+        stated = "own" if given else "another"
+        rows.append(Row("system call filter", "own", stated, filtered, given and filtered == "2"))
     return rows
 
 
@@ -154,6 +156,7 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
     measured = {path: sizes.get(path) for path in wanted}
     given = {path: _size(options) for path, options in (host.get("Tmpfs") or {}).items()}
     mounts = [mount.get("Source") or mount.get("Name") for mount in stated.get("Mounts") or []]
+    mounts += host.get("Binds") or []
     writable = [root.get("root_writable"), user.get("root_writable")]
     return [
         Row(
@@ -163,16 +166,21 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
             writable == [False, False],
             host.get("ReadonlyRootfs") is True and writable == [False, False],
         ),
-        Row("home is writable", True, None, user.get("home_writable"), bool(user.get("home_writable"))),
+        Row(
+            "home is writable",
+            True,
+            None,
+            user.get("home_writable"),
+            bool(user.get("home_writable")),
+        ),
         Row(
             "writable folders",
             wanted,
             given,
             measured,
-            given == wanted
-            and all(_close(sizes.get(path), size) for path, size in wanted.items()),
+            given == wanted and all(_close(sizes.get(path), size) for path, size in wanted.items()),
         ),
-        Row("mounts of the host", [], mounts + (host.get("Binds") or []), None, not mounts),
+        Row("mounts of the host", [], mounts, None, not mounts),
         Row(
             "engine's socket",
             False,
@@ -193,9 +201,8 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
 def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
     devices = root.get("network") or []
     tried = _part(user, "tried")
-    opened = sorted(name for name, result in tried.items() if result == "open" and name != "udp")
     # A datagram socket "connects" without sending; with no device there is no route even so.
-    closed = bool(tried) and not opened and tried.get("udp") != "open"
+    closed = set(tried) >= _PROBES and "open" not in tried.values()
     resolv, hosts = str(root.get("resolv")), str(root.get("hosts"))
     environment = {pair.partition("=")[0] for pair in config.get("Env") or []}
     return [
@@ -212,14 +219,16 @@ def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
             ["127.0.0.1"],
             host.get("Dns"),
             _words_after(resolv, "nameserver"),
-            _words_after(resolv, "nameserver") == ["127.0.0.1"]
+            host.get("Dns") == ["127.0.0.1"] == _words_after(resolv, "nameserver")
             and _words_after(resolv, "search") in ([], ["."]),
         ),
         Row(
             "hosts file",
             "own names only",
             None,
-            sorted({word for line in hosts.splitlines() for word in line.split("#")[0].split()[1:]}),
+            sorted(
+                {word for line in hosts.splitlines() for word in line.split("#")[0].split()[1:]}
+            ),
             all(_is_local(line) for line in hosts.splitlines()),
         ),
         Row(
@@ -233,22 +242,18 @@ def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
 
 
 def _only_loopback(devices: Any) -> bool:
-    """Tunnel devices that every kernel namespace has are down and lead nowhere: the probe proves it."""
-    harmless = ("lo", "tunl", "sit", "ip6tnl", "gre", "erspan", "ip_vti", "ip6_vti", "ip6gre")
-    return isinstance(devices, list) and all(str(one).startswith(harmless) for one in devices)
+    """The tunnel devices that every namespace has are down and lead nowhere: the probe shows it."""
+    return isinstance(devices, list) and all(_HARMLESS.fullmatch(str(one)) for one in devices)
 
 
 def _is_local(line: str) -> bool:
-    words = line.split("#")[0].split()
+    words = line.split("#", maxsplit=1)[0].split()
     return not words or words[0].startswith(("127.", "::1", "fe00:", "ff0", "ff00:"))
 
 
 def _words_after(text: str, key: str) -> list[str]:
     return [
-        word
-        for line in text.splitlines()
-        if line.split()[:1] == [key]
-        for word in line.split()[1:]
+        word for line in text.splitlines() if line.split()[:1] == [key] for word in line.split()[1:]
     ]
 
 
@@ -272,7 +277,7 @@ def _part(value: Any, name: str) -> dict[str, Any]:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = untrusted_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

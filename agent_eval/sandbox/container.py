@@ -7,21 +7,19 @@ leaving removes it, whatever happened in between.
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
-
-import anyio
-from anyio.abc import TaskGroup
+from typing import TypeVar
 
 from agent_eval.errors import Blame, NotAsAsked, SandboxDied
 from agent_eval.resources import shipped
 from agent_eval.sandbox.audit import OUTSIDE, Row, audit, refuse_unless_ok
-from agent_eval.sandbox.engine import Attached, Container
+from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
 from agent_eval.sandbox.supervisor import Execution, File, Supervisor
 from agent_eval.scenario import HOME
+from agent_eval.tasks import beside
 
 BOOTSTRAP = (
     "import os,select,json\n"
@@ -37,6 +35,8 @@ BOOTSTRAP = (
 
 PROGRAMS = ("bash", "python")
 """The sessions every sandbox has."""
+
+T = TypeVar("T")
 
 COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
 
@@ -82,7 +82,7 @@ class Sandbox:
         """Stop all that the agent runs, for good; returns how many processes still move."""
         return await self._explained(self._supervisor.freeze())
 
-    async def _explained(self, answer: Any) -> Any:
+    async def _explained(self, answer: Awaitable[T]) -> T:
         try:
             return await answer
         except SandboxDied as error:
@@ -107,7 +107,7 @@ async def opened(
         stack.push_async_callback(attached.close)
         pipe = Pipe(attached)
         supervisor = Supervisor(pipe, max_output_bytes)
-        tasks = await stack.enter_async_context(_background())
+        tasks = await stack.enter_async_context(beside())
         await container.start()
         await attached.send(_program(asked))
         tasks.start_soon(pipe.serve)
@@ -117,23 +117,10 @@ async def opened(
         except SandboxDied as error:
             words, blame = await container.why_dead()
             said = attached.stderr.decode(errors="replace")[-500:]
-            raise SandboxDied(f"the sandbox did not come up: {error}; {words} {said}", blame) from error
+            told = f"the sandbox did not come up: {error}; {words} {said}"
+            raise SandboxDied(told, blame) from error
         sandbox.ready_s = time.monotonic() - started
         yield sandbox
-
-
-@asynccontextmanager
-async def _background() -> AsyncIterator[TaskGroup]:
-    """Tasks that end with the block; an error of the block comes out as itself, not in a group."""
-    try:
-        async with anyio.create_task_group() as tasks:
-            yield tasks
-            tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
-        raise error from None
 
 
 def _program(asked: Asked) -> bytes:

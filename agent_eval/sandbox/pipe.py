@@ -11,11 +11,18 @@ from typing import Any, Protocol
 
 import anyio
 
+from agent_eval.conversation import untrusted_json
 from agent_eval.errors import Blame, SandboxDied
 from agent_eval.sandbox.frames import CONTROL, DATA, MAX_PAYLOAD_BYTES, BadFrame, Decoder, encode
 
-MAX_REPORTS = 1000
+MAX_REPORTS = 100
 """Reports that may wait unread on one channel; an honest supervisor sends one per order."""
+
+MAX_ORDER_BYTES = 4 * 1024 * 1024
+"""The longest code there may be, every byte of it written as a JSON escape, and some room."""
+
+SEND_S = 30.0
+"""Seconds PID 1 has to take what is sent to it."""
 
 
 class Stream(Protocol):
@@ -106,7 +113,7 @@ class Pipe:
     async def order(self, op: str, **fields: Any) -> None:
         """Tell PID 1 to do something."""
         payload = json.dumps({"op": op, **fields}).encode()
-        if len(payload) > 4 * MAX_PAYLOAD_BYTES:
+        if len(payload) > MAX_ORDER_BYTES:
             raise ValueError("an order larger than PID 1 is asked to take")
         await self._send(encode(CONTROL, 0, payload))
 
@@ -120,10 +127,15 @@ class Pipe:
         await self._send(encode(2, channel.number, b""))
 
     async def _send(self, frame: bytes) -> None:
+        """Send all of a frame, whoever is cancelled meanwhile: half of one would garble the rest."""
         if self.died:
             raise self.died
         try:
-            await self._stream.send(frame)
+            with anyio.fail_after(SEND_S, shield=True):
+                await self._stream.send(frame)
+        except TimeoutError as error:
+            self.end(f"PID 1 took nothing for {SEND_S:g} s", Blame.INFRASTRUCTURE)
+            raise self.died or error from error
         except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
             self.end("the pipe into the sandbox is broken", Blame.INFRASTRUCTURE)
             raise self.died or error from error
@@ -157,8 +169,8 @@ class Pipe:
 
 def _parsed(payload: bytes) -> dict[str, Any]:
     try:
-        report = json.loads(payload)
-    except (ValueError, RecursionError) as error:
+        report = untrusted_json(payload)
+    except ValueError as error:
         raise BadFrame("a report that is not JSON") from error
     if not isinstance(report, dict):
         raise BadFrame("a report that is not an object")

@@ -100,7 +100,7 @@ def shows(task):
     ("options", "controls", "limit"),
     [
         (["--steps", "2"], 'yield bash("true")', "steps"),
-        (["--tokens", "6000"], 'yield bash("head -c 8000 /dev/zero | tr \'\\\\0\' a")', "tokens"),
+        (["--tokens", "6000"], "yield bash(\"head -c 8000 /dev/zero | tr '\\\\0' a\")", "tokens"),
         (["--wall", "2"], 'yield bash("sleep 1")', "wall_s"),
     ],
 )
@@ -180,7 +180,9 @@ def check(answer, files):
 
 
 def test_a_check_that_fails_is_unscored_and_never_a_score(tmp_path: Path) -> None:
-    folder = scenario(tmp_path, "def quick(task):\n    yield submit('x')\n", success={"check": "c.py"})
+    folder = scenario(
+        tmp_path, "def quick(task):\n    yield submit('x')\n", success={"check": "c.py"}
+    )
     for body, words in (
         ("raise ValueError('boom')", "boom"),
         ("return 'splendid', 'x'", "splendid"),
@@ -203,9 +205,7 @@ def test_a_replay_gives_the_same_run_again(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     second = only_run(tmp_path / "second")
     for kind in ("message", "model.replied"):
-        messages = [
-            [event["message"] for event in events(run, kind)] for run in (first, second)
-        ]
+        messages = [[event["message"] for event in events(run, kind)] for run in (first, second)]
         assert messages[0] == messages[1]
 
 
