@@ -13,7 +13,7 @@ from typing import Any
 from agent_eval import conversation as words
 from agent_eval.budget import Account, Amounts
 from agent_eval.conversation import Conversation, Reply, Request, Usage
-from agent_eval.errors import ModelUnavailable, RequestRefused, ScenarioError
+from agent_eval.errors import ModelUnavailable, OperatorError, ScenarioError
 from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import tokens_in
@@ -69,7 +69,7 @@ class Asking:
         except AttemptFailed as error:
             spent = worst if error.may_be_billed else Amounts()
             raise
-        except (RequestRefused, ModelUnavailable, ScenarioError):
+        except (OperatorError, ModelUnavailable, ScenarioError):
             spent = Amounts()
             raise
         finally:
@@ -82,7 +82,7 @@ class Asking:
             reply = await self.model.complete(request)
         except AttemptFailed:
             raise
-        except (RequestRefused, ModelUnavailable, ScenarioError) as error:
+        except (OperatorError, ModelUnavailable, ScenarioError) as error:
             self._record_failure(number, error, Amounts())
             raise
         except BaseException as error:  # cancelled, or a fault: the server may have worked

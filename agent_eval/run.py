@@ -48,10 +48,10 @@ from agent_eval.events import (
 from agent_eval.instructions import Instructions
 from agent_eval.models.base import Model
 from agent_eval.provenance import package_facts
+from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened, program_digest
 from agent_eval.sandbox.engine import Container, Engine, plain_settings
 from agent_eval.sandbox.settings import Asked, asked_for
-from agent_eval.sandbox.supervisor import File
 from agent_eval.scenario import Loaded
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import get_args
 
-from agent_eval.sandbox.supervisor import File
+from agent_eval.sandbox.archive import File
 from agent_eval.scenario import Loaded, Verdict
 
 CHECK_TIMEOUT_S = 60

@@ -55,9 +55,9 @@ class Transcript:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
             folder.joinpath(BLOBS).mkdir(mode=0o700)
-        except FileExistsError as error:
-            raise OperatorError(f"{folder} is there already; choose another --runs") from error
         except OSError as error:
+            if folder.exists():
+                raise OperatorError(f"{folder} is there already; choose another --runs") from error
             raise OperatorError(f"cannot make the run folder {folder}: {error.strerror}") from error
         return cls(folder, open_locked(folder / EVENTS), 0, GENESIS)
 

@@ -1,10 +1,10 @@
-"""Steps of ours beside raw `docker exec` and beside Inspect AI, in one go.
+r"""Steps of ours beside raw `docker exec` and beside Inspect AI, in one go.
 
 Every round runs each contestant once, one after the other, on the same machine, image and commands;
 what is printed are medians over the rounds. What cannot be measured is left out and said so.
 
     benchmarks/peer-setup /tmp/agent-eval-peer
-    .venv/bin/python benchmarks/compare.py --inspect-python /tmp/agent-eval-peer/env/bin/python \\
+    .venv/bin/python benchmarks/compare.py --inspect-python /tmp/agent-eval-peer/env/bin/python \
         --compose-plugin /tmp/agent-eval-peer/docker-compose --json figures.json
 """
 

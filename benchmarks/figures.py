@@ -5,6 +5,7 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def cpu_figures(seconds: Sequence[float]) -> dict[str, float]:
 
 def between(stamps: Sequence[float]) -> list[float]:
     """The time from each stamp to the next."""
-    return [later - earlier for earlier, later in zip(stamps, stamps[1:], strict=False)]
+    return [later - earlier for earlier, later in pairwise(stamps)]
 
 
 def peak_memory_mb() -> float:

@@ -56,7 +56,8 @@ def step_rows(runtime: str, steps: int, rounds: int) -> Iterator[Row]:
     yield f"a step, {runtime}", STEP_MS[runtime], plain["median_ms"], "ms"
     for command in ("true", "echo"):
         for client in ("control", "openai"):
-            found = plain if (command, client) == ("true", "control") else middle_of(command, client)
+            first = (command, client) == ("true", "control")
+            found = plain if first else middle_of(command, client)
             what = f"{runtime}, {command}, {client}"
             yield f"last fifth over first, {what}", GROWTH, found["last_over_first"], "x"
             yield f"resident, {what}", RESIDENT_MB, found["rss_mb"], "MB"

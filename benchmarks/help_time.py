@@ -1,6 +1,6 @@
 """How long `agent-eval --help` takes, beside a Python that does nothing.
 
-    .venv/bin/python benchmarks/help_time.py --rounds 20 --json
+.venv/bin/python benchmarks/help_time.py --rounds 20 --json
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""The same commands through Inspect AI, with its own sandbox, its `bash` tool and its mock model.
+r"""The same commands through Inspect AI, with its own sandbox, its `bash` tool and its mock model.
 
 Runs under a Python that has `inspect-ai` (`peer-setup` makes one) and needs nothing of ours.
 `compare.py` calls it; alone:
 
-    /tmp/agent-eval-peer/env/bin/python benchmarks/inspect_side.py --folder /tmp/peer-run \\
+    /tmp/agent-eval-peer/env/bin/python benchmarks/inspect_side.py --folder /tmp/peer-run \
         --compose-plugin /tmp/agent-eval-peer/docker-compose --steps 100
 
 Two things are replaced, and nothing else. Inspect refuses Docker engines before 24.0.6, and works

@@ -17,11 +17,11 @@ from typing import Any
 
 import anyio
 import docker
-
-from agent_eval.scenario import Sandbox
 from figures import as_lines, machine, step_figures
 from scripted import NAMED, words
 from start import LABEL, runtime_name
+
+from agent_eval.scenario import Sandbox
 
 
 def main() -> None:

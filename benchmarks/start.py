@@ -1,8 +1,8 @@
 """How long a sandbox takes to be ready for its first action, beside a raw `docker run`.
 
-Ready means: created, started, its supervisor up, every row of the audit agreed by three parties, the
-probe of the ways out back, and both sessions (bash and python) having answered. Each round measures
-every way once, in turn, with the same image and runtime.
+Ready means: created, started, its supervisor up, every row of the audit agreed by three parties,
+the probe of the ways out back, and both sessions (bash and python) having answered. Each round
+measures every way once, in turn, with the same image and runtime.
 
     .venv/bin/python benchmarks/start.py --runtime runc --rounds 20 --json
 """
@@ -18,12 +18,12 @@ from typing import Any
 
 import anyio
 import docker
+from figures import as_lines, machine
 
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario import Sandbox
-from figures import as_lines, machine
 
 LABEL = "agent-eval.benchmark"
 LEASE_S = 600

@@ -21,17 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-
-from agent_eval.instructions import read_instructions
-from agent_eval.models.base import Model
-from agent_eval.models.choose import choose
-from agent_eval.models.control import Control, Turn, bash, submit
-from agent_eval.reading import read_events
-from agent_eval.run import Plan, run_scenario
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import load
-from agent_eval.transcript import BLOBS, EVENTS, SYNC_EVERY_S
-from agent_eval.verify import verify
 from figures import (
     as_lines,
     between,
@@ -43,6 +32,17 @@ from figures import (
     step_figures,
 )
 from scripted import NAMED, command
+
+from agent_eval.instructions import read_instructions
+from agent_eval.models.base import Model
+from agent_eval.models.choose import choose
+from agent_eval.models.control import Control, Turn, bash, submit
+from agent_eval.reading import read_events
+from agent_eval.run import Plan, run_scenario
+from agent_eval.scenario import Loaded
+from agent_eval.scenario_file import load
+from agent_eval.transcript import BLOBS, EVENTS, SYNC_EVERY_S
+from agent_eval.verify import verify
 
 FLUSH = (
     "each event is handed to the kernel in one write(2) before the call returns, so it survives "
@@ -142,7 +142,7 @@ def recorded(run: Path, steps: int) -> dict[str, Any]:
 
 def scenario(folder: Path, asked: argparse.Namespace) -> Loaded:
     """A scenario with nothing in it but room: its limits are set, so that the ledger has work."""
-    fields = {
+    fields: dict[str, Any] = {
         "name": folder.name,
         "summary": "Does the same thing again and again.",
         "risk": "None: it measures the harness.",
@@ -168,7 +168,7 @@ def scenario(folder: Path, asked: argparse.Namespace) -> Loaded:
 def model(asked: argparse.Namespace, loaded: Loaded) -> Model:
     """The scripted model, or the client of the local server."""
 
-    def script(_: str) -> Generator[Turn, str, None]:
+    def script(_task: str) -> Generator[Turn, str, None]:
         for _ in range(asked.steps):
             yield bash(command(asked.command))
         yield submit("done")

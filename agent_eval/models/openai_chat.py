@@ -53,6 +53,9 @@ class OpenAIChat:
             timeout=httpx2.Timeout(wanted.request_timeout_s, connect=20.0),
             http_client=http_client,
         )
+        # An address may hold a password, and a server may repeat the key it was shown.
+        self._server = str(self._client.base_url.copy_with(userinfo=b""))
+        self._key = self._client.api_key
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """The request's fields beside messages and tools."""
@@ -73,7 +76,7 @@ class OpenAIChat:
 
     def about(self) -> dict[str, Any]:
         """Where requests go."""
-        return {"server": str(self._client.base_url), "client": f"openai {openai.__version__}"}
+        return {"server": self._server, "client": f"openai {openai.__version__}"}
 
     async def close(self) -> None:
         """Close the connections."""
@@ -92,13 +95,19 @@ class OpenAIChat:
             raise self._connection_error(error) from error
         except openai.APIStatusError as error:
             raise self._status_error(error) from error
-        return _reply(response.content)
+        try:
+            return _reply(response.content)
+        except AttemptFailed as error:
+            raise AttemptFailed(self._without_key(str(error)), may_be_billed=True) from error
+
+    def _without_key(self, text: str) -> str:
+        return text.replace(self._key, "[OPENAI_API_KEY]")
 
     def _connection_error(self, error: openai.APIConnectionError) -> Exception:
         cause = error.__cause__
         if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
             return OperatorError(
-                f"a request to {self._client.base_url} cannot even be made: {cause}. "
+                f"a request to {self._server} cannot even be made: {cause}. "
                 "OPENAI_BASE_URL begins with http:// or https://, and OPENAI_API_KEY is one word"
             )
         never_sent = isinstance(cause, _NEVER_SENT)
@@ -109,7 +118,7 @@ class OpenAIChat:
         return AttemptFailed(said, may_be_billed=not never_sent)
 
     def _status_error(self, error: openai.APIStatusError) -> Exception:
-        said = " ".join(error.response.text.split())[:500] or error.message
+        said = self._without_key(" ".join(error.response.text.split()))[:500] or error.message
         status = error.status_code
         if status in _TRY_AGAIN or status >= 500:
             if "insufficient_quota" in said:
@@ -200,7 +209,7 @@ def _small(raw: Any) -> bool:
 
 
 def _usage(raw: Any) -> Usage | None:
-    """Counts by one rule: input includes cached, output reasoning; a part is never above its sum."""
+    """Counts by one rule: input includes cached, output reasoning; a part is at most the whole."""
     if not isinstance(raw, dict):
         return None
     read, written = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))

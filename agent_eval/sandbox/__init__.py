@@ -2,6 +2,7 @@
 
     frames      the form of what crosses the pipe
     pipe        both directions of it, as channels
+    archive     files on their way in and out
     supervisor  what can be asked of PID 1: run, signal, put, get, freeze, look
     settings    a scenario's wishes as the engine's settings
     engine      Docker: create, attach, start, remove, reap

@@ -261,13 +261,14 @@ def _uids(status: dict[str, Any]) -> set[str]:
     return set(str(status.get("Uid", "")).split())
 
 
-def _size(options: str) -> int:
-    return int(next(word for word in options.split(",") if word.startswith("size="))[5:])
+def _size(options: str) -> int | None:
+    sizes = [word[5:] for word in options.split(",") if word.startswith("size=")]
+    return int(sizes[0]) if sizes and sizes[0].isdigit() else None
 
 
-def _close(measured: Any, wanted: int) -> bool:
+def _close(measured: Any, wanted: int | None) -> bool:
     """Whether a size is as asked for, up to some pages."""
-    return isinstance(measured, int) and abs(measured - wanted) <= 65536
+    return isinstance(measured, int) and wanted is not None and abs(measured - wanted) <= 65536
 
 
 def _part(value: Any, name: str) -> dict[str, Any]:

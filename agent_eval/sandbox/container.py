@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from agent_eval.errors import Blame, NotAsAsked, SandboxDied
 from agent_eval.resources import shipped
+from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, Row, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
-from agent_eval.sandbox.supervisor import Execution, File, Supervisor
+from agent_eval.sandbox.supervisor import Execution, Supervisor
 from agent_eval.scenario import HOME
 from agent_eval.tasks import beside
 

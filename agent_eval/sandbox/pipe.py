@@ -127,7 +127,7 @@ class Pipe:
         await self._send(encode(2, channel.number, b""))
 
     async def _send(self, frame: bytes) -> None:
-        """Send all of a frame, whoever is cancelled meanwhile: half of one would garble the rest."""
+        """Send all of a frame, even if cancelled meanwhile: half of one would garble the rest."""
         if self.died:
             raise self.died
         try:

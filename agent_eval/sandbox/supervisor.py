@@ -4,18 +4,17 @@ The host's clock decides: an action past its time is interrupted, then its sessi
 the sandbox. What PID 1 reports is a claim; only that it did or did not report in time is a fact.
 """
 
-import io
-import tarfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import anyio
 
 from agent_eval.errors import Blame, SandboxDied
+from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
+from agent_eval.sandbox.settings import UID
 
 LADDER = (("interrupt", 2.0), ("kill", 3.0))
 """What is tried on an action that does not end, and for how many seconds each."""
@@ -28,9 +27,6 @@ START_S = 30.0
 
 ANSWER_S = 10.0
 """Seconds PID 1 has to answer what it does itself."""
-
-MAX_FILES = 10_000
-"""Files one export may hold."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +42,6 @@ class Execution:
     """`timeout` or `output` when the harness stepped in."""
     reported_exit: int | None
     session_lost: bool
-
-
-@dataclass(frozen=True)
-class File:
-    """One regular file, by its absolute path inside."""
-
-    path: str
-    data: bytes
-    mode: int = 0o644
 
 
 class Supervisor:
@@ -79,10 +66,15 @@ class Supervisor:
     async def execute(
         self, program: str, code: str, timeout_s: float, max_output_bytes: int
     ) -> Execution:
-        """Run code in the session of that name, a new one if need be, until it ends or is ended."""
+        """Run code in the session of that name, a new one if need be, until it ends or is ended.
+
+        Where no new session comes up, the code was not run and that session's end is returned.
+        """
         if program not in self._sessions:
             await self.open(program)
-            await self.settle(program)
+            started = await self.settle(program)
+            if started.session_lost:
+                return started
         return await self._run(program, code, timeout_s, max_output_bytes)
 
     async def _run(
@@ -141,7 +133,7 @@ class Supervisor:
         """Write files as the agent's user; raises `SandboxDied` with what went wrong inside."""
         channel = self._pipe.channel(64 * 1024)
         await self._pipe.order("put", channel=channel.number)
-        await self._pipe.data(channel, _archive(files))
+        await self._pipe.data(channel, packed(files, UID))
         await self._pipe.end_data(channel)
         report = await self._answer(channel, 60 + len(files) / 100)
         self._pipe.forget(channel)
@@ -151,13 +143,13 @@ class Supervisor:
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or missing, in words."""
-        channel = self._pipe.channel(max_bytes + MAX_FILES * 2048)
+        channel = self._pipe.channel(max_bytes + MAX_ENTRIES * 2048)
         order = {"paths": list(paths), "limit": max_bytes}
         await self._pipe.order("get", channel=channel.number, **order)
         report = await self._answer(channel, 60)
         self._pipe.forget(channel)
         data, dropped = channel.take()
-        files, refused = _extracted(data, paths)
+        files, refused = unpacked(data, paths)
         if report.get("exit") != 0 or dropped:
             refused.append("the sandbox did not send all of them")
         return files, refused
@@ -183,9 +175,12 @@ class Supervisor:
         return str((await self._answer(None, 60)).get("python"))
 
     async def _answer(self, channel: Channel | None, wait_s: float) -> dict[str, Any]:
+        """The next report; empty if more data came than there is room for."""
         report = None
         with anyio.move_on_after(wait_s):
             report = await self._pipe.report(channel)
+        if report is None and channel is not None and channel.dropped_bytes:
+            return {}  # it sent more than it was asked for, and its answer is not waited for
         if report is None:
             self._pipe.end(f"PID 1 did not answer within {wait_s:g} s", Blame.INFRASTRUCTURE)
             raise self._pipe.died or SandboxDied("PID 1 did not answer")
@@ -194,42 +189,5 @@ class Supervisor:
 
 def _number(value: Any) -> int | None:
     """A small whole number, or nothing: what a sandbox says is not to be relied on."""
-    return value if isinstance(value, int) and abs(value) < 2**31 else None
-
-
-def _archive(files: Sequence[File]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for file in files:
-            entry = tarfile.TarInfo(file.path.lstrip("/"))
-            entry.size, entry.mode, entry.mtime = len(file.data), file.mode, int(time.time())
-            entry.uid = entry.gid = 1000
-            archive.addfile(entry, io.BytesIO(file.data))
-    return out.getvalue()
-
-
-def _extracted(data: bytes, asked: Sequence[str]) -> tuple[list[File], list[str]]:
-    """Regular files of a hostile archive that lie where files were asked for; nothing touches disk."""
-    files: dict[str, File] = {}
-    refused: list[str] = []
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-            for entry in archive:
-                path = PurePosixPath("/", entry.name)
-                inside = any(path.is_relative_to(top) for top in asked)
-                content = archive.extractfile(entry) if entry.isreg() else None
-                if content is None or entry.issparse() or ".." in path.parts or not inside:
-                    refused.append(f"{entry.name!r}: not a plain file below what was asked for")
-                elif len(files) + len(refused) >= MAX_FILES:
-                    refused.append(f"more than {MAX_FILES} files")
-                    break
-                else:
-                    files[str(path)] = File(str(path), content.read(), entry.mode & 0o777)
-    except (tarfile.TarError, OSError, ValueError, EOFError) as error:
-        refused.append(f"the archive is damaged: {error}")
-    missing = [top for top in asked if not any(_below(path, top) for path in files)]
-    return list(files.values()), refused + [f"{top}: not there" for top in missing]
-
-
-def _below(path: str, top: str) -> bool:
-    return PurePosixPath(path).is_relative_to(top)
+    number = isinstance(value, int) and not isinstance(value, bool)
+    return value if number and abs(value) < 2**31 else None

@@ -387,7 +387,8 @@ class Init:
             except ProcessLookupError:
                 moving = 0
                 break
-            moving = sum(1 for _, _, state in processes() if state not in "TtZX")
+            # One in state D waits in the kernel and stops before it gets back to its own code.
+            moving = sum(1 for _, _, state in processes() if state in "RS")
             if not moving:
                 break
             time.sleep(0.01)
@@ -468,7 +469,9 @@ def pack(paths, limit):
     """Write regular files as an archive to standard output, at most `limit` bytes in all."""
     import tarfile
 
-    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|") as archive:
+    # The GNU form, since it is the one that the host reads; a second name of a file goes as a file.
+    form = {"format": tarfile.GNU_FORMAT, "dereference": True}
+    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", **form) as archive:
         for top in paths:
             for path in walk(top):
                 limit -= os.path.getsize(path)

@@ -213,7 +213,7 @@ def test_errors_say_who_is_to_blame_and_what_to_do(tmp_path: Path) -> None:
     folder = scenario(tmp_path, "def quick(task):\n    yield submit('x')\n")
     runs = tmp_path / "runs"
     keyless = {name: value for name, value in os.environ.items() if name != "OPENAI_API_KEY"}
-    for arguments, code, words in (
+    cases: list[tuple[list[str | Path], int, str]] = [
         ([folder, "-m", "control:nobody"], 2, "no control 'nobody'"),
         ([folder, "-m", "gpt-4"], 2, "names no model"),
         ([folder, "-m", "openai/no-such-model"], 2, "no price is known"),
@@ -221,7 +221,8 @@ def test_errors_say_who_is_to_blame_and_what_to_do(tmp_path: Path) -> None:
         ([tmp_path / "nowhere", "-m", "control:x"], 2, "no folder with a scenario.yaml"),
         ([folder, "-m", "control:quick", "-M", "temprature=1"], 2, "temperature"),
         ([folder, "-m", "control:quick", "--steps", "many"], 2, "--steps many"),
-    ):
+    ]
+    for arguments, code, words in cases:
         done = agent_eval("run", "--runs", runs, *arguments, env=keyless)
         assert done.returncode == code, (arguments, done.stderr)
         assert words in done.stderr

@@ -57,7 +57,7 @@ async def test_what_goes_wrong_inside_is_reported_and_survived(runtime: str) -> 
 async def test_no_action_waits_for_a_terminal_pager_or_editor(runtime: str) -> None:
     commands = (
         "git init -q /tmp/r && cd /tmp/r && git config user.email a@b.example",
-        "git config user.name n && git commit -q --allow-empty -m one && git -c core.pager=less log",
+        "git config user.name n && git commit -q --allow-empty -m a && git -c core.pager=less log",
         "git commit --allow-empty",  # wants an editor
         "vi /etc/passwd",
         "less /etc/passwd | tail -1",
