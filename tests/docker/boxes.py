@@ -15,13 +15,15 @@ ROOM = 1024 * 1024
 
 
 @asynccontextmanager
-async def created(wishes: Wishes, run: str = "a-test") -> AsyncIterator[tuple[Engine, Container]]:
+async def created(
+    wishes: Wishes, command: list[str] = COMMAND
+) -> AsyncIterator[tuple[Engine, Container]]:
     """A container that is not running yet."""
     engine = Engine()
     try:
         runtime = await engine.runtime(wishes.runtime)
-        asked = asked_for(wishes, run, runtime, int(time.time()) + 600)
-        container = await engine.create(asked, COMMAND)
+        asked = asked_for(wishes, "a-test", runtime, int(time.time()) + 600)
+        container = await engine.create(asked, command)
         try:
             yield engine, container
         finally:

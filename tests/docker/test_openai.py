@@ -1,0 +1,173 @@
+"""A whole run against a server that speaks OpenAI's wire, on this machine's loopback."""
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_eval.reading import rebuild_request
+from agent_eval.verify import verify
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+
+pytestmark = pytest.mark.docker
+
+KEY = "sk-planted-canary-key-1234567890"
+PRICES = 'made-up: {input: 10, cached: 1, output: 30, as_of: "2026-01-01", source: a test}\n'
+
+
+@contextmanager
+def serving(answers: list[tuple[int, dict[str, str], Any]]) -> Iterator[tuple[str, list[bytes]]]:
+    """Answer requests in order with (status, headers, body); yields the address and what came."""
+    came: list[bytes] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came.append(self.rfile.read(int(self.headers["content-length"])))
+            status, headers, body = answers[min(len(came), len(answers)) - 1]
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            for name, value in {**headers, "content-type": "application/json"}.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1", came
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def reply(text: str = "", call: tuple[str, dict[str, Any]] | None = None, **more: Any) -> Any:
+    """A chat completion."""
+    message: dict[str, Any] = {"role": "assistant", "content": text}
+    if call:
+        function = {"name": call[0], "arguments": json.dumps(call[1])}
+        message["tool_calls"] = [{"id": "c1", "type": "function", "function": function}]
+    usage = {
+        "prompt_tokens": 100,
+        "completion_tokens": 20,
+        "prompt_tokens_details": {"cached_tokens": 40},
+        "completion_tokens_details": {"reasoning_tokens": 5},
+    }
+    return {
+        "id": "x",
+        "model": "made-up-2026-01-01",
+        "system_fingerprint": "fp_7",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "usage": usage,
+        **more,
+    }
+
+
+def run(tmp_path: Path, address: str, *options: str) -> tuple[int, str, Path]:
+    """Run a small scenario against the server."""
+    folder = scenario(tmp_path)
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(PRICES)
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": address}
+    done = agent_eval(
+        "run", folder, "-m", "openai/made-up", "--runs", tmp_path / "runs",
+        "--prices", prices, *options, env=environment,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr, only_run(tmp_path / "runs")
+
+
+def test_native_tool_calls_costs_and_exact_bytes(tmp_path: Path) -> None:
+    thinking = reply("Looking.", ("bash", {"command": "echo $OPENAI_API_KEY; env; echo ünï"}))
+    thinking["choices"][0]["message"]["reasoning_content"] = "secret thoughts"
+    answers = [
+        (429, {"retry-after": "0"}, {"error": {"message": "slow down"}}),
+        (200, {}, thinking),
+        (200, {}, reply("", ("submit", {"answer": "done"}))),
+    ]
+    with serving(answers) as (address, came):
+        code, said, folder = run(tmp_path, address, "-M", "temperature=0.5", "-M", "seed=7")
+    assert code == 0, said
+    assert [rebuild_request(folder, 1), rebuild_request(folder, 1, 2), rebuild_request(folder, 2)] == came
+    called = events(folder, "model.called")
+    assert [event["request_sha256"] for event in called] == [
+        hashlib.sha256(body).hexdigest() for body in came
+    ]
+    sent = json.loads(came[0])
+    assert (sent["temperature"], sent["seed"], sent["max_tokens"]) == (0.5, 7, 4096)
+    assert "secret thoughts" not in came[2].decode(), "reasoning is kept apart"
+    failed = events(folder, "model.failed")
+    assert (failed[0]["status"], failed[0]["settled"]) == (429, {})
+    first = events(folder, "model.replied")[0]
+    assert first["reasoning"] == "secret thoughts"
+    assert (first["model"], first["fingerprint"]) == ("made-up-2026-01-01", "fp_7")
+    usd = (60 * 10 + 40 * 1 + 20 * 30) / 1e6
+    assert first["settled"]["usd"] == pytest.approx(usd)
+    assert summary(folder)["spent"]["usd"] == pytest.approx(2 * usd)
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert KEY.encode() not in everything
+    assert KEY not in said
+    assert verify(folder).good
+
+
+def test_fenced_blocks_and_missing_usage(tmp_path: Path) -> None:
+    block = "I will look.\n```bash\necho $((6*7))\n```\nand then\n```python\n1+1\n```"
+    answers = [
+        (200, {}, reply(block, usage=None)),
+        (200, {}, reply("```submit\ndone\n```", usage=None)),
+    ]
+    with serving(answers) as (address, came):
+        code, said, folder = run(tmp_path, address, "-M", "tool_format=fenced")
+    assert code == 0, said
+    assert b'"tools"' not in came[0]
+    seen = json.loads(came[1])["messages"]
+    assert [message["content"] for message in seen[-2:]] == [
+        "42\n[exit status 0]",
+        "2\n[exit status 0]",
+    ]
+    assert all(event["usage"]["estimated"] for event in events(folder, "model.replied"))
+
+
+def test_what_a_server_refuses_is_reported(tmp_path: Path) -> None:
+    error = {"error": {"message": "Unsupported parameter: 'max_tokens'", "param": "max_tokens"}}
+    with serving([(400, {}, error)]) as (address, came):
+        code, said, folder = run(tmp_path, address)
+    assert code == 2
+    assert len(came) == 1, "what a server refuses is not tried again"
+    assert "Unsupported parameter: 'max_tokens'" in said
+    assert "-M" in said
+    outcome = summary(folder)["outcome"]
+    assert (outcome["status"], outcome["blame"]) == ("error", "operator")
+    assert summary(folder)["spent"].get("usd", 0) == 0
+
+
+def test_a_server_that_stays_down_is_infrastructure(tmp_path: Path) -> None:
+    with serving([(503, {"retry-after": "0"}, {"error": "down"})]) as (address, came):
+        code, said, folder = run(tmp_path, address, "-M", "attempts=3")
+    assert code == 4
+    assert len(came) == 3 == len(events(folder, "model.failed"))
+    assert "HTTP 503" in said
+    assert summary(folder)["success"]["verdict"] == "unscored"
+
+
+def test_a_dollar_limit_holds_against_a_server_that_answers_too_much(tmp_path: Path) -> None:
+    huge = reply("", ("bash", {"command": "true"}))
+    huge["usage"] = {"prompt_tokens": 1000, "completion_tokens": 20000}
+    with serving([(200, {}, huge)]) as (address, came):
+        code, said, folder = run(tmp_path, address, "--usd", "0.5")
+    assert code == 3, said
+    assert len(came) == 1, "0.61 dollars are gone; no other call is made"
+    assert summary(folder)["outcome"]["limit"] == "usd"
+    for event in events(folder, "model.called"):
+        assert event["reserved"]["usd"] <= 0.5
