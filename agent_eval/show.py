@@ -149,6 +149,25 @@ def _closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _body(spent_words(event["spent"]))
 
 
+def _frozen(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    moving = event["moving"]
+    yield _head(event, f"{moving} processes did not stop" if moving else "all frozen", "dim")
+
+
+def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
+    files, refused = event["files"], event["refused"]
+    yield _head(event, f"{len(files)} files taken out, {len(refused)} refused or missing", "dim")
+    for file in files if view.full else ():
+        yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
+    for reason in refused:
+        yield _body(reason, "dim", 200)
+
+
+def _removed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    gone = event["state"].get("removed", True)
+    yield _head(event, "sandbox removed" if gone else "sandbox NOT removed; see reap", "dim")
+
+
 def _trouble(event: dict[str, Any], _view: View) -> Iterator[Text]:
     said = f"{event['error']}: {event['message']}" if event["error"] else event["message"]
     yield _head(event, f"to blame is the {event['blame']}: {said}", "bold red")
@@ -171,6 +190,9 @@ _TELLERS = {
     "action.started": _started,
     "action.ended": _ended,
     "submitted": _submitted,
+    "sandbox.frozen": _frozen,
+    "files.exported": _exported,
+    "sandbox.removed": _removed,
     "success.judged": _judged,
     "trouble": _trouble,
     "run.closed": _closed,

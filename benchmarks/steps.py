@@ -38,7 +38,7 @@ from agent_eval.models.base import Model
 from agent_eval.models.choose import choose
 from agent_eval.models.control import Control, Turn, bash, submit
 from agent_eval.reading import read_events
-from agent_eval.run import Plan, run_scenario
+from agent_eval.run import Plan, Result, run_scenario
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import load
 from agent_eval.transcript import BLOBS, EVENTS, SYNC_EVERY_S
@@ -114,7 +114,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     }
 
 
-async def _run(plan: Plan) -> Any:
+async def _run(plan: Plan) -> Result:
     try:
         return await run_scenario(plan)
     finally:

@@ -27,11 +27,14 @@ NASTY = (
 TEXTS = st.one_of(st.text(st.characters(exclude_categories=())), st.just(NASTY))
 """Any text, lone surrogates and control characters included."""
 
+NUMBERS = st.integers(-(2**70), 2**70) | st.floats(allow_nan=False, allow_infinity=False)
+
 JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | TEXTS,
+    st.none() | st.booleans() | NUMBERS | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=8,
 )
+"""Any value that JSON can hold."""
 
 
 def as_json(text: str) -> str:

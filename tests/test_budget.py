@@ -85,13 +85,13 @@ class Tree(RuleBasedStateMachine):
             assert account.reserved == before[1] + amounts
 
     @precondition(lambda self: bool(self.holds))
-    @rule(data=st.data(), share=st.fractions(0, 1), more=AMOUNTS | st.none())
-    def settle(self, data: st.DataObject, share: Any, more: Amounts | None) -> None:
+    @rule(data=st.data(), share=st.decimals(0, 1, places=2), more=AMOUNTS | st.none())
+    def settle(self, data: st.DataObject, share: Decimal, more: Amounts | None) -> None:
         account, hold = self.holds.pop(data.draw(st.integers(0, len(self.holds) - 1)))
         if more is None:  # at most what was set aside
             held = hold.amounts
-            steps, usd = int(held.steps * share), held.usd * share.numerator / share.denominator
-            spent = Amounts(input_tokens=int(held.input_tokens * share), steps=steps, usd=usd)
+            steps, read = int(held.steps * share), int(held.input_tokens * share)
+            spent = Amounts(input_tokens=read, steps=steps, usd=held.usd * share)
         else:
             spent = more
             self.over = True

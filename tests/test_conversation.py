@@ -76,7 +76,8 @@ def test_every_role_is_as_a_server_wants_it() -> None:
     assert words.system("s").content == {"role": "system", "content": "s"}
     assert words.user("u").content == {"role": "user", "content": "u"}
     assert words.tool_result("c1", "seen").content == {
-        "role": "tool", "tool_call_id": "c1",
+        "role": "tool",
+        "tool_call_id": "c1",
         "content": "seen",
     }
     assert words.assistant("", []).text == ""

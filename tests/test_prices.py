@@ -32,8 +32,11 @@ def test_a_cost_counts_fresh_cached_and_written_tokens_each_at_their_price() -> 
     assert card.cost(usage) == Decimal("0.003")
     assert card.worst(1000, 100) == Decimal("0.0035")
     assert card.record() == {
-        "input": "2.5", "cached": "1.25", "output": "10",
-        "as_of": "d", "source": "s",
+        "input": "2.5",
+        "cached": "1.25",
+        "output": "10",
+        "as_of": "d",
+        "source": "s",
     }
     assert FREE.worst(10**9, 10**9) == 0
 
@@ -60,7 +63,7 @@ def test_the_operators_own_cards_come_first(tmp_path: Path) -> None:
 
 def test_an_unknown_price_refuses_under_a_limit_only() -> None:
     with pytest.raises(
-        UnknownPrice, match="'nobody/knows'.*0.5 dollars.*--prices.*--usd none"
+        UnknownPrice, match=r"'nobody/knows'.*0.5 dollars.*--prices.*--usd none"
     ) as it:
         price_of("nobody/knows", None, 0.5)
     assert it.value.blame is Blame.OPERATOR

@@ -5,7 +5,9 @@ and reading a transcript needs neither Docker nor a model's client.
 """
 
 import importlib
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -76,6 +78,14 @@ def main(arguments: list[str] | None = None) -> Any:
         for line in str(error).splitlines():
             click.echo(f"agent-eval: {printable(line)}", err=True)
         sys.exit(exit_code_of(error))
+
+
+def how_called() -> str:
+    """What a person typed to get here, for the commands we tell them to type next."""
+    called = Path(sys.argv[0])
+    if called.name != "agent-eval":
+        return "python -m agent_eval"
+    return "agent-eval" if shutil.which("agent-eval") else str(called)
 
 
 def exit_code_of(error: AgentEvalError) -> int:

@@ -7,7 +7,14 @@ from pathlib import Path
 import anyio
 import click
 
-from agent_eval.cli import FINISHED, INFRASTRUCTURE, INTERRUPTED, LIMIT, OPERATOR
+from agent_eval.cli import (
+    FINISHED,
+    INFRASTRUCTURE,
+    INTERRUPTED,
+    LIMIT,
+    OPERATOR,
+    how_called,
+)
 from agent_eval.cli.overrides import laid_over
 from agent_eval.cli.watch import Watch
 from agent_eval.display import printable
@@ -132,5 +139,5 @@ def report(result: Result) -> list[str]:
         f"spent       {spent_words(result.spent)}",
         f"transcript  {result.folder}",
         f"head        {result.head}",
-        f"next        agent-eval show {result.folder}",
+        f"next        {how_called()} show {result.folder}",
     ]
