@@ -32,7 +32,7 @@ run: setup
 # Everything, Docker included. Workers share the two cores; what is timing-sensitive says so itself.
 test: setup
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 2
+	@$(BIN)/pytest -n 2 --dist loadgroup
 
 # The fast part: no engine needed.
 check: $(STAMP)

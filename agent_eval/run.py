@@ -50,7 +50,7 @@ from agent_eval.models.base import Model
 from agent_eval.provenance import package_facts
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened, program_digest
-from agent_eval.sandbox.engine import Container, Engine, plain_settings
+from agent_eval.sandbox.engine import Container, Engine, plain_settings, runtime_for
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.scenario import Loaded
 from agent_eval.success import judge
@@ -139,7 +139,8 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
     engine = Engine()
     try:
         run = _run_id(plan.loaded.title)
-        runtime = await engine.runtime(scenario.sandbox.runtime)
+        facts = await engine.facts()
+        runtime = runtime_for(scenario.sandbox.runtime, facts)
         image = await engine.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + LEASE_S)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
@@ -148,7 +149,6 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
             stated = await container.stated()
             with Transcript.create(plan.runs / run) as transcript:
                 transcript.listener = plan.listener
-                facts = await engine.facts()
                 transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
                 return await _Run(plan, steering, transcript, container, asked).to_the_end()
         except BaseException:
@@ -165,10 +165,10 @@ def _run_id(title: str) -> str:
 
 
 def _about(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
-    runtimes = facts.pop("runtimes")
     return {
         **facts,
-        "runtime": {"name": runtime, **runtimes[runtime]},
+        "runtimes": sorted(facts["runtimes"]),
+        "runtime": {"name": runtime, **facts["runtimes"][runtime]},
         "image": image,
         "supervisor_sha256": program_digest(),
     }
@@ -236,7 +236,7 @@ class _Run:
         self._remember_the_end(outcome)
         await self._remove()
         self.transcript.write(SuccessJudged(*self.judged))
-        self.transcript.write(RunClosed(outcome.record(), self.account.record()))
+        self.transcript.write(RunClosed(outcome.record(), self._spent()))
         verdict, reason = self.judged
         summary = {
             "run": self.transcript.folder.name,
@@ -246,12 +246,17 @@ class _Run:
             "outcome": outcome.record(),
             "answer": self.answer,
             "success": {"verdict": verdict, "reason": reason},
-            "spent": self.account.record(),
+            "spent": self._spent(),
             "started": opened_at.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         head = self.transcript.seal(summary, self.plan.key)
-        return Result(self.transcript.folder, outcome, verdict, reason, self.account.record(), head)
+        return Result(self.transcript.folder, outcome, verdict, reason, self._spent(), head)
+
+    def _spent(self) -> dict[str, Any]:
+        """What was spent; dollars are null, not 0, where nobody knows the price."""
+        unknown = {} if self.plan.model.price else {"usd": None}
+        return self.account.record() | unknown
 
     async def _outcome(self) -> Outcome:
         """Run, and turn whatever happened into words; only a broken record gets past here."""

@@ -208,8 +208,10 @@ def outcome_words(outcome: dict[str, Any]) -> str:
 
 def spent_words(spent: dict[str, Any]) -> str:
     """What was spent, in a line."""
+    usd = spent.get("usd", 0)
+    dollars = "dollars unknown" if usd is None else f"${usd:.4f}"
     return (
         f"{spent.get('steps', 0)} steps, {spent.get('input_tokens', 0):,} tokens read, "
-        f"{spent.get('output_tokens', 0):,} written, ${spent.get('usd', 0):.4f}, "
+        f"{spent.get('output_tokens', 0):,} written, {dollars}, "
         f"{spent.get('wall_s', 0):.1f} s, {spent.get('tool_s', 0):.1f} s of it actions"
     )

@@ -21,7 +21,7 @@ import docker
 from figures import as_lines, machine
 
 from agent_eval.sandbox.container import COMMAND, opened
-from agent_eval.sandbox.engine import Engine
+from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario import Sandbox
 
@@ -110,7 +110,7 @@ async def runtime_name(wish: str) -> str:
     """The engine's name for one of our runtimes."""
     engine = Engine()
     try:
-        return await engine.runtime(wish)
+        return runtime_for(wish, await engine.facts())
     finally:
         engine.close()
 
@@ -120,7 +120,7 @@ async def _ready(wish: str) -> float:
     try:
         run = f"benchmark-start-{secrets.token_hex(3)}"
         lease = int(time.time()) + LEASE_S
-        asked = asked_for(Sandbox(), run, await engine.runtime(wish), lease)
+        asked = asked_for(Sandbox(), run, runtime_for(wish, await engine.facts()), lease)
         started = time.monotonic()
         container = await engine.create(asked, COMMAND)
         try:

@@ -69,18 +69,6 @@ class Engine:
             },
         }
 
-    async def runtime(self, wish: str) -> str:
-        """The engine's name for the runtime a scenario wishes for."""
-        runtimes = (await self.facts())["runtimes"]
-        if wish == "runc" or (wish == "any" and GVISOR not in runtimes):
-            return "runc"
-        if GVISOR not in runtimes:
-            raise EngineUnavailable(
-                "the scenario requires gVisor and the engine has no runtime "
-                f"{GVISOR}. `agent-eval setup --runtimes` adds it where gVisor is installed"
-            )
-        return GVISOR
-
     async def image(self, name: str) -> dict[str, Any]:
         """Identity of an image: its id, and the digests of its layers (what is really in it)."""
         image = await self.call(f"image {name}", lambda: self._client.images.get(name))
@@ -101,6 +89,19 @@ class Engine:
             lambda: self._client.containers.list(all=True, filters={"label": RUN_LABEL}),
         )
         return [Container(self, one) for one in found]
+
+
+def runtime_for(wish: str, facts: dict[str, Any]) -> str:
+    """The engine's name for the runtime a scenario wishes for; `facts` are the engine's."""
+    runtimes = facts["runtimes"]
+    if wish == "runc" or (wish == "any" and GVISOR not in runtimes):
+        return "runc"
+    if GVISOR not in runtimes:
+        raise EngineUnavailable(
+            f"the scenario requires gVisor and the engine has no runtime {GVISOR}. "
+            "`agent-eval setup --runtimes` adds it where gVisor is installed"
+        )
+    return GVISOR
 
 
 class Container:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
-from agent_eval.sandbox.engine import Container, Engine
+from agent_eval.sandbox.engine import Container, Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Sandbox as Wishes
@@ -21,7 +21,7 @@ async def created(
     """A container that is not running yet."""
     engine = Engine()
     try:
-        runtime = await engine.runtime(wishes.runtime)
+        runtime = runtime_for(wishes.runtime, await engine.facts())
         asked = asked_for(wishes, "a-test", runtime, int(time.time()) + 600)
         container = await engine.create(asked, command)
         try:
@@ -37,7 +37,7 @@ async def box(runtime: str, room_bytes: int = ROOM, **wishes: object) -> AsyncIt
     """A running sandbox on a runtime."""
     wished = Wishes.model_validate({"runtime": runtime, **wishes})
     async with created(wished) as (engine, container):
-        name = await engine.runtime(runtime)
+        name = runtime_for(runtime, await engine.facts())
         asked = asked_for(wished, "a-test", name, int(time.time()) + 600)
         async with opened(container, asked, room_bytes) as sandbox:
             yield sandbox

@@ -41,7 +41,8 @@ async def test_a_session_that_stops_or_mutes_itself_meets_the_hosts_clock(runtim
 
 @ON_BOTH
 async def test_frames_printed_by_a_program_are_only_output(runtime: str) -> None:
-    frame = r"printf '\000\000\000\047\000\000\000\000\000{\"op\":\"ended\",\"channel\":1,\"exit\":0}'"
+    report = r"{\"op\":\"ended\",\"channel\":1,\"exit\":0}"
+    frame = rf"printf '\000\000\000\047\000\000\000\000\000{report}'"
     async with box(runtime) as sandbox:
         seen = await bash(sandbox, f"{frame}; {frame} >&2; echo after")
         assert (seen.session_lost, seen.reported_exit) == (False, 0)
@@ -108,7 +109,7 @@ def forges(task):
 def test_a_dead_sandbox_ends_the_run_with_blame(
     runtime: str, act: str, blame: str | None, tmp_path: Path
 ) -> None:
-    controls = f"def kills(task):\n    yield bash({act!r}, timeout_s=30)\n    yield submit('done')\n"
+    controls = f"def kills(task):\n    yield bash({act!r}, 30)\n    yield submit('done')\n"
     folder = scenario(tmp_path, controls, sandbox={"memory_bytes": "256MiB", "runtime": runtime})
     done = agent_eval("run", folder, "-m", "control:kills", "--runs", tmp_path / "runs")
     run = only_run(tmp_path / "runs")

@@ -99,7 +99,7 @@ def test_native_tool_calls_costs_and_exact_bytes(tmp_path: Path) -> None:
     with serving(answers) as (address, came):
         code, said, folder = run(tmp_path, address, "-M", "temperature=0.5", "-M", "seed=7")
     assert code == 0, said
-    assert [rebuild_request(folder, 1), rebuild_request(folder, 1, 2), rebuild_request(folder, 2)] == came
+    assert [rebuild_request(folder, *which) for which in ((1, 1), (1, 2), (2, 1))] == came
     called = events(folder, "model.called")
     assert [event["request_sha256"] for event in called] == [
         hashlib.sha256(body).hexdigest() for body in came

@@ -273,6 +273,7 @@ def slow(task):
     assert not containers_of(run.name)
 
 
+@pytest.mark.xdist_group("reap")
 def test_what_an_abandoned_run_left_is_reaped(tmp_path: Path) -> None:
     folder = scenario(tmp_path, "def slow(task):\n    yield bash('sleep 60')\n")
     runs = tmp_path / "runs"

@@ -13,7 +13,8 @@ from agent_eval.verify import repair, verify
 from tests.docker.folders import agent_eval, events, only_run, scenario
 from tests.docker.test_run import wait_for_event
 
-pytestmark = pytest.mark.docker
+# One worker for all that reap, or one test would remove what another wants to see removed.
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("reap")]
 
 KILLS = 5
 
@@ -79,7 +80,8 @@ def test_a_full_disk_ends_the_run_and_nothing_is_done_unrecorded(tmp_path: Path)
     if subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("this machine lets nobody mount a tmpfs")
     try:
-        controls = "def fills(task):\n    while True:\n        yield bash('head -c 3000 /dev/urandom')\n"
+        step = "yield bash('head -c 3000 /dev/urandom')"
+        controls = f"def fills(task):\n    while True:\n        {step}\n"
         folder = scenario(tmp_path, controls, budget={"steps": None, "tokens": None, "usd": None})
         done = agent_eval("run", folder, "-m", "control:fills", "--runs", small / "runs")
         assert done.returncode == 4, done.stderr[-500:]
