@@ -9,8 +9,9 @@ to blame. Errors before that (no engine, no image) are raised: there was no run.
 
 import secrets
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -26,10 +27,7 @@ from agent_eval.errors import (
     AgentEvalError,
     Blame,
     EngineUnavailable,
-    GaveUp,
-    LimitReached,
     SandboxDied,
-    Stopped,
     TranscriptBroken,
 )
 from agent_eval.events import (
@@ -47,12 +45,15 @@ from agent_eval.events import (
 )
 from agent_eval.instructions import Instructions
 from agent_eval.models.base import Model
+from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.provenance import package_facts
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened, program_digest
 from agent_eval.sandbox.engine import Container, Engine, plain_settings, runtime_for
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.scenario import Loaded
+from agent_eval.seeds import seed_files
+from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript
 
@@ -63,46 +64,6 @@ EXPORT_BYTES = 64 * 1024 * 1024
 REMOVE_S = 60
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended."""
-
-    status: str
-    """submitted, limit, gave_up, stopped, cancelled or error."""
-    blame: str | None = None
-    limit: str | None = None
-    error: str | None = None
-    message: str | None = None
-
-    def record(self) -> dict[str, Any]:
-        """What is known of it, as JSON values."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
-
-
-@dataclass
-class Steering:
-    """How a person ends a run: after this step, at once, or without tidying up."""
-
-    stopping: bool = False
-    cancelled: bool = False
-    _scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    _removal: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
-
-    def drain(self) -> None:
-        """End after the current step."""
-        self.stopping = True
-
-    def cancel(self) -> None:
-        """End now; the sandbox is still removed."""
-        self.stopping = self.cancelled = True
-        self._scope.cancel()
-
-    def abandon(self) -> None:
-        """End now and leave the sandbox to `agent-eval reap`."""
-        self.cancel()
-        self._removal.cancel()
 
 
 @dataclass(frozen=True)
@@ -228,7 +189,8 @@ class _Run:
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         self.answer: str | None = None
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
-        self.started = time.monotonic()
+        self.fault: str | None = None
+        """The traceback of a fault of this program."""
 
     async def to_the_end(self) -> Result:
         opened_at = datetime.now(UTC)
@@ -261,15 +223,16 @@ class _Run:
     async def _outcome(self) -> Outcome:
         """Run, and turn whatever happened into words; only a broken record gets past here."""
         try:
-            with self.steering._scope:  # noqa: SLF001 - the other half of the same idea
+            with self.steering.scope:
                 return await self._in_the_sandbox()
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
         except TranscriptBroken:
             raise
         except AgentEvalError as error:
-            return _outcome_of(error)
-        except Exception as error:
-            log.exception("a fault of this program")
+            return outcome_of(error)
+        except Exception as error:  # noqa: BLE001 - a run ends in a sealed record, whatever happens
+            self.fault = traceback.format_exc()
+            log.warning("a fault of this program; its traceback is on record", error=repr(error))
             return Outcome(
                 "error", Blame.INFRASTRUCTURE, error=type(error).__name__, message=str(error)
             )
@@ -323,7 +286,7 @@ class _Run:
         except (SandboxDied, TranscriptBroken):
             raise
         except AgentEvalError as error:
-            return _outcome_of(error)
+            return outcome_of(error)
         finally:
             spent_s = Decimal(f"{time.monotonic() - started:.3f}")
             self.account.spend(Amounts(wall_s=spent_s))
@@ -347,40 +310,15 @@ class _Run:
         if outcome.status in ("stopped", "cancelled"):
             self.transcript.write(OperatorActed(outcome.status))
         elif outcome.blame is not None:
-            trouble = Trouble(outcome.blame, outcome.error or "", outcome.message or "")
+            said = outcome.error or "", outcome.message or ""
+            trouble = Trouble(outcome.blame, *said, detail=self.fault)
             self.transcript.write(trouble)
 
     async def _remove(self) -> None:
         state: dict[str, Any] = {"removed": False}
         try:
-            with self.steering._removal, anyio.move_on_after(REMOVE_S):  # noqa: SLF001 - as above
+            with self.steering.removal, anyio.move_on_after(REMOVE_S):
                 state = await self.container.remove()
         except EngineUnavailable as error:
             state["error"] = str(error)
         self.transcript.write(SandboxRemoved(self.container.id, state))
-
-
-def _outcome_of(error: AgentEvalError) -> Outcome:
-    statuses = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}
-    status = statuses.get(type(error), "error")
-    limit = error.limit if isinstance(error, LimitReached) else None
-    return Outcome(status, error.blame, limit, type(error).__name__, str(error))
-
-
-def seed_files(loaded: Loaded) -> list[File]:
-    """Every file that is to be in the sandbox from the start."""
-    files = []
-    for seed in loaded.scenario.files:
-        if seed.text is not None:
-            files.append(File(seed.to, seed.text.encode(), _mode(seed.mode, 0)))
-            continue
-        top = (loaded.folder / (seed.source or "")).resolve()
-        for path in sorted([top] if top.is_file() else top.rglob("*")):
-            if path.is_file():
-                to = seed.to if path == top else f"{seed.to}/{path.relative_to(top).as_posix()}"
-                files.append(File(to, path.read_bytes(), _mode(seed.mode, path.stat().st_mode)))
-    return files
-
-
-def _mode(given: str | None, source: int) -> int:
-    return int(given, 8) if given else (0o755 if source & 0o100 else 0o644)

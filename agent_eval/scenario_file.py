@@ -102,8 +102,8 @@ def _parse(file: Path) -> CommentedMap:
         line = mark.line + 1 if mark else 1
         problem = " ".join(str(error.problem or error.context).split())
         raise ScenarioError(f"{file}:{line}: {problem}") from error
-    except YAMLError as error:
-        raise ScenarioError(f"{file}: {error}") from error
+    except (YAMLError, RecursionError) as error:
+        raise ScenarioError(f"{file}:1: cannot be read as YAML: {error}") from error
     if not isinstance(tree, CommentedMap):
         raise ScenarioError(f"{file}:1: a scenario is a mapping of fields to values")
     return tree
@@ -138,10 +138,10 @@ def _build(file: Path, tree: CommentedMap) -> Scenario:
     try:
         return Scenario.model_validate(_plain(tree))
     except ValidationError as error:
-        faults = [f"{file}:{_line(tree, _where(fault))}: {_say(fault)}" for fault in error.errors()]
+        # A key that is misspelt is missing as well; the misspelling is the fault.
+        found = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        faults = [f"{file}:{_line(tree, _where(fault))}: {_say(fault)}" for fault in found]
         raise ScenarioError("\n".join(faults)) from error
-    except RecursionError as error:
-        raise ScenarioError(f"{file}:1: a value that contains itself; write it out") from error
 
 
 def _where(fault: Any) -> tuple[int | str, ...]:
@@ -215,8 +215,10 @@ def _fields_beside(where: tuple[int | str, ...]) -> dict[str, Any]:
 
 
 def _field(node: Any, name: str) -> Any:
-    beside = node.get("additionalProperties")
-    return node.get("properties", {}).get(name) or (beside if isinstance(beside, dict) else {})
+    """The schema of a value: of a field, or of every value of a mapping whose keys are free."""
+    others = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+    free = next((each for each in others if isinstance(each, dict)), {})
+    return node.get("properties", {}).get(name, free)
 
 
 def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, str]:

@@ -48,7 +48,7 @@ def test_what_is_well_formed_is_run(
 
 
 def test_an_answer_may_be_any_text() -> None:
-    for answer in ("42", "", "\x00\x1b[2J\ud800", "x" * 10**6):
+    for answer in ("42", "", "\x00\x1b[2J\ud800", "x" * 10**5):
         asked = call("submit", {"answer": answer})
         assert action_of(asked, ()) == Submit(asked, answer)
 
@@ -82,7 +82,7 @@ def test_an_answer_may_be_any_text() -> None:
         ("bash", {"command": "é" * (MAX_CODE_BYTES // 2 + 1)}, "is longer than"),
         *[
             ("bash", {"command": "ls", "timeout_s": wrong}, "must be a number of seconds")
-            for wrong in (0, -1, True, False, "5", [], float("nan"), float("inf"), -(10**400))
+            for wrong in (0, -1, True, False, "5", {}, float("nan"), float("inf"), -(10**400))
         ],
         ("bash", '{"command": "ls", "timeout_s": 1e999}', "must be a number of seconds"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from agent_eval.cli import how_called
 from agent_eval.errors import OperatorError
 from agent_eval.resources import shipped
 
@@ -34,5 +35,5 @@ def command(name: str, parent: Path) -> None:
         )
         folder.joinpath(source.name).write_text(text, encoding="utf-8")
     click.echo(f"wrote {folder}. Next: edit {folder / 'scenario.yaml'}, then")
-    click.echo(f"  agent-eval check {folder}")
-    click.echo(f"  agent-eval run {folder} --model control:harmful")
+    click.echo(f"  {how_called()} check {folder}")
+    click.echo(f"  {how_called()} run {folder} --model control:harmful")

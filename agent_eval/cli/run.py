@@ -2,10 +2,14 @@
 
 import signal
 import sys
+from collections.abc import MutableMapping
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
+import structlog
+from structlog.typing import Processor
 
 from agent_eval.cli import (
     FINISHED,
@@ -21,15 +25,26 @@ from agent_eval.display import printable
 from agent_eval.errors import Blame
 from agent_eval.instructions import read_instructions
 from agent_eval.models.choose import choose
-from agent_eval.run import Outcome, Plan, Result, Steering, run_scenario
+from agent_eval.outcome import Outcome
+from agent_eval.run import Plan, Result, run_scenario
 from agent_eval.scenario_file import load
 from agent_eval.show import outcome_words, spent_words
+from agent_eval.steering import Steering
 from agent_eval.tasks import beside
 
 PRICES_FORM = """\b
 A price file maps model names to dollars per million tokens:
   my-model: {input: 0.5, cached: 0.1, output: 1.5, as_of: "2026-01-31", source: my contract}
 A local server that costs nothing says so with zeros."""
+
+
+def _plain(_logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
+    """What this program says of itself, in a line that cannot act on a terminal."""
+    fields = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
+    return printable(f"agent-eval: {level}: {event['event']} {fields}".strip())
+
+
+LOG: list[Processor] = [structlog.contextvars.merge_contextvars, _plain]
 
 
 @click.command("run", epilog=PRICES_FORM)
@@ -64,6 +79,7 @@ def command(
     Ctrl-C once ends the run after its current step, twice at once, three times without tidying up;
     the record is sealed in every case.
     """
+    structlog.configure(processors=LOG, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     changes = {"model": list(arguments), "runtime": runtime, "budget": budget}
     planned = []
     for name in scenarios:

@@ -160,7 +160,9 @@ class Container:
         with contextlib.suppress(EngineUnavailable):
             state = (await self.stated())["State"]
         try:
-            await anyio.to_thread.run_sync(lambda: self._container.remove(force=True, v=True))
+            await anyio.to_thread.run_sync(
+                lambda: self._container.remove(force=True, v=True), abandon_on_cancel=True
+            )
         except NotFound:
             pass
         except (APIError, requests.RequestException) as error:

@@ -239,8 +239,9 @@ def test_errors_say_who_is_to_blame_and_what_to_do(tmp_path: Path) -> None:
     assert not runs.exists(), "where there was no run there is no record"
 
 
-@pytest.mark.parametrize("presses", [1, 2])
-def test_ctrl_c_drains_then_cancels(presses: int, tmp_path: Path) -> None:
+@pytest.mark.xdist_group("reap")
+@pytest.mark.parametrize("presses", [1, 2, 3])
+def test_ctrl_c_drains_cancels_and_abandons(presses: int, tmp_path: Path) -> None:
     controls = """
 def slow(task):
     while True:
@@ -261,15 +262,18 @@ def slow(task):
         took_s = time.monotonic() - started
     assert process.returncode == 130
     assert "ending after this step" in said
-    assert ("ending at once" in said) == (presses == 2)
+    assert ("ending at once" in said) == (presses >= 2)
+    assert ("leaving" in said) == (presses == 3)
     run = only_run(runs)
     assert verify(run).good
     assert summary(run)["outcome"]["status"] == ("stopped" if presses == 1 else "cancelled")
     rungs = {event["rung"] for event in events(run, "action.ended")}
     assert rungs == ({"none"} if presses == 1 else {"sandbox"}), "a drained step is finished"
-    if presses == 2:
+    if presses >= 2:
         assert took_s < 4
     assert summary(run)["success"]["verdict"] == "unscored"
+    if presses == 3:
+        agent_eval("reap")
     assert not containers_of(run.name)
 
 

@@ -1,0 +1,30 @@
+"""How a run ended, and who is to blame if not with an answer."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agent_eval.errors import AgentEvalError, GaveUp, LimitReached, Stopped
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended."""
+
+    status: str
+    """submitted, limit, gave_up, stopped, cancelled or error."""
+    blame: str | None = None
+    limit: str | None = None
+    error: str | None = None
+    message: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What is known of it, as JSON values."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def outcome_of(error: AgentEvalError) -> Outcome:
+    """The outcome of a run that an error ended."""
+    statuses = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}
+    status = statuses.get(type(error), "error")
+    limit = error.limit if isinstance(error, LimitReached) else None
+    return Outcome(status, error.blame, limit, type(error).__name__, str(error))
