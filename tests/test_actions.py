@@ -20,6 +20,7 @@ from agent_eval.conversation import ToolCall
 from tests.helpers import JSON_VALUES, TEXTS
 
 TOOLS = ("bash", "python")
+NO_TIMES: tuple[Any, ...] = (0, -1, True, "5", {}, float("nan"), float("inf"), -(10**400))
 
 
 def call(name: str, arguments: Any) -> ToolCall:
@@ -82,7 +83,7 @@ def test_an_answer_may_be_any_text() -> None:
         ("bash", {"command": "é" * (MAX_CODE_BYTES // 2 + 1)}, "is longer than"),
         *[
             ("bash", {"command": "ls", "timeout_s": wrong}, "must be a number of seconds")
-            for wrong in (0, -1, True, False, "5", {}, float("nan"), float("inf"), -(10**400))
+            for wrong in NO_TIMES
         ],
         ("bash", '{"command": "ls", "timeout_s": 1e999}', "must be a number of seconds"),
     ],

@@ -97,11 +97,14 @@ def test_a_line_is_an_event_or_an_error_of_ours(line: bytes) -> None:
         parse_line(line, 7)
 
 
+WRONG: tuple[Any, ...] = (None, {}, 1.5)
+
+
 def test_an_event_has_its_envelope() -> None:
     event = {"seq": 3, "time": "t", "agent": "0", "kind": "k", "prev": "p", "more": [1]}
     assert parse_line(json.dumps(event).encode(), 3) == event
     for name in ("seq", "time", "agent", "kind", "prev"):
-        for wrong in (None, {}, 1.5):
+        for wrong in WRONG:
             with pytest.raises(TranscriptBroken, match=f"lacks a good {name}"):
                 parse_line(json.dumps(event | {name: wrong}).encode(), 3)
 
