@@ -205,7 +205,7 @@ class Agent:
         if done.session_lost:
             notes.append("this session ended; your next call starts a new one")
         separator = "" if not text or text.endswith("\n") else "\n"
-        return f"{text}{separator}[{'; '.join(notes)}]"
+        return f"{text}{separator}[{'; '.join(notes) or 'no exit status'}]"
 
     def _observe(self, call: ToolCall, text: str) -> None:
         self.hear(words.user(text) if self._fenced else words.tool_result(call.id, text))

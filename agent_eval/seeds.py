@@ -9,7 +9,8 @@ def seed_files(loaded: Loaded) -> list[File]:
     files = []
     for seed in loaded.scenario.files:
         if seed.text is not None:
-            files.append(File(seed.to, seed.text.encode(), _mode(seed.mode, 0)))
+            data = seed.text.encode("utf-8", "surrogatepass")
+            files.append(File(seed.to, data, _mode(seed.mode, 0)))
             continue
         top = (loaded.folder / (seed.source or "")).resolve()
         for path in sorted([top] if top.is_file() else top.rglob("*")):

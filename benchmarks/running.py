@@ -1,9 +1,13 @@
-"""Starting the other scripts here, each in a process of its own, and reading what they print."""
+"""Starting the other scripts here, each in a process of its own, and reading what they print.
+
+Before each it waits a while for other programs to leave the machine alone, and keeps how busy it was.
+"""
 
 import json
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,9 @@ import docker
 from agent_eval.sandbox.settings import GVISOR
 
 HERE = Path(__file__).parent
+QUIET = 0.15
+"""The machine is quiet while its processors are busy for no more than this share of the time."""
+LOOK_S, PATIENCE_S = 1.0, 60.0
 Figures = dict[str, Any]
 
 
@@ -29,13 +36,32 @@ def runtimes() -> dict[str, str]:
 def measured(script: str, *arguments: object, python: str = sys.executable) -> Figures:
     """What a script prints with `--json`."""
     words = [python, str(HERE / script), *map(str, arguments), "--json"]
-    print("measuring:", script, *arguments, file=sys.stderr, flush=True)
+    busy = _quiet()
+    print(f"measuring ({busy:.0%} busy):", script, *arguments, file=sys.stderr, flush=True)
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or ["it said nothing"]
         raise Failed(f"{script} ended with status {done.returncode}: {said[-1][:300]}")
     figures: Figures = json.loads(done.stdout.strip().splitlines()[-1])
-    return figures
+    return figures | {"busy_before": round(busy, 2)}
+
+
+def _quiet() -> float:
+    """Wait until the machine is quiet, or for as long as there is patience; returns how busy it is."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        idle, total = _processor_time()
+        time.sleep(LOOK_S)
+        idle_after, total_after = _processor_time()
+        busy = 1 - (idle_after - idle) / max(total_after - total, 1)
+        if busy <= QUIET or time.monotonic() > until:
+            return max(busy, 0.0)
+
+
+def _processor_time() -> tuple[int, int]:
+    """Time all processors were idle since the machine started, and all time, in ticks."""
+    ticks = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return ticks[3] + ticks[4], sum(ticks)
 
 
 def middle(rounds: Sequence[Figures]) -> Figures:

@@ -4,14 +4,17 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from agent_eval.conversation import Reply, Request
 from agent_eval.events import ActionEnded, FilesSeeded, MessageAdded, RunClosed
+from agent_eval.prices import FREE, PriceCard
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import load
@@ -62,6 +65,11 @@ def made_run(run: Path, key: bytes | None = None, turns: int = 2) -> str:
         return transcript.seal({"run": run.name}, key)
 
 
+def kinds_on_disk(run: Path) -> list[str]:
+    """The kinds of all events that are on disk by now."""
+    return [str(json.loads(line)["kind"]) for line in lines_of_run(run)]
+
+
 def lines_of_run(run: Path) -> list[bytes]:
     """The lines of a run, line ends included."""
     return run.joinpath(EVENTS).read_bytes().splitlines(keepends=True)
@@ -104,6 +112,41 @@ def executed(output: bytes = b"", **changes: Any) -> Execution:
         "session_lost": False,
     }
     return Execution(**(usual | changes))
+
+
+@dataclass
+class ModelInMemory:
+    """Stands in for a server: answers each request in turn, or raises what it is given."""
+
+    answers: Sequence[Reply | BaseException]
+    price: PriceCard | None = FREE
+    remote: bool = True
+    at_call: Callable[[], None] = lambda: None
+    """Called while a request is on its way: looks at what is on disk by then."""
+    seen: list[Request] = field(default_factory=list)
+    name: str = "in-memory"
+
+    def arguments(self, max_output_tokens: int) -> dict[str, Any]:
+        """As a server's."""
+        return {"model": "m", "max_tokens": max_output_tokens}
+
+    def about(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def complete(self, request: Request) -> Reply:
+        """The next answer; the last one again and again; waits for ever where there are none."""
+        self.seen.append(replace(request, messages=list(request.messages)))
+        self.at_call()
+        if not self.answers:
+            await anyio.sleep_forever()
+        answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
 
 @dataclass

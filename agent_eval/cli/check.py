@@ -1,5 +1,6 @@
 """`agent-eval check`: scenario files, without running anything."""
 
+import ast
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import click
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, ScenarioError
 from agent_eval.instructions import read_instructions
+from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import json_schema, load, variants_of
 
 
@@ -34,12 +36,13 @@ def command(paths: tuple[str, ...], schema: bool) -> None:
 def _faults(path: str) -> int:
     try:
         loaded = load(path)
-        read_instructions(loaded)
-        compile_python(loaded.folder)
+        names = variants_of(loaded.folder)
+        for each in (loaded, *(load(f"{loaded.folder}@{name}") for name in names)):
+            read_instructions(each)
+        check_python(loaded)
     except AgentEvalError as error:
         click.echo(printable(str(error)), err=True)
         return 1
-    names = variants_of(loaded.folder)
     variants = f", variants {', '.join(names)}" if names else ""
     controls = ", ".join(loaded.scenario.controls) or "none"
     click.echo(
@@ -48,11 +51,23 @@ def _faults(path: str) -> int:
     return 0
 
 
-def compile_python(folder: Path) -> None:
-    """Refuse a scenario whose Python does not even compile."""
-    for file in sorted(folder.glob("*.py")):
+def check_python(loaded: Loaded) -> None:
+    """Refuse Python that does not even compile, and a control that nobody wrote."""
+    for file in sorted(loaded.folder.glob("*.py")):
         try:
-            compile(file.read_bytes(), str(file), "exec")
+            tree = ast.parse(file.read_bytes(), str(file))
         except (SyntaxError, ValueError) as error:
             line = getattr(error, "lineno", 1)
             raise ScenarioError(f"{file}:{line}: {error}") from error
+        if file.name == "controls.py":
+            _check_controls(loaded, file, tree)
+
+
+def _check_controls(loaded: Loaded, file: Path, tree: ast.Module) -> None:
+    there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    for name in loaded.scenario.controls:
+        if name.replace("-", "_") not in there:
+            raise ScenarioError(
+                f"{file}:1: no function {name.replace('-', '_')} for the control {name}; it has "
+                f"{', '.join(sorted(there)) or 'none'}"
+            )

@@ -28,7 +28,8 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
         )
         raise OperatorError(f"the command line asks for something impossible: {faults}") from error
     return loaded.model_copy(update={"scenario": scenario}), changed
@@ -43,7 +44,7 @@ def _pair(text: str) -> tuple[str, Any]:
         return key, value
     try:
         return key, json.loads(value)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OperatorError(f"-M {text}: {value!r} is neither a number nor JSON") from error
 
 

@@ -31,7 +31,8 @@ def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str,
         if kind and event["kind"] not in kind:
             continue
         if as_json:
-            click.echo(json.dumps(event))
+            # Of all characters that act on a terminal JSON leaves only this one as it is.
+            click.echo(json.dumps(event).replace("\x7f", "\\u007f"))
             continue
         for line in lines_of(event, run, full=full):
             console.print(line)

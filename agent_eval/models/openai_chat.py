@@ -43,7 +43,12 @@ class OpenAIChat:
         self.price = price
         self._model = model
         self._wanted = wanted
-        if not os.environ.get("OPENAI_API_KEY"):
+        key = os.environ.get("OPENAI_API_KEY", "")
+        if key and not (key.isascii() and key.isprintable()):
+            raise OperatorError(
+                "OPENAI_API_KEY has a character that no key has, a line end perhaps. Set it again"
+            )
+        if not key:
             raise OperatorError(
                 "OPENAI_API_KEY is not set. Set it to your key; for a local server that wants "
                 "none, any word will do, with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1"
@@ -55,7 +60,7 @@ class OpenAIChat:
         )
         # An address may hold a password, and a server may repeat the key it was shown.
         self._server = str(self._client.base_url.copy_with(userinfo=b""))
-        self._key = self._client.api_key
+        self._key = key
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """The request's fields beside messages and tools."""
@@ -108,7 +113,7 @@ class OpenAIChat:
         if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
             return OperatorError(
                 f"a request to {self._server} cannot even be made: {cause}. "
-                "OPENAI_BASE_URL begins with http:// or https://, and OPENAI_API_KEY is one word"
+                "OPENAI_BASE_URL begins with http:// or https://"
             )
         never_sent = isinstance(cause, _NEVER_SENT)
         if isinstance(error, openai.APITimeoutError) and not never_sent:

@@ -43,9 +43,9 @@ COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
 
 
 def program_digest() -> str:
-    """SHA-256 of the supervisor and its Python session, as hexadecimal."""
-    both = _source("init.py") + _source("python_session.py")
-    return hashlib.sha256(both.encode()).hexdigest()
+    """SHA-256 of the supervisor and what comes with it, as hexadecimal."""
+    whole = "".join(map(_source, ("init.py", "errands.py", "python_session.py")))
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def _source(name: str) -> str:
@@ -127,6 +127,7 @@ async def opened(
 def _program(asked: Asked) -> bytes:
     settings = {
         "program": _source("init.py"),
+        "errands": _source("errands.py"),
         "python_session": _source("python_session.py"),
         "uid": UID,
         "gid": GID,

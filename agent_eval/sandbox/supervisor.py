@@ -25,6 +25,9 @@ NOTHING = {"bash": "true", "python": "None"}
 START_S = 30.0
 """Seconds a new session has to answer."""
 
+OVER = ("ended", "error")
+"""Reports after which a session is no more: PID 1 kills one for which it cannot do as ordered."""
+
 ANSWER_S = 10.0
 """Seconds PID 1 has to answer what it does itself."""
 
@@ -90,7 +93,7 @@ class Supervisor:
         if report is None:
             cause = "output" if channel.dropped_bytes else "timeout"
             rung, report = await self._end(channel, action, cause)
-        lost = report["op"] == "ended"
+        lost = report["op"] in OVER
         if lost:
             del self._sessions[program]
             self._pipe.forget(channel)
@@ -109,7 +112,7 @@ class Supervisor:
         """The report that an action or its session ended; None if none came, or too much output."""
         with anyio.move_on_after(wait_s):
             while report := await self._pipe.report(channel):
-                if report.get("op") == "ended":
+                if report.get("op") in OVER:
                     return report
                 if report.get("op") == "done" and report.get("action") == action:
                     return report
@@ -124,7 +127,7 @@ class Supervisor:
                 channel.dropped_bytes, dropped = 0, channel.dropped_bytes
                 report = await self._ended(channel, action, left_s)
                 channel.dropped_bytes += dropped
-                if report is not None and (rung == "interrupt" or report["op"] == "ended"):
+                if report is not None and (rung == "interrupt" or report["op"] in OVER):
                     return rung, report
         self._pipe.end("an action could not be ended, so the sandbox was", Blame.MODEL)
         raise self._pipe.died or SandboxDied("an action could not be ended")
@@ -139,7 +142,8 @@ class Supervisor:
         self._pipe.forget(channel)
         if report.get("exit") != 0:
             said = channel.take()[0].decode(errors="replace").strip().splitlines()
-            raise SandboxDied(f"files could not be put into the sandbox: {said[-1:]}")
+            said = said[-1:] or [str(report.get("message"))[:300]]
+            raise SandboxDied(f"files could not be put into the sandbox: {said}")
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or missing, in words."""
@@ -184,6 +188,10 @@ class Supervisor:
         if report is None:
             self._pipe.end(f"PID 1 did not answer within {wait_s:g} s", Blame.INFRASTRUCTURE)
             raise self._pipe.died or SandboxDied("PID 1 did not answer")
+        if channel is None and report.get("op") == "error":
+            said = str(report.get("message"))[:300]
+            self._pipe.end(f"PID 1 could not do its work: {said!r}", Blame.INFRASTRUCTURE)
+            raise self._pipe.died or SandboxDied("PID 1 could not do its work")
         return report
 
 

@@ -1,114 +1,136 @@
-"""PID 1 of every sandbox: the one that answers at the other end of the pipe.
+"""PID 1 of the container: the one that answers at the other end of the pipe.
 
-Standard library only, Python 3.8 or later, so that it runs in any image. It reaches the container
-through the pipe itself (see `bootstrap` in agent_eval/sandbox/container.py), so nothing of it has
-to be in the image. It runs as root with the few capabilities it needs to become the agent's user
-and to signal it; everything of the agent's runs as that user, in process groups of its own.
+Standard library only, Python 3.8 or later, so that it runs in any image. It arrives through the
+pipe that it then serves, so nothing of it has to be in the image. It runs as root with the few
+capabilities it needs to become the user and to signal it; whatever it starts runs as that user, in
+process groups of its own.
 
 The host trusts nothing that comes from here. What this program promises is only convenience: order,
-fairness and honest reports for as long as nobody has taken it over.
+fairness and honest reports for as long as nobody has taken it over. The user's processes are taken
+to be unfriendly: they must not make it wait, grow, end, or write anywhere but to the pipe. So no
+descriptor here ever blocks, nothing is imported or looked up where they can write, and an order
+that fails is answered with `error`.
 
 Frames, both ways: length (u32, of what follows), type (u8), channel (u32), payload.
   type 0  control: a JSON object with "op"      type 1  data of a channel      type 2  end of data
 """
 
-import errno
+from __future__ import annotations
+
 import fcntl
 import json
 import os
 import resource
 import selectors
 import signal
-import socket
 import struct
 import sys
 import termios
 import time
 
+TYPE_CHECKING = False  # `typing` would take as long to import as half of the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn
+
 HEAD = struct.Struct(">IBI")
 CONTROL, DATA, END = 0, 1, 2
 CHUNK = 65536
 OUT_LIMIT = 1 << 20  # bytes waiting for the host before sources are no longer read
+IDLE_LIMIT = 1 << 18  # bytes taken from a session that has nothing to do, until it is asked again
+KILL_S, FREEZE_S, ROOM_S = 1.0, 5.0, 2.0  # how long each is tried
+REAPED_AT_ONCE = 500
 STATUS_FD, CODE_FD = 199, 198
-MEMORY_LIMITS = ("memory/memory.limit_in_bytes", "memory.max")
 RUN_DIR = "/run/sessions"
+START = "import os,sys\ndel sys.path[0]\nb=b''\nwhile len(b)<%d:b+=os.read(%d,%d-len(b))\nexec(b)"
 
 
 class Child:
-    """A process of the agent's user that this program started: a session or a transfer."""
+    """A process of the user's that was started here: a session or a transfer."""
 
-    def __init__(self, channel, pid, output, status=None, feed=None):
-        self.channel, self.pid = channel, pid
-        self.output, self.status, self.feed = output, status, feed
-        self.waiting = b""  # bytes for `feed` that it has not taken yet
+    def __init__(self, channel: int) -> None:
+        self.channel = channel
+        self.pid = 0
+        self.output: int | None = None
+        self.status: int | None = None
+        self.feed: int | None = None
+        self.waiting = bytearray()  # bytes for `feed` that it has not taken yet
         self.feed_ends = False
-        self.claims = b""
-        self.action = None
+        self.action: int | None = None
+        self.idle_bytes = 0
 
 
 class Session(Child):
     """A persistent shell or interpreter."""
 
-    program = ""
-    code_path = ""
+    def __init__(self, channel: int, program: str) -> None:
+        super().__init__(channel)
+        self.program = program
+        self.code_path = "%s/%d" % (RUN_DIR, channel)
+        self.claims = b""
 
 
 class Init:
-    def __init__(self, settings):
+    """The whole of it: what it knows, the orders it takes, and its loop."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
         self.uid, self.gid = settings["uid"], settings["gid"]
         self.env = settings["env"]
         self.home = settings["home"]
         self.limits = settings["rlimits"]
         self.python_session = settings["python_session"].encode()
-        self.children = {}
+        self.errands: dict[str, Any] = {"__name__": "errands"}
+        exec(compile(settings["errands"], "errands", "exec"), self.errands)
+        self.children: dict[int, Child] = {}
         self.out = bytearray()
         self.inbox = bytearray()
         self.select = selectors.DefaultSelector()
         self.paused = False
+        self.frozen = False
+        self.wake, self.waker = os.pipe()
 
     # --- the pipe -------------------------------------------------------------------------------
 
-    def send(self, kind, channel, payload):
-        self.out += HEAD.pack(len(payload) + 5, kind, channel)
-        self.out += payload
+    def send(self, kind: int, channel: int, payload: bytes) -> None:
+        self.out += HEAD.pack(len(payload) + 5, kind, channel) + payload
         self.flush()
 
-    def say(self, op, **fields):
+    def say(self, op: str, **fields: Any) -> None:
         fields["op"] = op
         self.send(CONTROL, 0, json.dumps(fields).encode())
 
-    def flush(self):
+    def flush(self) -> None:
         while self.out:
             try:
-                sent = os.write(1, memoryview(self.out)[:CHUNK])
+                sent = os.write(1, self.out[:CHUNK])
             except BlockingIOError:
                 break
+            except OSError:
+                os._exit(0)  # nobody will ever read this: the container ends with this process
             del self.out[:sent]
         self.watch_output()
 
-    def watch_output(self):
-        """Wait for room in the pipe only while something waits; read sources only while there is room."""
-        registered = 1 in self.select.get_map()
-        if self.out and not registered:
-            self.select.register(1, selectors.EVENT_WRITE, self.flush)
-        elif not self.out and registered:
-            self.select.unregister(1)
+    def watch_output(self) -> None:
+        """Wait for room only while something waits; read sources only while there is room."""
+        if self.out:
+            self.watch(1, selectors.EVENT_WRITE, self.flush)
+        else:
+            self.unwatch(1)
         full = len(self.out) > OUT_LIMIT
         if full != self.paused:
             self.paused = full
             for child in self.children.values():
-                if child.output is not None:
-                    (self.ignore if full else self.listen)(child)
+                self.tend(child)
 
-    def listen(self, child):
-        if child.output is not None and child.output not in self.select.get_map() and not self.paused:
-            self.select.register(child.output, selectors.EVENT_READ, lambda: self.read_output(child))
+    def watch(self, fd: int, events: int, act: Callable[..., None], *arguments: Child) -> None:
+        if fd not in self.select.get_map():
+            self.select.register(fd, events, (act, arguments))
 
-    def ignore(self, child):
-        if child.output is not None and child.output in self.select.get_map():
-            self.select.unregister(child.output)
+    def unwatch(self, fd: int) -> None:
+        if fd in self.select.get_map():
+            self.select.unregister(fd)
 
-    def read_pipe(self):
+    def read_pipe(self) -> None:
         try:
             data = os.read(0, CHUNK)
         except BlockingIOError:
@@ -116,19 +138,17 @@ class Init:
         if not data:
             os._exit(0)  # the host is gone for good: the container ends with this process
         self.inbox += data
-        while len(self.inbox) >= 4:
-            (size,) = struct.unpack_from(">I", self.inbox)
+        while len(self.inbox) >= HEAD.size:
+            size, kind, channel = HEAD.unpack_from(self.inbox)
             if len(self.inbox) < 4 + size:
                 return
-            _, kind, channel = HEAD.unpack_from(self.inbox)
-            payload = bytes(self.inbox[9 : 4 + size])
+            payload = bytes(self.inbox[HEAD.size : 4 + size])
             del self.inbox[: 4 + size]
             self.hear(kind, channel, payload)
 
-    def hear(self, kind, channel, payload):
+    def hear(self, kind: int, channel: int, payload: bytes) -> None:
         if kind == CONTROL:
-            order = json.loads(payload)
-            getattr(self, "do_" + order.pop("op"))(**order)
+            self.obey(json.loads(payload))
             return
         child = self.children.get(channel)
         if child is None or child.feed is None:
@@ -139,36 +159,49 @@ class Init:
             child.feed_ends = True
         self.feed(child)
 
+    def obey(self, order: dict[str, Any]) -> None:
+        """Carry out an order; one that fails is answered all the same."""
+        op, channel = order.pop("op"), order.get("channel", 0)
+        try:
+            getattr(self, "do_" + op)(**order)
+        except Exception as error:
+            if op in ("open", "run"):
+                self.send(DATA, channel, ("%s failed: %s\n" % (op, error)).encode()[:300])
+            self.give_up(channel, error)
+
+    def give_up(self, channel: int, error: Exception) -> None:
+        """Report what went wrong; a child whose pipes failed is of no more use to anybody."""
+        child = self.children.get(channel)
+        if child is not None:
+            self.shut(child)
+            self.kill_tree(child.pid)
+        said = "%s: %s" % (type(error).__name__, error)
+        self.say("error", channel=channel, message=said[:300])
+
     # --- sessions -------------------------------------------------------------------------------
 
-    def do_open(self, channel, program):
-        output, theirs = os.pipe()
-        status, status_theirs = os.pipe()
-        code_theirs, code = os.pipe()
+    def do_open(self, channel: int, program: str) -> None:
+        session = Session(channel, program)
         if program == "bash":
             argv = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
-            fds = {0: code_theirs, 1: theirs, 2: theirs, STATUS_FD: status_theirs}
-        else:
-            start = "import os;exec(os.read(%d,%d))" % (CODE_FD, len(self.python_session))
-            argv = ["python3", "-c", start]
-            fds = {1: theirs, 2: theirs, STATUS_FD: status_theirs, CODE_FD: code_theirs}
-        pid = self.spawn(lambda: os.execvpe(argv[0], argv, self.env), fds)
-        for fd in (theirs, status_theirs, code_theirs):
-            os.close(fd)
-        session = Session(channel, pid, output, status, code)
-        session.program = program
-        session.code_path = "%s/%d/bash" % (RUN_DIR, channel)
-        os.makedirs(os.path.dirname(session.code_path), mode=0o755, exist_ok=True)
-        self.adopt(session)
-        if program == "bash":
+            code_fd = 0
             session.waiting += b"set +o history +H; unset HISTFILE; PS1= PS2= PROMPT_COMMAND=\n"
         else:
+            size = len(self.python_session)
+            argv = ["python3", "-c", START % (size, CODE_FD, size)]
+            code_fd = CODE_FD
             session.waiting += self.python_session
-        self.feed(session)
+        self.start(
+            session,
+            lambda: os.execvpe(argv[0], argv, self.env),
+            output=(1, 2),
+            status=(STATUS_FD,),
+            feed=(code_fd,),
+        )
 
-    def do_run(self, channel, action, code):
+    def do_run(self, channel: int, action: int, code: str) -> None:
         session = self.children.get(channel)
-        if session is None:
+        if not isinstance(session, Session):
             self.say("ended", channel=channel, action=action, exit=None, signal=None)
             return
         session.action = action
@@ -176,20 +209,21 @@ class Init:
         if session.program == "bash":
             # Sourced from a file: read whole, while a shell takes a pipe byte by byte.
             with open(session.code_path, "wb") as file:
-                file.write(text)
-                file.write(b"\n")
+                file.write(text + b"\n")
             line = ". %s 0</dev/null;builtin echo %d $? >&%d\n"
             session.waiting += (line % (session.code_path, action, STATUS_FD)).encode()
         else:
             session.waiting += struct.pack(">QI", action, len(text)) + text
+        session.idle_bytes = 0
+        self.tend(session)
         self.feed(session)
 
-    def do_signal(self, channel, rung):
+    def do_signal(self, channel: int, rung: str) -> None:
         session = self.children.get(channel)
-        if session is None:
+        if not isinstance(session, Session):
             return
         if rung == "interrupt":
-            self.kill_group(session.pid, signal.SIGINT)
+            quietly(os.killpg, session.pid, signal.SIGINT)
             if session.program == "bash" and session.action is not None:
                 # An interrupted shell forgets the rest of its line, the report included.
                 line = "builtin echo %d 130 >&%d\n" % (session.action, STATUS_FD)
@@ -198,48 +232,46 @@ class Init:
         else:
             self.kill_tree(session.pid)
 
-    def kill_group(self, pid, number):
-        try:
-            os.killpg(pid, number)
-        except ProcessLookupError:
-            pass
+    def kill_tree(self, root: int) -> None:
+        """Kill a process, its group and all that descends from it.
 
-    def kill_tree(self, root):
-        """Kill a group and all that descend from it, until a look finds none."""
-        for _ in range(20):
-            self.kill_group(root, signal.SIGKILL)
-            left = [pid for pid in descendants(root) if pid != root]
-            for pid in left:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            if not left:
-                return
+        They are stopped first: the children of one that dies are nobody's descendants any more.
+        """
+        family, new = {root}, {root}
+        until = time.monotonic() + KILL_S
+        quietly(os.killpg, root, signal.SIGSTOP)
+        while new and time.monotonic() < until:
+            for pid in new:
+                quietly(os.kill, pid, signal.SIGSTOP)
+            new = descendants(family) - family
+            family |= new
+        quietly(os.killpg, root, signal.SIGKILL)
+        for pid in family:
+            quietly(os.kill, pid, signal.SIGKILL)
 
-    def read_claims(self, session):
+    def read_claims(self, session: Session) -> None:
+        """Look for the report on the action that runs; all else is thrown away."""
+        assert session.status is not None
         try:
-            session.claims += os.read(session.status, 4096)
+            data = os.read(session.status, 4096)
         except BlockingIOError:
             return
-        *lines, session.claims = session.claims.split(b"\n")
-        session.claims = session.claims[-100:]
+        if not data:
+            self.unwatch(session.status)
+            return
+        *lines, rest = (session.claims + data).split(b"\n")
+        session.claims = rest[-100:]
         for line in lines:
-            try:
-                action, status = (int(word) for word in line.split())
-            except ValueError:
-                continue
-            if action == session.action:
+            action, status = session.action, report_on(session.action, line)
+            if status is not None:
                 session.action = None
                 self.drain(session)
                 self.say("done", channel=session.channel, action=action, exit=status)
 
-    def drain(self, child):
+    def drain(self, child: Child) -> None:
         """Send what was written before the report, and no more: a background job may never stop."""
-        if child.output is None:
-            return
-        left = waiting_bytes(child.output)
-        while left > 0:
+        left = 0 if child.output is None else waiting_bytes(child.output)
+        while left > 0 and child.output is not None:
             try:
                 data = os.read(child.output, min(left, CHUNK))
             except BlockingIOError:
@@ -251,84 +283,136 @@ class Init:
 
     # --- children -------------------------------------------------------------------------------
 
-    def spawn(self, body, fds):
-        """Fork a process of the agent's user, in a session of its own, with just these descriptors."""
-        pid = os.fork()
-        if pid:
-            return pid
+    def start(self, child: Child, body: Callable[[], object], **wanted: tuple[int, ...]) -> None:
+        """Start a child; `wanted` names the pipes to it and the numbers that it knows them by."""
+        theirs: dict[int, int] = {}
         try:
-            os.setsid()
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            # Move ours out of the way first, so that no target number is also a source.
-            moved = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 210) for to, fd in fds.items()}
-            null = os.open("/dev/null", os.O_RDWR)
-            for to in (0, 1, 2):
-                os.dup2(null, to)
-            for to, fd in moved.items():
-                os.dup2(fd, to)
-            for fd in open_fds():
-                if fd > 2 and fd not in fds:
-                    close(fd)
-            for name, value in self.limits.items():
-                resource.setrlimit(getattr(resource, name), (value, value))
-            os.setgroups([])
-            os.setgid(self.gid)
-            os.setuid(self.uid)
-            os.umask(0o022)
-            os.chdir(self.home)
-            body()
-            os._exit(0)
-        except BaseException as error:
-            os.write(2, ("%s: %s\n" % (type(error).__name__, error)).encode())
-            os._exit(126)
-
-    def adopt(self, child):
+            for name, numbers in wanted.items():
+                ours, other = output_pipe() if name == "output" else os.pipe()
+                if name == "feed":
+                    ours, other = other, ours
+                setattr(child, name, ours)
+                theirs.update(dict.fromkeys(numbers, other))
+                os.set_blocking(ours, False)
+            child.pid = self.fork()
+            if child.pid == 0:
+                self.become(body, theirs)
+        except Exception:
+            self.shut(child)
+            raise
+        finally:
+            for fd in set(theirs.values()):
+                os.close(fd)
         self.children[child.channel] = child
-        for fd in (child.output, child.status, child.feed):
-            if fd is not None:
-                os.set_blocking(fd, False)
-        self.listen(child)
-        if child.status is not None:
-            self.select.register(child.status, selectors.EVENT_READ, lambda: self.read_claims(child))
+        self.tend(child)
+        if isinstance(child, Session) and child.status is not None:
+            self.watch(child.status, selectors.EVENT_READ, self.read_claims, child)
+        self.feed(child)
 
-    def feed(self, child):
+    def fork(self) -> int:
+        """Fork; where all is frozen for good and fills the table of processes, make room in it."""
+        try:
+            return os.fork()
+        except OSError:
+            if not self.frozen:
+                raise
+        quietly(os.kill, -1, signal.SIGKILL)
+        until = time.monotonic() + ROOM_S
+        while True:
+            self.reap()
+            try:
+                return os.fork()
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
+
+    def become(self, body: Callable[[], object], fds: dict[int, int]) -> NoReturn:
+        """Be a process of the user's, in a session of its own, with just these descriptors."""
+        status = 126
+        try:
+            self.take_descriptors(fds)
+            self.lay_down_powers()
+            body()
+            status = 0
+        except BaseException as error:
+            quietly(os.write, 2, ("%s: %s\n" % (type(error).__name__, error)).encode())
+        finally:
+            os._exit(status)
+
+    def take_descriptors(self, fds: dict[int, int]) -> None:
+        """Have these under their numbers, nothing at the other standard ones, and no more."""
+        # Move ours out of the way first, so that no target number is also a source.
+        moved = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 210) for to, fd in fds.items()}
+        null = os.open("/dev/null", os.O_RDWR)
+        for to in (0, 1, 2):
+            os.dup2(null, to)
+        for to, fd in moved.items():
+            os.dup2(fd, to)
+        for fd in open_fds():
+            if fd > 2 and fd not in fds:
+                quietly(os.close, fd)
+
+    def lay_down_powers(self) -> None:
+        """Be the user, with what a program is born with."""
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for name in ("SIGCHLD", "SIGPIPE", "SIGINT", "SIGTERM", "SIGXFSZ"):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+        quietly(write, "/proc/self/oom_score_adj", b"1000")  # out of memory, this goes before us
+        for name, value in self.limits.items():
+            resource.setrlimit(getattr(resource, name), (value, value))
+        os.setgroups([])
+        os.setgid(self.gid)
+        os.setuid(self.uid)
+        os.umask(0o022)
+        os.chdir(self.home)
+
+    def tend(self, child: Child) -> None:
+        """Read a child's output while the host reads ours; of one that idles, only so much."""
+        if child.output is None:
+            return
+        if self.paused or child.idle_bytes > IDLE_LIMIT:
+            self.unwatch(child.output)
+        else:
+            self.watch(child.output, selectors.EVENT_READ, self.read_output, child)
+
+    def feed(self, child: Child) -> None:
         if child.feed is None:
             return
         while child.waiting:
             try:
                 sent = os.write(child.feed, child.waiting[:CHUNK])
             except BlockingIOError:
-                break
+                self.watch(child.feed, selectors.EVENT_WRITE, self.feed, child)
+                return
             except OSError:
-                child.waiting = b""
+                child.waiting.clear()
                 break
-            child.waiting = child.waiting[sent:]
-        registered = child.feed in self.select.get_map()
-        if child.waiting and not registered:
-            self.select.register(child.feed, selectors.EVENT_WRITE, lambda: self.feed(child))
-        elif not child.waiting:
-            if registered:
-                self.select.unregister(child.feed)
-            if child.feed_ends:
-                close(child.feed)
-                child.feed = None
+            del child.waiting[:sent]
+        self.unwatch(child.feed)
+        if child.feed_ends:
+            os.close(child.feed)
+            child.feed = None
 
-    def read_output(self, child):
+    def read_output(self, child: Child) -> None:
+        assert child.output is not None
         try:
             data = os.read(child.output, CHUNK)
         except BlockingIOError:
             return
-        if data:
-            self.send(DATA, child.channel, data)
-        else:
-            self.ignore(child)
-            close(child.output)
-            child.output = None
+        if not data:
+            self.unwatch(child.output)
+            return
+        self.send(DATA, child.channel, data)
+        if isinstance(child, Session) and child.action is None:
+            child.idle_bytes += len(data)
+            self.tend(child)
 
-    def reap(self):
-        while True:
+    def reap(self) -> None:
+        """Take note of who has ended, adopted grandchildren included."""
+        quietly(os.read, self.wake, CHUNK)
+        for _ in range(REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
@@ -338,238 +422,175 @@ class Init:
             for child in list(self.children.values()):
                 if child.pid == pid:
                     self.bury(child, status)
+        quietly(os.write, self.waker, b"x")  # there may be more, after what else there is to do
 
-    def bury(self, child, status):
+    def bury(self, child: Child, status: int) -> None:
         """A child has ended: send what it wrote, forget it, tell the host."""
-        if isinstance(child, Session):
-            self.kill_group(child.pid, signal.SIGKILL)
+        quietly(os.killpg, child.pid, signal.SIGKILL)
         self.drain(child)
-        for fd in (child.output, child.status, child.feed):
-            if fd is not None:
-                if fd in self.select.get_map():
-                    self.select.unregister(fd)
-                close(fd)
+        self.shut(child)
         del self.children[child.channel]
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
-        self.say("ended", channel=child.channel, action=child.action, exit=code, signal=number)
+        cause = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        self.say("ended", channel=child.channel, action=child.action, exit=code, signal=cause)
+
+    def shut(self, child: Child) -> None:
+        for fd in (child.output, child.status, child.feed):
+            if fd is not None:
+                self.unwatch(fd)
+                os.close(fd)
+        child.output = child.status = child.feed = None
+        if isinstance(child, Session):
+            quietly(os.unlink, child.code_path)
 
     # --- transfers, freezing, looking -----------------------------------------------------------
 
-    def do_put(self, channel):
-        theirs, feed = os.pipe()
-        output, output_theirs = os.pipe()
-        pid = self.spawn(unpack, {0: theirs, 1: output_theirs, 2: output_theirs})
-        os.close(theirs)
-        os.close(output_theirs)
-        self.adopt(Child(channel, pid, output, feed=feed))
+    def do_put(self, channel: int) -> None:
+        self.start(Child(channel), self.errands["unpack"], feed=(0,), output=(1, 2))
 
-    def do_get(self, channel, paths, limit):
-        output, theirs = os.pipe()
-        pid = self.spawn(lambda: pack(paths, limit), {1: theirs})
-        os.close(theirs)
-        self.adopt(Child(channel, pid, output))
+    def do_get(self, channel: int, paths: list[str], limit: int) -> None:
+        self.start(Child(channel), lambda: self.errands["pack"](paths, limit), output=(1,))
 
-    def do_look(self, channel, address):
-        """Report what is in force, seen by root here and, by a child, as the agent's user."""
-        self.say("seen", channel=channel, root=look())
-        output, theirs = os.pipe()
-        pid = self.spawn(lambda: print(json.dumps(look_out(address)), flush=True), {1: theirs})
-        os.close(theirs)
-        self.adopt(Child(channel, pid, output))
+    def do_look(self, channel: int, address: str) -> None:
+        """Report what is in force, seen by root here and, by a child, as the user."""
+        self.say("seen", channel=channel, root=self.errands["look"]())
+        self.start(Child(channel), lambda: self.errands["send_look"](address), output=(1,))
 
-    def do_freeze(self):
+    def do_freeze(self) -> None:
         """Stop every process but this one, again and again until a look finds all stopped."""
-        moving = 0
-        for _ in range(50):
-            try:
-                os.kill(-1, signal.SIGSTOP)
-            except ProcessLookupError:
-                moving = 0
-                break
+        self.frozen = True
+        until = time.monotonic() + FREEZE_S
+        while True:
+            quietly(os.kill, -1, signal.SIGSTOP)
             # One in state D waits in the kernel and stops before it gets back to its own code.
-            moving = sum(1 for _, _, state in processes() if state in "RS")
-            if not moving:
+            moving = sum(state in "RS" for _, _, state in processes())
+            if not moving or time.monotonic() > until:
                 break
             time.sleep(0.01)
         self.say("frozen", moving=moving)
 
-    def do_ping(self, number):
-        self.say("pong", number=number)
+    def do_ping(self, number: int) -> None:
+        held = {"descriptors": len(open_fds()), "children": len(self.children)}
+        self.say("pong", number=number, **held)
 
     # --- the loop -------------------------------------------------------------------------------
 
-    def serve(self):
+    def serve(self) -> None:
+        """Work until the host hangs up; whatever goes wrong is said, and work goes on."""
+        # Nothing that may have to be imported later comes from where the user can write.
+        stdlib = os.path.join(sys.base_prefix, "")
+        sys.path[:] = [path for path in sys.path if path.startswith(stdlib)]
         os.makedirs(RUN_DIR, mode=0o755, exist_ok=True)
-        wake, waker = os.pipe()
-        for fd in (0, 1, wake, waker):
+        for fd in (0, 1, self.wake, self.waker):
             os.set_blocking(fd, False)
-        signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self.waker, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        self.select.register(0, selectors.EVENT_READ, self.read_pipe)
-        self.select.register(wake, selectors.EVENT_READ, lambda: (os.read(wake, 512), self.reap()))
+        for ignored in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM):
+            signal.signal(ignored, signal.SIG_IGN)
+        self.watch(0, selectors.EVENT_READ, self.read_pipe)
+        self.watch(self.wake, selectors.EVENT_READ, self.reap)
         self.say("ready", python=sys.version.split()[0])
         while True:
-            for key, _ in self.select.select():
-                # An earlier callback of the same round may have closed this one's descriptor.
-                current = self.select.get_map().get(key.fd)
-                if current is not None:
-                    current.data()
+            try:
+                self.turn()
+            except Exception as error:
+                self.give_up(0, error)
+                time.sleep(0.1)
+
+    def turn(self) -> None:
+        for key, _ in self.select.select():
+            # An earlier callback of the same round may have closed this one's descriptor.
+            current = self.select.get_map().get(key.fd)
+            if current is None:
+                continue
+            act, arguments = current.data
+            try:
+                act(*arguments)
+            except Exception as error:
+                if not arguments:
+                    raise
+                self.give_up(arguments[0].channel, error)
 
 
-def close(fd):
+def quietly(act: Callable[..., object], *arguments: object) -> None:
+    """Ask the kernel for something that it may refuse without harm."""
     try:
-        os.close(fd)
+        act(*arguments)
     except OSError:
         pass
 
 
-def open_fds():
+def write(path: str, data: bytes) -> None:
+    with open(path, "wb", buffering=0) as file:
+        file.write(data)
+
+
+def output_pipe() -> tuple[int, int]:
+    """Make a pipe that the user may open again, to write: programs write to `/dev/stderr`."""
+    path = RUN_DIR + "/output"
+    os.mkfifo(path)
+    try:
+        os.chmod(path, 0o622)
+        ours = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            return ours, os.open(path, os.O_WRONLY)
+        except OSError:
+            os.close(ours)
+            raise
+    finally:
+        os.unlink(path)
+
+
+def report_on(action: int | None, line: bytes) -> int | None:
+    """The exit status in a line that reports on an action."""
+    words = line[:100].split()
+    if action is None or len(words) != 2 or words[0] != b"%d" % action:
+        return None
+    try:
+        return int(words[1])
+    except ValueError:
+        return None
+
+
+def open_fds() -> list[int]:
     return [int(name) for name in os.listdir("/proc/self/fd")]
 
 
-def waiting_bytes(fd):
+def waiting_bytes(fd: int) -> int:
     buffer = bytearray(4)
     fcntl.ioctl(fd, termios.FIONREAD, buffer)
-    return struct.unpack("i", buffer)[0]
+    return int.from_bytes(buffer, sys.byteorder)
 
 
-def processes():
+def processes() -> Iterator[tuple[int, int, str]]:
     """Yield (pid, parent, state) of every process but this one."""
     for name in os.listdir("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
             continue
         try:
-            with open("/proc/%s/stat" % name) as file:
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
+            # Bytes: a process names itself, and may do so with any.
+            with open("/proc/%s/stat" % name, "rb") as file:
+                state, parent = file.read().rpartition(b")")[2].split()[:2]
+        except (OSError, ValueError):
             continue
-        yield int(name), int(fields[1]), fields[0]
+        yield int(name), int(parent), state.decode()
 
 
-def descendants(root):
-    parents = {pid: parent for pid, parent, state in processes() if state not in "ZX"}
-    found, grew = {root}, True
-    while grew:
-        more = {pid for pid, parent in parents.items() if parent in found} - found
-        grew, found = bool(more), found | more
-    return [pid for pid in found if pid in parents]
+def descendants(roots: set[int]) -> set[int]:
+    """These processes and all that descends from them.
+
+    Those that look dead are among them: a process whose first thread has ended may be alive.
+    """
+    children: dict[int, list[int]] = {}
+    for pid, parent, _ in processes():
+        children.setdefault(parent, []).append(pid)
+    found, waiting = set(roots), list(roots)
+    while waiting:
+        more = [pid for pid in children.get(waiting.pop(), ()) if pid not in found]
+        found.update(more)
+        waiting += more
+    return found
 
 
-def unpack():
-    """Extract the archive on standard input as the agent's user; it can write what the agent can."""
-    import tarfile
-
-    with tarfile.open(fileobj=sys.stdin.buffer, mode="r|") as archive:
-        archive.extractall("/")
-
-
-def pack(paths, limit):
-    """Write regular files as an archive to standard output, at most `limit` bytes in all."""
-    import tarfile
-
-    # The GNU form, since it is the one that the host reads; a second name of a file goes as a file.
-    form = {"format": tarfile.GNU_FORMAT, "dereference": True}
-    with tarfile.open(fileobj=sys.stdout.buffer, mode="w|", **form) as archive:
-        for top in paths:
-            for path in walk(top):
-                limit -= os.path.getsize(path)
-                if limit < 0:
-                    raise OSError(errno.EFBIG, "more than the limit", path)
-                archive.add(path, recursive=False)
-
-
-def walk(top):
-    if os.path.isfile(top) and not os.path.islink(top):
-        yield top
-    for folder, _, names in os.walk(top):
-        for name in sorted(names):
-            path = os.path.join(folder, name)
-            if os.path.isfile(path) and not os.path.islink(path):
-                yield path
-
-
-def read(path):
-    try:
-        with open(path, errors="replace") as file:
-            return file.read(20000)
-    except OSError as error:
-        return "(%s)" % os.strerror(error.errno)
-
-
-def look():
-    """What PID 1 sees of its own confinement."""
-    status = dict(line.split(":\t", 1) for line in read("/proc/self/status").splitlines() if ":\t" in line)
-    wanted = ("Uid", "CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp")
-    sizes = {}
-    for line in read("/proc/mounts").splitlines():
-        where = line.split()[1]
-        try:
-            room = os.statvfs(where)
-        except OSError:
-            continue
-        sizes[where] = room.f_blocks * room.f_frsize
-    limits = [read("/sys/fs/cgroup/" + name).strip() for name in MEMORY_LIMITS]
-    total = int(read("/proc/meminfo").split()[1]) * 1024
-    memory = min([int(limit) for limit in limits if limit.isdigit()] + [total])
-    return {
-        "status": {name: status.get(name, "").strip() for name in wanted},
-        "mounts": read("/proc/mounts"),
-        "sizes": sizes,
-        "network": [line.split(":")[0].strip() for line in read("/proc/net/dev").splitlines()[2:]],
-        "memory": memory,
-        "hosts": read("/etc/hosts"),
-        "resolv": read("/etc/resolv.conf"),
-        "hostname": socket.gethostname(),
-        "kernel": os.uname().release,
-        "root_writable": try_writing("/"),
-        "docker_socket": os.path.exists("/var/run/docker.sock") or os.path.exists("/run/docker.sock"),
-    }
-
-
-def try_writing(folder):
-    path = os.path.join(folder, ".w%d" % os.getpid())
-    try:
-        with open(path, "w"):
-            pass
-        os.unlink(path)
-    except OSError:
-        return False
-    return True
-
-
-def look_out(address):
-    """What the agent's user sees, and whether it gets out."""
-    status = dict(line.split(":\t", 1) for line in read("/proc/self/status").splitlines() if ":\t" in line)
-    tried = {}
-    for name, family, kind, target in (
-        ("tcp", socket.AF_INET, socket.SOCK_STREAM, (address, 80)),
-        ("udp", socket.AF_INET, socket.SOCK_DGRAM, (address, 53)),
-        ("tcp6", socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8::1", 80)),
-        ("raw", socket.AF_INET, socket.SOCK_RAW, (address, 0)),
-        ("packet", getattr(socket, "AF_PACKET", 17), socket.SOCK_RAW, None),
-        ("vsock", getattr(socket, "AF_VSOCK", 40), socket.SOCK_STREAM, (2, 1)),
-    ):
-        try:
-            with socket.socket(family, kind) as sock:
-                sock.settimeout(1)
-                if target is not None:
-                    sock.connect(target)
-            tried[name] = "open"
-        except OSError as error:
-            tried[name] = errno.errorcode.get(error.errno or 0, str(error))
-    wanted = ("Uid", "CapEff", "CapPrm", "NoNewPrivs", "Seccomp")
-    return {
-        "status": {name: status.get(name, "").strip() for name in wanted},
-        "tried": tried,
-        "root_writable": try_writing("/"),
-        "home_writable": try_writing(os.getcwd()),
-        "rlimits": {
-            name: resource.getrlimit(getattr(resource, name))[0]
-            for name in ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_AS")
-        },
-    }
-
-
-Init(SETTINGS).serve()  # noqa: F821 - the bootstrap puts it there
+if __name__ == "__main__":
+    Init(globals()["SETTINGS"]).serve()  # put there by what starts this program

@@ -1,39 +1,42 @@
-# The persistent Python: reads code from descriptor 198, runs it in one namespace, reports on 199.
-# Runs as the agent's user; whatever it reports is a claim.
-import ast, linecache, os, signal, struct, sys, traceback
+"""The persistent Python: reads code from one pipe, runs it in one namespace, reports on another."""
 
-sys.argv = [""]
-names = {"__name__": "__main__", "__builtins__": __builtins__}
-home, count = os.getpid(), 0
-sys.path.insert(0, "")
+from __future__ import annotations
+
+import ast
+import linecache
+import os
+import signal
+import struct
+import sys
+import traceback
+from types import ModuleType
+
+CODE_FD, STATUS_FD = 198, 199
 
 
-def take(size):
+def take(size: int) -> bytes:
     data = b""
     while len(data) < size:
-        piece = os.read(198, size - len(data))
+        piece = os.read(CODE_FD, size - len(data))
         if not piece:
             os._exit(0)
         data += piece
     return data
 
 
-def run(code, label):
-    linecache.cache[label] = (len(code), None, code.splitlines(True), label)
+def run(code: str, label: str, main: ModuleType) -> int:
+    """Run code as an interactive interpreter would; returns the status of a program that did so."""
+    linecache.cache[label] = (len(code), None, code.splitlines(keepends=True), label)
     try:
         body = ast.parse(code, label)
     except Exception as error:
         # Where it stands in the code is in the message; the way here is nobody's business.
         traceback.print_exception(type(error), error, None)
         return 1
-    last = None
+    last = [body.body.pop()] if body.body and isinstance(body.body[-1], ast.Expr) else []
     try:
-        if body.body and isinstance(body.body[-1], ast.Expr):
-            last = ast.Expression(body.body.pop().value)
-        exec(compile(body, label, "exec"), names)
-        if last is not None:
-            sys.displayhook(eval(compile(last, label, "eval"), names))
-        return 0
+        exec(compile(body, label, "exec", dont_inherit=True), main.__dict__)
+        exec(compile(ast.Interactive(last), label, "single", dont_inherit=True), main.__dict__)
     except SystemExit as stop:
         if isinstance(stop.code, str):
             print(stop.code, file=sys.stderr)
@@ -44,24 +47,45 @@ def run(code, label):
         trace = error.__traceback__
         traceback.print_exception(type(error), error, trace.tb_next if trace else None)
         return 130 if isinstance(error, KeyboardInterrupt) else 1
+    return 0
 
 
-while True:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    number, size = struct.unpack(">QI", take(12))
-    text = take(size).decode("utf-8", "surrogatepass")
-    count += 1
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+def run_interruptibly(code: str, label: str, main: ModuleType) -> int:
     try:
-        status = run(text, "<input-%d>" % count)
-    except KeyboardInterrupt:
-        status = 130
-    if os.getpid() != home:
-        os._exit(status & 255)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for stream in (sys.stdout, sys.stderr):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
-            stream.flush()
-        except Exception:
-            pass
-    os.write(199, b"%d %d\n" % (number, status))
+            return run(code, label, main)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except BaseException:  # interrupted on its way in or out, or nowhere left to print to
+        return 130
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def serve() -> None:
+    sys.argv = [""]
+    sys.path.insert(0, "")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The code's own module, so that what it defines can be found by name, and nothing of this is.
+    main = sys.modules["__main__"] = ModuleType("__main__")
+    home, count = os.getpid(), 0
+    while True:
+        number, size = struct.unpack(">QI", take(12))
+        text = take(size).decode("utf-8", "surrogatepass")
+        count += 1
+        status = run_interruptibly(text, "<input-%d>" % count, main)
+        if os.getpid() != home:
+            os._exit(status & 255)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except Exception:
+                continue
+        try:
+            os.write(STATUS_FD, b"%d %d\n" % (number, status))
+        except OSError:
+            os._exit(1)
+
+
+serve()

@@ -88,19 +88,21 @@ def test_the_supervisors_own_archive_is_read(tmp_path: Path) -> None:
     top.joinpath("link").symlink_to("/etc/passwd")
     top.joinpath("loop").symlink_to(top)
     os.mkfifo(top / "pipe")
-    program = shipped("sandbox").joinpath("init", "init.py").read_text()
-    program = program.rpartition("Init(SETTINGS)")[0]
-    call = f"{program}\npack({[str(top), str(tmp_path / 'gone')]!r}, 100000)"
-    done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=True)
-    files, refused = unpacked(done.stdout, [str(top), str(tmp_path / "gone")])
-    assert refused == [f"{tmp_path / 'gone'}: not there"]
+    program = shipped("sandbox").joinpath("init", "errands.py").read_text()
+
+    def packs(paths: list[str], limit: int) -> tuple[int, bytes]:
+        script = f"{program}\npack({paths!r}, {limit})"
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+        return done.returncode, done.stdout
+
+    code, data = packs([str(top)], 100_000)
+    files, refused = unpacked(data, [str(top), "/gone"])
+    assert (code, refused) == (0, ["/gone: not there"])
     found = {file.path.removeprefix(f"{top}/"): file.data for file in files}
     assert found == {**wanted, "b\udcff\udcfe": b"bytes"}
-    call = f"{program}\npack({[str(top)]!r}, 1000)"
-    done = subprocess.run([sys.executable, "-c", call], capture_output=True, check=False)
-    assert done.returncode != 0, "more than the limit is not sent"
-    files, refused = unpacked(done.stdout, [str(top)])
-    assert any("damaged" in one for one in refused), "what was sent before is not taken for all"
+    code, data = packs([str(top)], 1000)
+    assert code != 0, "more than the limit is not sent without a word"
+    assert sum(len(file.data) for file in unpacked(data, [str(top)])[0]) <= 1000
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,12 @@ def test_system_calls_are_filtered_by_our_own_list_or_by_gvisors_kernel() -> Non
 
 
 def test_limits_that_the_runtimes_count_differently() -> None:
-    wishes: dict[str, Any] = {"processes": 100, "memory_bytes": "1GiB", "cpus": 0.5, "open_files": 300}
+    wishes: dict[str, Any] = {
+        "processes": 100,
+        "memory_bytes": "1GiB",
+        "cpus": 0.5,
+        "open_files": 300,
+    }
     runc, gvisor = asked(**wishes), asked(GVISOR, **wishes)
     assert runc.create_arguments([])["pids_limit"] == 100
     assert gvisor.create_arguments([])["pids_limit"] > 1000, "its own threads count too"

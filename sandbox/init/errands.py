@@ -1,0 +1,170 @@
+"""What PID 1 has its children do for it, as the user: carry files, and look at what is in force.
+
+Comes with init.py and under its rules: standard library only, Python 3.8 or later.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+from collections import deque
+
+TYPE_CHECKING = False  # as in init.py
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+FILES_LIMIT = 10000  # files sent in one transfer; the host looks at no more
+TRANSFER_S = 50  # a transfer ends before the host gives up on it
+MEMORY_LIMITS = ("memory/memory.limit_in_bytes", "memory.max")
+
+
+def unpack() -> None:
+    """Extract the archive on standard input as the user; it can write what the user can."""
+    import tarfile
+
+    with os.fdopen(0, "rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
+        archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
+        archive.extractall("/")
+
+
+def pack(paths: list[str], limit: int) -> None:
+    """Write plain files as an archive to standard output, at most `limit` bytes in all.
+
+    What cannot be sent does not keep the rest from being sent, but this then fails at its end.
+    """
+    import tarfile
+
+    signal.alarm(TRANSFER_S)
+    left_out: list[str] = []
+    sent = 0
+    # The GNU form, since it is the one that the host reads.
+    form: Any = {"mode": "w|", "format": tarfile.GNU_FORMAT}
+    with os.fdopen(1, "wb") as out, tarfile.open(fileobj=out, **form) as archive:
+        for path, mode, file in plain_files(paths, left_out):
+            with file:
+                size = os.fstat(file.fileno()).st_size
+                if size > limit or sent == FILES_LIMIT:
+                    left_out.append(path)
+                    continue
+                entry = tarfile.TarInfo(path.lstrip("/"))
+                entry.size, entry.mode = size, mode
+                archive.addfile(entry, file)
+                limit, sent = limit - size, sent + 1
+    if left_out:
+        raise OSError(errno.EFBIG, "not all of it", left_out[0])
+
+
+def plain_files(paths: list[str], left_out: list[str]) -> Iterator[tuple[str, int, Any]]:
+    """Yield path, mode and content of plain files at or below some paths, the shallow ones first.
+
+    What the user has hidden from itself is made readable: it may do so at any time.
+    """
+    waiting = deque(paths)
+    while waiting:
+        path = waiting.popleft()
+        try:
+            mode = os.lstat(path).st_mode
+            if stat.S_ISDIR(mode):
+                if mode & 0o500 != 0o500:
+                    os.chmod(path, stat.S_IMODE(mode) | 0o500)
+                waiting.extend(os.path.join(path, name) for name in sorted(os.listdir(path)))
+            elif stat.S_ISREG(mode):
+                if not mode & 0o400:
+                    os.chmod(path, stat.S_IMODE(mode) | 0o400)
+                fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                yield path, stat.S_IMODE(mode), os.fdopen(fd, "rb")
+        except FileNotFoundError:
+            continue
+        except OSError:
+            left_out.append(path)
+
+
+def read(path: str) -> str:
+    """The first part of a file, or why there is none."""
+    try:
+        with open(path, errors="replace") as file:
+            return file.read(20000)
+    except OSError as error:
+        return "(%s)" % error.strerror
+
+
+def look() -> dict[str, Any]:
+    """What PID 1 sees of its own confinement."""
+    sizes = {}
+    for line in read("/proc/mounts").splitlines():
+        where = line.split()[1]
+        try:
+            room = os.statvfs(where)
+        except OSError:
+            continue
+        sizes[where] = room.f_blocks * room.f_frsize
+    limits = [read("/sys/fs/cgroup/" + name).strip() for name in MEMORY_LIMITS]
+    total = int(read("/proc/meminfo").split()[1]) * 1024
+    sockets = ("/var/run/docker.sock", "/run/docker.sock")
+    return {
+        "status": own_status("Uid", "CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp"),
+        "mounts": read("/proc/mounts"),
+        "sizes": sizes,
+        "network": [line.split(":")[0].strip() for line in read("/proc/net/dev").splitlines()[2:]],
+        "memory": min([int(limit) for limit in limits if limit.isdigit()] + [total]),
+        "hosts": read("/etc/hosts"),
+        "resolv": read("/etc/resolv.conf"),
+        "hostname": socket.gethostname(),
+        "kernel": os.uname().release,
+        "root_writable": try_writing("/"),
+        "docker_socket": any(os.path.exists(path) for path in sockets),
+    }
+
+
+def own_status(*wanted: str) -> dict[str, str]:
+    """What the kernel says of this process."""
+    lines = read("/proc/self/status").splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+    return {name: status.get(name, "").strip() for name in wanted}
+
+
+def try_writing(folder: str) -> bool:
+    """Whether a file can be made in a folder."""
+    path = os.path.join(folder, ".w%d" % os.getpid())
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        os.unlink(path)
+    except OSError:
+        return False
+    return True
+
+
+def send_look(address: str) -> None:
+    """Print what the user sees, and whether it gets out."""
+    tried = {}
+    for name, family, kind, target in (
+        ("tcp", socket.AF_INET, socket.SOCK_STREAM, (address, 80)),
+        ("udp", socket.AF_INET, socket.SOCK_DGRAM, (address, 53)),
+        ("tcp6", socket.AF_INET6, socket.SOCK_STREAM, ("2001:db8::1", 80)),
+        ("raw", socket.AF_INET, socket.SOCK_RAW, (address, 0)),
+        ("packet", getattr(socket, "AF_PACKET", 17), socket.SOCK_RAW, None),
+        ("vsock", getattr(socket, "AF_VSOCK", 40), socket.SOCK_STREAM, (2, 1)),
+    ):
+        try:
+            with socket.socket(family, kind) as sock:
+                sock.settimeout(1)
+                if target is not None:
+                    sock.connect(target)
+            tried[name] = "open"
+        except OSError as error:
+            tried[name] = errno.errorcode.get(error.errno or 0, str(error))
+    limits = ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_AS")
+    seen = {
+        "status": own_status("Uid", "CapEff", "CapPrm", "NoNewPrivs", "Seccomp"),
+        "tried": tried,
+        "root_writable": try_writing("/"),
+        "home_writable": try_writing(os.getcwd()),
+        "rlimits": {name: resource.getrlimit(getattr(resource, name))[0] for name in limits},
+    }
+    print(json.dumps(seen), flush=True)
