@@ -1,6 +1,7 @@
 """Starting the other scripts here, each in a process of its own, and reading what they print.
 
-Before each it waits a while for other programs to leave the machine alone, and keeps how busy it was.
+Before each it waits a while for other programs to leave the machine alone, and it keeps how busy
+the machine was.
 """
 
 import json
@@ -47,7 +48,7 @@ def measured(script: str, *arguments: object, python: str = sys.executable) -> F
 
 
 def _quiet() -> float:
-    """Wait until the machine is quiet, or for as long as there is patience; returns how busy it is."""
+    """Wait until the machine is quiet or patience is over; returns how busy it is."""
     until = time.monotonic() + PATIENCE_S
     while True:
         idle, total = _processor_time()

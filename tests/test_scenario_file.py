@@ -594,7 +594,7 @@ def test_the_schema_explains_every_field() -> None:
     assert "variants" in schema["properties"]
 
 
-def test_the_helper_of_these_tests_writes_good_scenarios(tmp_path: Path) -> None:
+def test_the_scenarios_of_these_tests_are_good(tmp_path: Path) -> None:
     assert loaded(tmp_path).scenario.success.exact == "done"
     with pytest.raises(ScenarioError, match="canary is missing"):
         load(str(scenario(tmp_path, canary=None)))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -132,6 +132,7 @@ def test_every_kind_is_shown_without_anything_that_acts(kind: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
+@settings(max_examples=12)
 @given(data=st.data())
 def test_any_event_however_hostile_is_shown_safely(kind: str, data: st.DataObject) -> None:
     fields = EXAMPLES[kind]

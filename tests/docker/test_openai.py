@@ -123,7 +123,7 @@ def test_native_tool_calls_costs_and_exact_bytes(tmp_path: Path) -> None:
 
 def test_fenced_blocks_and_missing_usage(tmp_path: Path) -> None:
     block = "I will look.\n```bash\necho $((6*7))\n```\nand then\n```python\n1+1\n```"
-    answers = [
+    answers: list[tuple[int, dict[str, str], Any]] = [
         (200, {}, reply(block, usage=None)),
         (200, {}, reply("```submit\ndone\n```", usage=None)),
     ]

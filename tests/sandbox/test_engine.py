@@ -1,0 +1,136 @@
+"""What can be known of the engine's side without one."""
+
+import socket
+import time
+from itertools import pairwise
+from typing import Any
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent_eval.errors import EngineUnavailable
+from agent_eval.sandbox.engine import Attached, Container, plain_settings, runtime_for
+from agent_eval.sandbox.owner import owner
+from agent_eval.sandbox.settings import (
+    GVISOR,
+    LEASE_LABEL,
+    OWNER_LABEL,
+    RUN_LABEL,
+    asked_for,
+)
+from agent_eval.scenario import Sandbox
+from agent_eval.transcript import line_of
+
+pytestmark = pytest.mark.anyio
+
+
+class Holder:
+    """Stands in for the SDK's response, which owns the connection."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def chunk(stream: int, data: bytes) -> bytes:
+    """A piece of a stream in the engine's multiplexed form."""
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+
+async def received(sent: list[bytes]) -> tuple[bytes, bytes]:
+    """All of standard output, and what is kept of standard error."""
+    ours, theirs = socket.socketpair()
+    holder = Holder()
+    attached = Attached(await anyio.abc.UNIXSocketStream.from_socket(ours), holder)
+    whole = b""
+    with theirs:
+        for piece in sent:
+            theirs.sendall(piece)
+        theirs.shutdown(socket.SHUT_WR)
+        while data := await attached.receive():
+            whole += data
+        await attached.send(b"hello")
+        assert theirs.recv(10) == b"hello"
+        await attached.close()
+        assert holder.closed
+    assert await attached.receive() == b""
+    return whole, attached.stderr
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from((1, 2)), st.binary(max_size=300)), max_size=8),
+    st.lists(st.floats(0, 1), max_size=6),
+)
+def test_output_is_taken_out_of_the_engines_form(
+    chunks: list[tuple[int, bytes]], cuts: list[float]
+) -> None:
+    data = b"".join(chunk(*one) for one in chunks)
+    places = [0, *sorted(int(cut * len(data)) for cut in cuts), len(data)]
+    sent = [data[start:end] for start, end in pairwise(places)]
+    out, errors = anyio.run(received, sent)
+    assert out == b"".join(one for stream, one in chunks if stream == 1)
+    assert errors == b"".join(one for stream, one in chunks if stream == 2)[-4096:]
+
+
+async def test_only_the_end_of_standard_error_is_kept() -> None:
+    out, errors = await received([chunk(2, b"x" * 10_000), chunk(2, b"the end"), chunk(1, b"o")])
+    assert out == b"o"
+    assert len(errors) == 4096
+    assert errors.endswith(b"xthe end")
+
+
+async def test_a_piece_that_was_cut_off_is_no_output() -> None:
+    assert await received([chunk(1, b"whole"), chunk(1, b"torn")[:-1]]) == (b"whole", b"")
+
+
+def test_the_runtime_is_the_best_that_the_wish_allows() -> None:
+    with_it: dict[str, Any] = {"runtimes": {"runc": {}, GVISOR: {}}}
+    without: dict[str, Any] = {"runtimes": {"runc": {}, "runsc": {}}}
+    assert runtime_for("any", with_it) == runtime_for("runsc", with_it) == GVISOR
+    assert runtime_for("runc", with_it) == runtime_for("any", without) == "runc"
+    with pytest.raises(EngineUnavailable, match=r"requires gVisor.*agent-eval setup --runtimes"):
+        runtime_for("runsc", without)
+
+
+class OnPaper:
+    """A container as the SDK shows it."""
+
+    id = "abc"
+
+    def __init__(self, **labels: str) -> None:
+        self.labels = {RUN_LABEL: "run-1", **labels}
+
+
+@pytest.mark.parametrize(
+    ("lease", "owned_by", "why"),
+    [
+        (time.time() + 600, "us", None),
+        (time.time() - 5, "us", "its lease is over"),
+        (time.time() + 600, "gone", "the process that ran it is gone"),
+        (time.time() + 600, "", None),
+        (None, "", None),
+        ("soon", "x:y:z", None),
+    ],
+    ids=["alive", "late", "orphan", "no owner", "no labels", "odd labels"],
+)
+def test_only_what_nobody_needs_is_abandoned(
+    lease: float | str | None, owned_by: str, why: str | None
+) -> None:
+    labels = (
+        {} if lease is None else {LEASE_LABEL: lease if isinstance(lease, str) else f"{lease:.0f}"}
+    )
+    boot, pid, started = owner().split(":")
+    owners = {"us": owner(), "gone": f"{boot}:{pid}:{int(started) + 1}"}
+    labels[OWNER_LABEL] = owners.get(owned_by, owned_by)
+    engine: Any = None
+    assert Container(engine, OnPaper(**labels)).abandoned() == why
+
+
+def test_settings_are_recorded_as_plain_values() -> None:
+    plain = plain_settings(asked_for(Sandbox(), "run-1", "runc", 5))
+    assert plain["run"] == "run-1"
+    line_of(plain)

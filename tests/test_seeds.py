@@ -1,0 +1,43 @@
+"""The files that are there before the agent looks."""
+
+from pathlib import Path
+
+from agent_eval.sandbox.archive import File
+from agent_eval.scenario_file import load
+from agent_eval.seeds import seed_files
+from tests.helpers import loaded, scenario
+
+
+def test_texts_files_and_folders_are_put_where_they_belong(tmp_path: Path) -> None:
+    folder = scenario(tmp_path)
+    top = folder / "data"
+    (top / "deep").mkdir(parents=True)
+    top.joinpath("b").write_bytes(b"\xff")
+    top.joinpath("deep", "a").write_bytes(b"deep")
+    program = top / "run"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    read = loaded(
+        tmp_path,
+        files=[
+            {"to": "/home/user/t", "text": "é\n", "mode": "0600"},
+            {"to": "/tmp/one", "source": "data/b"},
+            {"to": "/home/user/all", "source": "data"},
+        ],
+    )
+    assert seed_files(read) == [
+        File("/home/user/t", "é\n".encode(), 0o600),
+        File("/tmp/one", b"\xff", 0o644),
+        File("/home/user/all/b", b"\xff", 0o644),
+        File("/home/user/all/deep/a", b"deep", 0o644),
+        File("/home/user/all/run", b"#!/bin/sh", 0o755),
+    ]
+    assert seed_files(loaded(tmp_path)) == []
+
+
+def test_any_text_can_be_seeded(tmp_path: Path) -> None:
+    folder = scenario(tmp_path)
+    file = folder / "scenario.yaml"
+    file.write_text(file.read_text() + 'files: [{to: /tmp/x, text: "a\\ud800\\0"}]\n')
+    (seed,) = seed_files(load(str(folder)))
+    assert seed.data == b"a\xed\xa0\x80\x00"
