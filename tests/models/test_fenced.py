@@ -15,8 +15,9 @@ KEYS = {"bash": "command", "python": "code", "submit": "answer"}
 LINES = st.text(st.characters(exclude_characters="\n\r"))
 CODE = st.one_of(
     st.lists(LINES | st.sampled_from(["```", "```bash", "````", "  ```", "``` x"])).map("\n".join),
-    TEXTS.map(lambda text: text.replace("\r\n", "\n")),
+    TEXTS.map(lambda text: text.replace("\r", "")),
 )
+"""A carriage return before a line end is a part of it, as servers on other systems write it."""
 
 
 def blocks(text: str, tools: tuple[str, ...] = TOOLS) -> list[tuple[str, str]]:
