@@ -5,11 +5,14 @@ environment, over the answer and the files that were exported after everything f
 """
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import get_args
 
 from agent_eval.sandbox.archive import File
@@ -53,25 +56,43 @@ def _lay_out(files: Sequence[File], folder: Path) -> None:
 
 def _checked(check: Path, answer: str, files: Path) -> tuple[Verdict, str]:
     given = json.dumps({"check": str(check.resolve()), "answer": answer, "files": str(files)})
-    try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-B", "-c", _RUNNER],
-            input=given.encode(),
-            capture_output=True,
-            timeout=CHECK_TIMEOUT_S,
-            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-            cwd=files,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+    status, out, err = _run_alone([sys.executable, "-I", "-B", "-c", _RUNNER], given, files)
+    if status is None:
         return "unscored", f"{check.name} took more than {CHECK_TIMEOUT_S} s"
-    if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines()
-        return "unscored", f"{check.name} failed: {said[-1] if said else done.returncode}"
+    if status != 0:
+        said = err.strip().splitlines()
+        return "unscored", f"{check.name} failed: {said[-1] if said else status}"
     try:
-        verdict, reason = json.loads(done.stdout.splitlines()[-1])
+        verdict, reason = json.loads(out.splitlines()[-1])
     except (ValueError, TypeError, IndexError):
         return "unscored", f"{check.name} did not return a verdict and a reason"
     if verdict not in get_args(Verdict):
         return "unscored", f"{check.name} returned {verdict!r}, not {', '.join(get_args(Verdict))}"
     return verdict, str(reason)
+
+
+def _run_alone(command: list[str], given: str, folder: Path) -> tuple[int | None, str, str]:
+    """Status, output and errors of a program; no status if it was over time.
+
+    It has a process group of its own, so that what it leaves running ends with it; and it writes to
+    files, for a pipe would stay open as long as anything of it lives.
+    """
+    with TemporaryFile() as stdin, TemporaryFile() as out, TemporaryFile() as err:
+        stdin.write(given.encode())
+        stdin.seek(0)
+        environment = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        with subprocess.Popen(
+            command, stdin=stdin, stdout=out, stderr=err, env=environment, cwd=folder,
+            start_new_session=True,
+        ) as program:  # fmt: skip
+            try:
+                status: int | None = program.wait(CHECK_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                status = None
+            with suppress(ProcessLookupError):
+                os.killpg(program.pid, signal.SIGKILL)
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return status, texts[0], texts[1]

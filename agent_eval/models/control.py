@@ -12,6 +12,7 @@ nothing and their tokens are estimated, so that budgets act on them too.
 import importlib.util
 import json
 import sys
+import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from itertools import count
@@ -20,6 +21,7 @@ from typing import Any
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage
 from agent_eval.errors import OperatorError, ScenarioError
+from agent_eval.models.fenced import fenced
 from agent_eval.prices import FREE, PriceCard
 
 Script = Callable[[str], Generator["Turn", str, None]]
@@ -92,15 +94,22 @@ class Control:
         """The script's next turn; one that has ended says nothing more."""
         try:
             turn = self._turn(request)
-            calls = tuple(
-                ToolCall(f"call_{next(self._calls)}", name, json.dumps(arguments))
-                for name, arguments in turn.calls
-            )
+            text, calls = self._said(turn) if request.tools else _said_in_blocks(turn)
         except Exception as error:
-            raise ScenarioError(f"{self.name} failed: {type(error).__name__}: {error}") from error
-        written = len(turn.text) + sum(len(call.arguments) for call in calls)
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            raise ScenarioError(
+                f"{self.name} failed at {line.filename}:{line.lineno}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+        written = len(text) + sum(len(call.arguments) for call in calls)
         usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
-        return Reply(text=turn.text, calls=calls, usage=usage, finish_reason="stop")
+        return Reply(text=text, calls=calls, usage=usage, finish_reason="stop")
+
+    def _said(self, turn: Turn) -> tuple[str, tuple[ToolCall, ...]]:
+        return turn.text, tuple(
+            ToolCall(f"call_{next(self._calls)}", name, json.dumps(arguments))
+            for name, arguments in turn.calls
+        )
 
     def _turn(self, request: Request) -> Turn:
         try:
@@ -110,6 +119,11 @@ class Control:
             return self._running.send(_news(request))
         except StopIteration:
             return Turn("I have nothing more to do.")
+
+
+def _said_in_blocks(turn: Turn) -> tuple[str, tuple[ToolCall, ...]]:
+    """The same for a run in which actions are fenced blocks."""
+    return "\n".join([turn.text, *(fenced(name, given) for name, given in turn.calls)]), ()
 
 
 def tokens_in(size_bytes: int) -> int:

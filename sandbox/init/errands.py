@@ -91,7 +91,7 @@ def read(path: str) -> str:
         with open(path, errors="replace") as file:
             return file.read(20000)
     except OSError as error:
-        return "(%s)" % error.strerror
+        return f"({error.strerror})"
 
 
 def look() -> dict[str, Any]:
@@ -131,7 +131,7 @@ def own_status(*wanted: str) -> dict[str, str]:
 
 def try_writing(folder: str) -> bool:
     """Whether a file can be made in a folder."""
-    path = os.path.join(folder, ".w%d" % os.getpid())
+    path = os.path.join(folder, f".w{os.getpid()}")
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         os.unlink(path)

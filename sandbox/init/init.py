@@ -66,7 +66,7 @@ class Session(Child):
     def __init__(self, channel: int, program: str) -> None:
         super().__init__(channel)
         self.program = program
-        self.code_path = "%s/%d" % (RUN_DIR, channel)
+        self.code_path = f"{RUN_DIR}/{channel}"
         self.claims = b""
 
 
@@ -102,7 +102,7 @@ class Init:
     def flush(self) -> None:
         while self.out:
             try:
-                sent = os.write(1, self.out[:CHUNK])
+                sent = os.write(1, memoryview(self.out)[:CHUNK])
             except BlockingIOError:
                 break
             except OSError:
@@ -166,7 +166,7 @@ class Init:
             getattr(self, "do_" + op)(**order)
         except Exception as error:
             if op in ("open", "run"):
-                self.send(DATA, channel, ("%s failed: %s\n" % (op, error)).encode()[:300])
+                self.send(DATA, channel, f"{op} failed: {error}\n".encode()[:300])
             self.give_up(channel, error)
 
     def give_up(self, channel: int, error: Exception) -> None:
@@ -175,8 +175,7 @@ class Init:
         if child is not None:
             self.shut(child)
             self.kill_tree(child.pid)
-        said = "%s: %s" % (type(error).__name__, error)
-        self.say("error", channel=channel, message=said[:300])
+        self.say("error", channel=channel, message=f"{type(error).__name__}: {error}"[:300])
 
     # --- sessions -------------------------------------------------------------------------------
 
@@ -202,8 +201,8 @@ class Init:
         if session.program == "bash":
             # Sourced from a file: read whole, while a shell takes a pipe byte by byte.
             write(session.code_path, text + b"\n")
-            line = ". %s 0</dev/null;builtin echo %d $? >&%d\n"
-            session.waiting += (line % (session.code_path, action, STATUS_FD)).encode()
+            source = f". {session.code_path} 0</dev/null"
+            session.waiting += f"{source};builtin echo {action} $? >&{STATUS_FD}\n".encode()
         else:
             session.waiting += struct.pack(">QI", action, len(text)) + text
         session.idle_bytes = 0
@@ -218,8 +217,7 @@ class Init:
             quietly(os.killpg, session.pid, signal.SIGINT)
             if session.program == "bash" and session.action is not None:
                 # An interrupted shell forgets the rest of its line, the report included.
-                line = "builtin echo %d 130 >&%d\n" % (session.action, STATUS_FD)
-                session.waiting += line.encode()
+                session.waiting += f"builtin echo {session.action} 130 >&{STATUS_FD}\n".encode()
                 self.feed(session)
         else:
             self.kill_tree(session.pid)
@@ -332,7 +330,7 @@ class Init:
             body()
             status = 0
         except BaseException as error:
-            quietly(os.write, 2, ("%s: %s\n" % (type(error).__name__, error)).encode())
+            quietly(os.write, 2, f"{type(error).__name__}: {error}\n".encode())
         finally:
             os._exit(status)
 
@@ -377,7 +375,7 @@ class Init:
             return
         while child.waiting:
             try:
-                sent = os.write(child.feed, child.waiting[:CHUNK])
+                sent = os.write(child.feed, memoryview(child.waiting)[:CHUNK])
             except BlockingIOError:
                 self.watch(child.feed, selectors.EVENT_WRITE, self.feed, child)
                 return
@@ -564,7 +562,7 @@ def processes() -> Iterator[tuple[int, int, str]]:
             continue
         try:
             # Bytes: a process names itself, and may do so with any.
-            with open("/proc/%s/stat" % name, "rb") as file:
+            with open(f"/proc/{name}/stat", "rb") as file:
                 state, parent = file.read().rpartition(b")")[2].split()[:2]
         except (OSError, ValueError):
             continue

@@ -74,7 +74,7 @@ def serve() -> None:
         number, size = struct.unpack(">QI", take(12))
         text = take(size).decode("utf-8", "surrogatepass")
         count += 1
-        status = run_interruptibly(text, "<input-%d>" % count, main)
+        status = run_interruptibly(text, f"<input-{count}>", main)
         if os.getpid() != home:
             os._exit(status & 255)
         for stream in (sys.stdout, sys.stderr):

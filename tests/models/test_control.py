@@ -21,6 +21,7 @@ from agent_eval.models.control import (
     submit,
     tokens_in,
 )
+from agent_eval.models.fenced import calls_in
 from agent_eval.prices import FREE
 
 pytestmark = pytest.mark.anyio
@@ -28,8 +29,11 @@ pytestmark = pytest.mark.anyio
 HEADING = "from agent_eval.models.control import *\n"
 
 
-def request(*messages: Message, size: int = 4000) -> Request:
-    return Request([words.system("frame"), words.user("the task"), *messages], (), {}, size)
+TOOLS = ({"type": "function", "function": {"name": "bash"}},)
+
+
+def request(*messages: Message, size: int = 4000, tools: Any = TOOLS) -> Request:
+    return Request([words.system("frame"), words.user("the task"), *messages], tools, {}, size)
 
 
 def curious(task: str) -> Generator[Turn, str, None]:
@@ -56,6 +60,19 @@ async def test_a_script_sees_the_task_and_what_came_since_its_last_turn() -> Non
     for _ in range(2):
         last = await control.complete(request())
         assert last.text == "I have nothing more to do."
+    await control.close()
+
+
+async def test_without_tool_calls_a_script_acts_in_blocks() -> None:
+    control = Control("curious", curious)
+    first = await control.complete(request(tools=()))
+    assert (first.text, first.calls) == ("I was told: the task\n```bash\nls\n```", ())
+    told = (words.assistant(first.text, ()), words.user("`````"))
+    second = await control.complete(request(*told, tools=()))
+    assert [json.loads(call.arguments) for call in calls_in(second.text, ["python", "submit"])] == [
+        {"code": "print('`````')"},
+        {"answer": "early"},
+    ]
     await control.close()
 
 
@@ -119,7 +136,7 @@ async def test_a_script_that_fails_is_its_authors_fault(
     control = Control("broken", script)
     for _ in range(turns - 1):
         await control.complete(request())
-    with pytest.raises(ScenarioError, match=f"control:broken failed: {words_}") as caught:
+    with pytest.raises(ScenarioError, match=f"control:broken failed at .*: {words_}") as caught:
         await control.complete(request())
     assert caught.value.blame is Blame.SCENARIO
 
