@@ -62,7 +62,7 @@ def unpacked(data: bytes, asked: Sequence[str]) -> tuple[list[File], list[str]]:
         refused[_SHOWN_REFUSALS:] = [f"and {len(refused) - _SHOWN_REFUSALS} more"]
     found = [PurePosixPath(path) for path in files]
     missing = [top for top in asked if not any(path.is_relative_to(top) for path in found)]
-    return list(files.values()), refused + [f"{top}: not there" for top in missing]
+    return list(files.values()), refused + [f"{top}: no file there" for top in missing]
 
 
 def _entries(data: bytes) -> Iterator[tuple[tarfile.TarInfo, str, bytes]]:

@@ -66,7 +66,7 @@ def test_plain_files_come_out_as_they_were(files: list[File]) -> None:
     data = archive(*(entry(file.path, file.data, mode=file.mode) for file in files))
     found, refused = unpacked(data, ["/home"])
     assert found == files
-    assert refused == ([] if files else ["/home: not there"])
+    assert refused == ([] if files else ["/home: no file there"])
 
 
 def test_the_supervisors_own_archive_is_read(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_supervisors_own_archive_is_read(tmp_path: Path) -> None:
 
     code, data = packs([str(top)], 100_000)
     files, refused = unpacked(data, [str(top), "/gone"])
-    assert (code, refused) == (0, ["/gone: not there"])
+    assert (code, refused) == (0, ["/gone: no file there"])
     found = {file.path.removeprefix(f"{top}/"): file.data for file in files}
     assert found == {**wanted, "b\udcff\udcfe": b"bytes"}
     code, data = packs([str(top)], 1000)

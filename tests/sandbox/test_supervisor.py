@@ -314,7 +314,7 @@ async def test_files_are_got_and_hostile_ones_refused() -> None:
         files, refused = await Supervisor(pipe, ROOM).get(["/home/user", "/srv"], 1000)
         assert files == [File("/home/user/a", b"one")]
         assert len(refused) == 3
-        assert refused[-1] == "/srv: not there"
+        assert refused[-1] == "/srv: no file there"
         assert wire.orders == [
             {"op": "get", "channel": 1, "paths": ["/home/user", "/srv"], "limit": 1000}
         ]
