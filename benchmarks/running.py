@@ -67,19 +67,27 @@ def _processor_time() -> tuple[int, int]:
 
 def middle(rounds: Sequence[Figures]) -> Figures:
     """The median over several rounds of each number; the rest from the last round."""
-    numbers = {
-        name: round(statistics.median(figures[name] for figures in rounds), 3)
-        for name, value in rounds[-1].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-    return rounds[-1] | numbers
+    medians = {}
+    for name, value in rounds[-1].items():
+        if isinstance(value, int | float):
+            number = statistics.median(figures[name] for figures in rounds)
+            medians[name] = round(number) if isinstance(value, int) else round(number, 3)
+    return rounds[-1] | medians
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; nothing is shown as a dash."""
-    lines = [head, ["---"] * len(head)]
-    lines += [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *([_cell(value) for value in row] for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    """Nothing as a dash, a number with three digits, or all before the point."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "-" if value is None else str(value)
 
 
 def save(file: Path | None, value: Any) -> None:

@@ -3,6 +3,8 @@
 import anyio
 import click
 
+from agent_eval.display import printable
+from agent_eval.errors import EngineUnavailable
 from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.settings import RUN_LABEL
 
@@ -29,7 +31,11 @@ async def _reap(dry_run: bool) -> None:
                 click.echo(f"kept     {name}: its run goes on")
                 continue
             if not dry_run:
-                await container.remove()
+                try:
+                    await container.remove()
+                except EngineUnavailable as error:  # one that is stuck must not keep the others
+                    click.echo(printable(f"STUCK    {name}: {error}"), err=True)
+                    continue
             removed += 1
             click.echo(f"{'would go' if dry_run else 'removed '} {name}: {why}")
         click.echo(f"{removed} {'to remove' if dry_run else 'removed'}")

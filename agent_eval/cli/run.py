@@ -95,7 +95,13 @@ def command(
                 key=key.read_bytes() if key else None,
             )
             planned.append(plan)
-    codes = [one(plan, index, len(planned)) for index, plan in enumerate(planned)]
+    codes = []
+    for index, plan in enumerate(planned):
+        codes.append(one(plan, index, len(planned)))
+        if codes[-1] == INTERRUPTED:
+            break
+    if left := len(planned) - len(codes):
+        click.echo(f"not run     {left} more")
     raise click.exceptions.Exit(max(codes))
 
 
@@ -105,19 +111,30 @@ def one(plan: Plan, index: int, count: int) -> int:
         f" ({index + 1}/{count})" if count > 1 else ""
     )
     with Watch(title, plan.loaded.scenario.budget) as watch:
-        result = anyio.run(_steered, plan, watch)
+        result = _result_of(plan, watch)
     for line in report(result):
         click.echo(printable(line))
     return code_of(result.outcome)
 
 
-async def _steered(plan: Plan, watch: Watch) -> Result:
+def _result_of(plan: Plan, watch: Watch) -> Result:
+    """Run to the end; a Ctrl-C that comes after it changes nothing."""
+    results: list[Result] = []
+    try:
+        anyio.run(_steered, plan, watch, results)
+    except KeyboardInterrupt:
+        if not results:
+            raise
+    return results[0]
+
+
+async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
     steering = Steering()
     watched = Plan(**(vars(plan) | {"listener": watch.see}))
     async with beside() as tasks:
         tasks.start_soon(_obey, steering, watch)
         try:
-            return await run_scenario(watched, steering)
+            results.append(await run_scenario(watched, steering))
         finally:
             await plan.model.close()
 

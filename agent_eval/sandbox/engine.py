@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import anyio
@@ -77,18 +78,19 @@ class Engine:
     async def create(self, asked: Asked, command: list[str]) -> "Container":
         """Make a container that is not running yet."""
         arguments = asked.create_arguments(command)
-        container = await self.call(
+        made = await self.call(
             "creating the sandbox", lambda: self._client.containers.create(**arguments)
         )
-        return Container(self, container)
+        return Container(self, self._client.api, made.id, made.labels)
 
     async def ours(self) -> list["Container"]:
         """Every container that some run of this program made."""
+        # Not `containers.list`, which looks at each of them and waits for one that is stuck.
         found = await self.call(
             "listing sandboxes",
-            lambda: self._client.containers.list(all=True, filters={"label": RUN_LABEL}),
+            lambda: self._client.api.containers(all=True, filters={"label": RUN_LABEL}),
         )
-        return [Container(self, one) for one in found]
+        return [Container(self, self._client.api, one["Id"], one["Labels"]) for one in found]
 
 
 def runtime_for(wish: str, facts: dict[str, Any]) -> str:
@@ -107,23 +109,22 @@ def runtime_for(wish: str, facts: dict[str, Any]) -> str:
 class Container:
     """One container of ours."""
 
-    def __init__(self, engine: Engine, container: Any) -> None:
+    def __init__(self, engine: Engine, api: Any, number: str, labels: dict[str, str]) -> None:
         self._engine = engine
-        self._container = container
-        self.id = str(container.id)
-        self.labels: dict[str, str] = dict(container.labels)
+        self._api = api
+        self.id = number
+        self.labels = labels
 
     async def stated(self) -> dict[str, Any]:
         """What the engine says of it now."""
-        await self._engine.call("inspecting the sandbox", self._container.reload)
-        return dict(self._container.attrs)
+        inspect = partial(self._api.inspect_container, self.id)
+        return dict(await self._engine.call("inspecting the sandbox", inspect))
 
     async def attach(self) -> "Attached":
         """Its standard input and output; to be taken before it starts, so that nothing is lost."""
         wanted = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        api = self._container.client.api
         holder = await self._engine.call(
-            "attaching to the sandbox", lambda: api.attach_socket(self.id, wanted)
+            "attaching to the sandbox", partial(self._api.attach_socket, self.id, wanted)
         )
         sock = getattr(holder, "_sock", holder)
         if not isinstance(sock, socket.socket) or not hasattr(sock, "sendall"):
@@ -139,7 +140,7 @@ class Container:
 
     async def start(self) -> None:
         """Start its PID 1."""
-        await self._engine.call("starting the sandbox", self._container.start)
+        await self._engine.call("starting the sandbox", partial(self._api.start, self.id))
 
     async def why_dead(self) -> tuple[str, Blame]:
         """What the engine knows of its end, and who that points to."""
@@ -161,7 +162,8 @@ class Container:
             state = (await self.stated())["State"]
         try:
             await anyio.to_thread.run_sync(
-                lambda: self._container.remove(force=True, v=True), abandon_on_cancel=True
+                partial(self._api.remove_container, self.id, force=True, v=True),
+                abandon_on_cancel=True,
             )
         except NotFound:
             pass

@@ -142,7 +142,7 @@ class Supervisor:
         self._pipe.forget(channel)
         if report.get("exit") != 0:
             said = channel.take()[0].decode(errors="replace").strip().splitlines()
-            said = said[-1:] or [str(report.get("message"))[:300]]
+            said = said[-1:] or [str(report.get("message", "it did not say why"))[:300]]
             raise SandboxDied(f"files could not be put into the sandbox: {said}")
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:

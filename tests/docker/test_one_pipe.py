@@ -119,7 +119,7 @@ async def test_a_sandbox_that_is_not_as_asked_is_refused(
     asked = asked_for(Wishes(runtime="any"), "a-test", name, int(time.time()) + 600)
     arguments = asked.create_arguments(COMMAND) | change
     made = await engine.call("create", lambda: engine._client.containers.create(**arguments))
-    container = Container(engine, made)
+    container = Container(engine, engine._client.api, made.id, made.labels)
     try:
         with pytest.raises((NotAsAsked, SandboxDied, EngineUnavailable)) as refused:
             async with opened(container, asked, 65536):

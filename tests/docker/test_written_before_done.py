@@ -58,13 +58,13 @@ def test_kill_at_a_random_instant_loses_nothing(instant: int, tmp_path: Path) ->
 
 def test_an_action_is_on_record_before_it_starts(tmp_path: Path) -> None:
     """Look at the record from outside while the action runs."""
-    folder = scenario(tmp_path, "def one(task):\n    yield bash('sleep 2; echo over')\n")
+    folder = scenario(tmp_path, "def one(task):\n    yield bash('sleep 6; echo over')\n")
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:one"]
     with subprocess.Popen([*command, "--runs", str(runs)], stderr=subprocess.DEVNULL) as process:
         wait_for_event(runs, "action.started")
         started = events(only_run(runs), "action.started")
-        assert started[0]["input"]["code"] == "sleep 2; echo over"
+        assert started[0]["input"]["code"] == "sleep 6; echo over"
         assert not events(only_run(runs), "action.ended")
         process.wait(timeout=60)
     assert events(only_run(runs), "action.ended")[0]["output"]["text"] == "over\n"

@@ -96,15 +96,6 @@ def test_the_runtime_is_the_best_that_the_wish_allows() -> None:
         runtime_for("runsc", without)
 
 
-class OnPaper:
-    """A container as the SDK shows it."""
-
-    id = "abc"
-
-    def __init__(self, **labels: str) -> None:
-        self.labels = {RUN_LABEL: "run-1", **labels}
-
-
 @pytest.mark.parametrize(
     ("lease", "owned_by", "why"),
     [
@@ -127,7 +118,8 @@ def test_only_what_nobody_needs_is_abandoned(
     owners = {"us": owner(), "gone": f"{boot}:{pid}:{int(started) + 1}"}
     labels[OWNER_LABEL] = owners.get(owned_by, owned_by)
     engine: Any = None
-    assert Container(engine, OnPaper(**labels)).abandoned() == why
+    named = {RUN_LABEL: "run-1", **labels}
+    assert Container(engine, None, "abc", named).abandoned() == why
 
 
 def test_settings_are_recorded_as_plain_values() -> None:

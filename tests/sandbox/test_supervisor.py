@@ -264,6 +264,36 @@ async def test_a_sandbox_that_dies_ends_an_action_at_once() -> None:
         assert time.monotonic() - started < 10
 
 
+async def test_an_order_that_fails_inside_costs_the_session_and_no_more() -> None:
+    async with served() as (wire, pipe):
+
+        def on(order: dict[str, Any]) -> None:
+            if order["op"] == "run":
+                wire.writes(order["channel"], b"run failed: No space left on device\n")
+                wire.says("error", channel=order["channel"], message="OSError: no room")
+
+        wire.on = on
+        supervisor = Supervisor(pipe, ROOM)
+        for _ in range(2):
+            done = await supervisor.execute("bash", "ls", 5, ROOM)
+            assert (done.session_lost, done.reported_exit, done.rung) == (True, None, "none")
+            assert done.output == b"run failed: No space left on device\n"
+
+
+async def test_failures_of_freezing_and_transfers_are_not_taken_for_success() -> None:
+    async with served() as (wire, pipe):
+        wire.on = lambda order: wire.says("error", channel=order["channel"], message="no fork")
+        supervisor = Supervisor(pipe, ROOM)
+        files, refused = await supervisor.get(["/home/user"], ROOM)
+        assert files == []
+        assert "the sandbox did not send all of them" in refused
+        with pytest.raises(SandboxDied, match="no fork"):
+            await supervisor.put([])
+        wire.on = lambda _order: wire.says("error", channel=0, message="OSError: no table")
+        with pytest.raises(SandboxDied, match="no table"):
+            await supervisor.freeze()
+
+
 async def test_files_are_put_as_an_archive() -> None:
     files = [File("/home/user/a", b"x" * 500_000, 0o600), File("/tmp/b c", b"", 0o755)]
     async with served() as (wire, pipe):
