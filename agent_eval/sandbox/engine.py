@@ -17,6 +17,7 @@ import anyio.abc
 import docker
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.owner import owner_is_gone
@@ -160,8 +161,16 @@ class Container:
         state: dict[str, Any] = {}
         with contextlib.suppress(EngineUnavailable):
             state = (await self.stated())["State"]
+        again = AsyncRetrying(
+            retry=retry_if_exception(_died_meanwhile),
+            wait=wait_fixed(0.2),
+            stop=stop_after_attempt(10),
+            sleep=anyio.sleep,
+            reraise=True,
+        )
         try:
-            await anyio.to_thread.run_sync(
+            await again(
+                anyio.to_thread.run_sync,
                 partial(self._api.remove_container, self.id, force=True, v=True),
                 abandon_on_cancel=True,
             )
@@ -231,6 +240,11 @@ class Attached:
 def plain_settings(asked: Asked) -> dict[str, Any]:
     """What was asked for, as JSON values."""
     return asdict(asked)
+
+
+def _died_meanwhile(error: BaseException) -> bool:
+    """Whether the engine gave up a removal because the container ended while it was killed."""
+    return isinstance(error, APIError) and "is not running" in str(error)
 
 
 def _words(error: Exception) -> str:

@@ -2,16 +2,18 @@
 
 import socket
 import time
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
+from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.errors import EngineUnavailable
-from agent_eval.sandbox.engine import Attached, Container, plain_settings, runtime_for
+from agent_eval.sandbox.engine import Attached, Container, Engine, plain_settings, runtime_for
 from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import (
     GVISOR,
@@ -74,6 +76,42 @@ def test_output_is_taken_out_of_the_engines_form(
     out, errors = anyio.run(received, sent)
     assert out == b"".join(one for stream, one in chunks if stream == 1)
     assert errors == b"".join(one for stream, one in chunks if stream == 2)[-4096:]
+
+
+class Removes:
+    """Stands in for the SDK's client: refuses a removal some times, as the engine does."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+        self.asked = 0
+
+    def inspect_container(self, _number: str) -> dict[str, Any]:
+        return {"State": {"Status": "running", "ExitCode": 0}}
+
+    def remove_container(self, _number: str, **_: Any) -> None:
+        self.asked += 1
+        if self.refusals:
+            raise APIError("500", explanation=self.refusals.pop(0))
+
+
+class Asks:
+    """Stands in for the engine: calls the SDK at once."""
+
+    async def call(self, _what: str, function: Callable[[], Any]) -> Any:
+        return function()
+
+
+async def test_a_container_that_ends_while_it_is_killed_is_removed_all_the_same() -> None:
+    api = Removes("Could not kill running container x - Container x is not running")
+    state = await Container(cast("Engine", Asks()), api, "x", {}).remove()
+    assert (api.asked, state["Status"]) == (2, "running")
+
+
+async def test_an_engine_that_cannot_remove_is_not_asked_for_ever() -> None:
+    api = Removes("the disk is broken")
+    with pytest.raises(EngineUnavailable, match="the disk is broken"):
+        await Container(cast("Engine", Asks()), api, "x", {}).remove()
+    assert api.asked == 1
 
 
 async def test_only_the_end_of_standard_error_is_kept() -> None:
