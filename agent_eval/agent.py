@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from agent_eval import conversation as words
 from agent_eval.actions import Action, Malformed, Run, Submit, action_of, head_and_tail
@@ -54,6 +54,9 @@ class Executes(Protocol):
         self, program: str, code: str, timeout_s: float, max_output_bytes: int
     ) -> Execution:
         """Run code in a persistent session."""
+
+    def unfinished(self, program: str) -> tuple[bytes, int]:
+        """What has come of an action that never ended, and how many bytes were dropped."""
 
 
 @dataclass
@@ -160,7 +163,7 @@ class Agent:
             event = ActionEnded(
                 action=self._actions,
                 duration_s=round(time.monotonic() - began, 6),
-                output={"bytes": 0, "text": ""},
+                output=self._kept(*self.sandbox.unfinished(action.program)),
                 rung="sandbox",
                 settled=most.record(),
                 cause="died" if isinstance(error, SandboxDied) else "cancelled",
@@ -177,13 +180,10 @@ class Agent:
         return wish if free is None else min(wish, float(free))
 
     def _record_action(self, done: Execution, spent: Amounts) -> None:
-        output = self.asking.transcript.content(done.output)
-        if done.dropped_bytes:
-            output["dropped_bytes"] = done.dropped_bytes
         event = ActionEnded(
             action=self._actions,
             duration_s=round(done.duration_s, 6),
-            output=output,
+            output=self._kept(done.output, done.dropped_bytes),
             rung=done.rung,
             settled=spent.record(),
             reported_exit=done.reported_exit,
@@ -191,6 +191,11 @@ class Agent:
             session="lost" if done.session_lost else "kept",
         )
         self.record(event)
+
+    def _kept(self, data: bytes, dropped_bytes: int) -> dict[str, Any]:
+        """An action's output as its event holds it."""
+        output = self.asking.transcript.content(data)
+        return output | ({"dropped_bytes": dropped_bytes} if dropped_bytes else {})
 
     def _view(self, done: Execution, timeout_s: float) -> str:
         """What the model sees of an action."""

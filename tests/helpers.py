@@ -156,6 +156,8 @@ class SandboxInMemory:
     answers: Sequence[Execution | BaseException] = ()
     at_execution: Callable[[], None] = lambda: None
     """Called while an action runs: looks at what is on disk by then."""
+    so_far: tuple[bytes, int] = (b"", 0)
+    """What has come of an action that never ends, and how much was dropped."""
     seen: list[tuple[str, str, float, int]] = field(default_factory=list)
 
     async def execute(
@@ -170,3 +172,7 @@ class SandboxInMemory:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def unfinished(self, program: str) -> tuple[bytes, int]:
+        """As told."""
+        return self.so_far

@@ -397,12 +397,15 @@ async def test_any_text_gets_through_the_loop(tmp_path: Path) -> None:
 
 async def test_a_sandbox_that_dies_ends_the_run_and_its_action(tmp_path: Path) -> None:
     died = SandboxDied("gone", Blame.MODEL)
-    there = world(tmp_path, never_ends, SandboxInMemory([executed(b"1"), died]))
+    sandbox = SandboxInMemory([executed(b"1"), died], so_far=(b"said before it died\n", 7))
+    there = world(tmp_path, never_ends, sandbox)
     assert await ended_by(there, SandboxDied) is died
     assert kinds_on_disk(there.run)[-2:] == ["action.started", "action.ended"]
     first, last = there.events("action.ended")
     assert first["rung"] == "none"
     assert (last["rung"], last["cause"], last["session"]) == ("sandbox", "died", "lost")
+    said = {"bytes": 20, "text": "said before it died\n", "dropped_bytes": 7}
+    assert last["output"] == said, "what came before the death is not lost"
     assert last["settled"] == {"tool_s": 60.0, "output_bytes": 10 * 1024 * 1024}, "settled in full"
 
 
@@ -417,12 +420,13 @@ class Hangs(SandboxInMemory):
 
 
 async def test_an_action_that_is_cancelled_is_settled_and_on_record(tmp_path: Path) -> None:
-    there = world(tmp_path, never_ends, Hangs())
+    there = world(tmp_path, never_ends, Hangs(so_far=(b"so far", 0)))
     with anyio.move_on_after(0.05) as scope:
         await converse_in(there)
     assert scope.cancelled_caught
     (ended,) = there.events("action.ended")
     assert (ended["rung"], ended["cause"]) == ("sandbox", "cancelled")
+    assert ended["output"] == {"bytes": 6, "text": "so far"}
     there.check_books()
 
 

@@ -71,6 +71,10 @@ class Sandbox:
             self._supervisor.execute(program, code, timeout_s, max_output_bytes)
         )
 
+    def unfinished(self, program: str) -> tuple[bytes, int]:
+        """What came of an action that never ended, and how many bytes of it were dropped."""
+        return self._supervisor.unfinished(program)
+
     async def put(self, files: Sequence[File]) -> None:
         """Write files as the agent's user."""
         await self._explained(self._supervisor.put(files))

@@ -80,6 +80,14 @@ class Supervisor:
                 return started
         return await self._run(program, code, timeout_s, max_output_bytes)
 
+    def unfinished(self, program: str) -> tuple[bytes, int]:
+        """Take what a session wrote since its last action ended, and how many bytes were dropped.
+
+        For an action that never ended because the sandbox died or the run was cancelled.
+        """
+        channel = self._sessions.get(program)
+        return channel.take() if channel else (b"", 0)
+
     async def _run(
         self, program: str, code: str, timeout_s: float, max_output_bytes: int
     ) -> Execution:

@@ -264,6 +264,20 @@ async def test_a_sandbox_that_dies_ends_an_action_at_once() -> None:
         assert time.monotonic() - started < 10
 
 
+async def test_what_came_before_a_sandbox_died_can_still_be_taken() -> None:
+    async with served() as (wire, pipe):
+        Pid1(wire)
+        supervisor = Supervisor(pipe, ROOM)
+        assert supervisor.unfinished("bash") == (b"", 0), "no session, nothing said"
+        await supervisor.execute("bash", "before", 5, ROOM)
+        with anyio.move_on_after(1):
+            await supervisor.execute("bash", "write 100", 5, ROOM)
+        assert supervisor.unfinished("bash") == (b"x" * 100, 0)
+        with anyio.move_on_after(0.2):
+            await supervisor.execute("bash", "hang", 5, ROOM)
+        assert supervisor.unfinished("bash") == (b"", 0), "each byte is of one action"
+
+
 async def test_an_order_that_fails_inside_costs_the_session_and_no_more() -> None:
     async with served() as (wire, pipe):
 
