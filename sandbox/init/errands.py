@@ -65,14 +65,15 @@ def plain_files(paths: list[str], left_out: list[str]) -> Iterator[tuple[str, in
 
     What the user has hidden from itself is made readable: it may do so at any time.
     """
+    for path in paths:
+        open_way_to(path)
     waiting = deque(paths)
     while waiting:
         path = waiting.popleft()
         try:
             mode = os.lstat(path).st_mode
             if stat.S_ISDIR(mode):
-                if mode & 0o500 != 0o500:
-                    os.chmod(path, stat.S_IMODE(mode) | 0o500)
+                open_folder(path, mode)
                 waiting.extend(os.path.join(path, name) for name in sorted(os.listdir(path)))
             elif stat.S_ISREG(mode):
                 if not mode & 0o400:
@@ -83,6 +84,23 @@ def plain_files(paths: list[str], left_out: list[str]) -> Iterator[tuple[str, in
             continue
         except OSError:
             left_out.append(path)
+
+
+def open_way_to(path: str) -> None:
+    """Open the folders above a path."""
+    at = ""
+    for name in path.strip("/").split("/")[:-1]:
+        at += "/" + name
+        try:
+            open_folder(at, os.lstat(at).st_mode)
+        except OSError:
+            return
+
+
+def open_folder(path: str, mode: int) -> None:
+    """Make a folder one that its owner can look into."""
+    if stat.S_ISDIR(mode) and mode & 0o500 != 0o500:
+        os.chmod(path, stat.S_IMODE(mode) | 0o500)
 
 
 def read(path: str) -> str:

@@ -38,7 +38,7 @@ CONTROL, DATA, END = 0, 1, 2
 CHUNK = 65536
 OUT_LIMIT = 1 << 20  # bytes waiting for the host before sources are no longer read
 IDLE_LIMIT = 1 << 18  # bytes taken from a session that has nothing to do, until it is asked again
-KILL_S, FREEZE_S, ROOM_S = 1.0, 5.0, 2.0  # how long each is tried
+KILL_S, FREEZE_S = 1.0, 5.0  # how long each is tried
 REAPED_AT_ONCE = 500
 STATUS_FD, CODE_FD = 199, 198
 RUN_DIR = "/run/sessions"
@@ -86,7 +86,6 @@ class Init:
         self.inbox = bytearray()
         self.select = selectors.DefaultSelector()
         self.paused = False
-        self.frozen = False
         self.wake, self.waker = os.pipe()
 
     # --- the pipe -------------------------------------------------------------------------------
@@ -122,7 +121,7 @@ class Init:
             for child in self.children.values():
                 self.tend(child)
 
-    def watch(self, fd: int, events: int, act: Callable[..., None], *arguments: Child) -> None:
+    def watch(self, fd: int, events: int, act: Callable[..., object], *arguments: Child) -> None:
         if fd not in self.select.get_map():
             self.select.register(fd, events, (act, arguments))
 
@@ -287,7 +286,7 @@ class Init:
                 setattr(child, name, ours)
                 theirs.update(dict.fromkeys(numbers, other))
                 os.set_blocking(ours, False)
-            child.pid = self.fork()
+            child.pid = os.fork()
             if child.pid == 0:
                 self.become(body, theirs)
         except Exception:
@@ -301,24 +300,6 @@ class Init:
         if isinstance(child, Session) and child.status is not None:
             self.watch(child.status, selectors.EVENT_READ, self.read_claims, child)
         self.feed(child)
-
-    def fork(self) -> int:
-        """Fork; where all is frozen for good and fills the table of processes, make room in it."""
-        try:
-            return os.fork()
-        except OSError:
-            if not self.frozen:
-                raise
-        quietly(os.kill, -1, signal.SIGKILL)
-        until = time.monotonic() + ROOM_S
-        while True:
-            self.reap()
-            try:
-                return os.fork()
-            except OSError:
-                if time.monotonic() > until:
-                    raise
-            time.sleep(0.01)
 
     def become(self, body: Callable[[], object], fds: dict[int, int]) -> NoReturn:
         """Be a process of the user's, in a session of its own, with just these descriptors."""
@@ -359,7 +340,8 @@ class Init:
         os.setgid(self.gid)
         os.setuid(self.uid)
         os.umask(0o022)
-        os.chdir(self.home)
+        for folder in ("/", self.home):  # its home it may have closed to itself
+            quietly(os.chdir, folder)
 
     def tend(self, child: Child) -> None:
         """Read a child's output while the host reads ours; of one that idles, only so much."""
@@ -402,20 +384,21 @@ class Init:
             child.idle_bytes += len(data)
             self.tend(child)
 
-    def reap(self) -> None:
-        """Take note of who has ended, adopted grandchildren included."""
+    def reap(self) -> bool:
+        """Take note of who has ended, adopted grandchildren included; whether anybody is left."""
         quietly(os.read, self.wake, CHUNK)
         for _ in range(REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                return False
             if not pid:
-                return
+                return True
             for child in list(self.children.values()):
                 if child.pid == pid:
                     self.bury(child, status)
         quietly(os.write, self.waker, b"x")  # there may be more, after what else there is to do
+        return True
 
     def bury(self, child: Child, status: int) -> None:
         """A child has ended: send what it wrote, forget it, tell the host."""
@@ -450,17 +433,18 @@ class Init:
         self.start(Child(channel), lambda: self.errands["send_look"](address), output=(1,))
 
     def do_freeze(self) -> None:
-        """Stop every process but this one, again and again until a look finds all stopped."""
-        self.frozen = True
+        """End every process but this one, for good.
+
+        Stopping would not do: one that is stopped can have a timer wake it, and it still holds its
+        leases, which close its files to others. When all is over nothing is left to wait for, since
+        those whose parent is gone are children of this process.
+        """
         until = time.monotonic() + FREEZE_S
-        while True:
-            quietly(os.kill, -1, signal.SIGSTOP)
-            # One in state D waits in the kernel and stops before it gets back to its own code.
-            moving = sum(state in "RS" for _, _, state in processes())
-            if not moving or time.monotonic() > until:
-                break
+        while self.reap() and time.monotonic() < until:
+            quietly(os.kill, -1, signal.SIGKILL)
             time.sleep(0.01)
-        self.say("frozen", moving=moving)
+        # One in state D waits in the kernel and ends before it gets back to its own code.
+        self.say("frozen", moving=sum(state not in "DZX" for _, _, state in processes()))
 
     def do_ping(self, number: int) -> None:
         held = {"descriptors": len(open_fds()), "children": len(self.children)}

@@ -365,6 +365,48 @@ async def test_neither_the_unkillable_nor_killers_outlast_it(runtime: str) -> No
         assert (await pong(sandbox))["op"] == "pong"
 
 
+HIDE = """
+import ctypes, fcntl, os, signal, struct, time
+from pathlib import Path
+home = Path("/home/user")
+home.joinpath("evidence").write_text("evidence")
+if os.fork() == 0:  # has a timer wake it whenever it is stopped
+    os.setsid()
+    signal.signal(signal.SIGCONT, lambda *_: None)
+    number = ctypes.c_void_p()
+    event = struct.pack("qii48x", 0, signal.SIGCONT, 0)
+    assert ctypes.CDLL(None).timer_create(1, event, ctypes.byref(number)) == 0
+    spec = struct.pack("qqqq", 0, 5_000_000, 0, 5_000_000)
+    assert ctypes.CDLL(None).timer_settime(number, 0, spec, None) == 0
+    while True:
+        home.joinpath("clock").write_text(str(time.time()))
+if os.fork() == 0:  # a file with a lease on it is closed to others
+    os.setsid()
+    file = os.open(home / "evidence", os.O_RDWR)
+    try:
+        fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    except OSError:
+        pass  # gVisor has none
+    home.joinpath("leased").touch()
+    signal.pause()
+while not home.joinpath("leased").exists() or not home.joinpath("clock").exists():
+    time.sleep(0.01)
+os.chmod(home, 0)
+"""
+
+
+@ON_BOTH
+async def test_what_was_frozen_is_not_woken_and_hides_nothing(runtime: str) -> None:
+    async with box(runtime) as sandbox:
+        assert (await python(sandbox, HIDE)).reported_exit == 0
+        assert (await bash(sandbox, "exit")).session_lost
+        assert (await bash(sandbox, "pwd; cd")).output.startswith(b"/\n")
+        moving, files, refused = await evidence(sandbox)
+        assert (moving, refused, files["evidence"]) == (0, [], b"evidence")
+        await anyio.sleep(0.2)
+        assert await evidence(sandbox) == (0, files, [])
+
+
 @ON_BOTH
 async def test_thousands_of_small_actions_stay_quick(runtime: str) -> None:
     count = 1000 if runtime == "runc" else 250
