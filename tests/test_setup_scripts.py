@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -140,9 +141,13 @@ def test_every_package_is_named_once_and_has_a_reason() -> None:
     assert all(line.partition("#")[2].strip() for line in lines)
 
 
-def test_the_runtime_is_the_one_that_setup_looks_for() -> None:
-    (name, runtime), *others = json.loads((SANDBOX / "runtimes.json").read_text()).items()
-    assert not others
+def test_every_runtime_is_a_wrapper_that_setup_installs_with_the_one_it_looks_for() -> None:
+    runtimes = json.loads((SANDBOX / "runtimes.json").read_text())
     script = (SANDBOX / "setup").read_text()
-    assert f"\nruntime={name}\n" in script
-    assert f"\nrunsc={runtime['path']}\n" in script
+    folder = re.search(r"^wrappers=(\S+)", script, re.MULTILINE)
+    assert folder
+    for runtime in runtimes.values():
+        path = Path(runtime["path"])
+        assert str(path.parent) == folder[1]
+        assert os.access(SANDBOX / path.name, os.X_OK)
+    assert re.search(r"^runtime=(\S+)$", script, re.MULTILINE)[1] in runtimes  # type: ignore[index]
