@@ -12,7 +12,8 @@ from typing import Any
 
 from agent_eval import conversation as words
 from agent_eval.budget import Account, Amounts
-from agent_eval.conversation import Conversation, Reply, Request, Usage
+from agent_eval.conversation import Conversation, Reply, Request, ToolCall, Usage
+from agent_eval.echo import sendable, told_apart
 from agent_eval.errors import ModelUnavailable, OperatorError, ScenarioError
 from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
 from agent_eval.models.base import AttemptFailed, Model
@@ -43,6 +44,7 @@ class Asking:
     _last_tokens: int | None = None
     _described: str = ""
     _attempt_started: float = 0.0
+    _call_ids: set[str] = field(default_factory=set)
 
     async def ask(self) -> Reply:
         """One reply, retried if need be; raises `LimitReached` if its worst cost does not fit."""
@@ -50,7 +52,8 @@ class Asking:
         self.calls += 1
 
         async def attempt(number: int) -> Reply:
-            return await self._attempt(request, worst, number)
+            async with self.model.turn():
+                return await self._attempt(request, worst, number)
 
         def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
             spent = worst if error.may_be_billed else Amounts()
@@ -63,9 +66,11 @@ class Asking:
         spent = worst
         try:
             self._record_call(request, number, worst)
-            reply = self._with_usage(await self._completed(request, worst, number), request)
-            spent = self._cost(reply.usage)
-            self._record_reply(reply, number, spent)
+            given = await self._completed(request, worst, number)
+            reply = replace(given, calls=told_apart(given.calls, self._call_ids))
+            reply = self._with_usage(reply, request)
+            spent = self._cost(reply, worst)
+            self._record_reply(reply, given.calls, number, spent)
         except AttemptFailed as error:
             spent = worst if error.may_be_billed else Amounts()
             raise
@@ -123,8 +128,12 @@ class Asking:
                 room = min(room, int((free - prompt) / each))
         return max(room, min(SMALLEST_REPLY_TOKENS, wish))
 
-    def _cost(self, usage: Usage | None) -> Amounts:
+    def _cost(self, reply: Reply, worst: Amounts) -> Amounts:
+        """What a reply costs: all that was set aside, where a server does not say."""
+        usage = reply.usage
         assert usage is not None
+        if usage.estimated and self.model.remote and self.wanted.missing_usage == "reserved":
+            return worst
         counted = {name: value for name, value in asdict(usage).items() if name != "estimated"}
         usd = self.model.price.cost(usage) if self.model.price else Decimal(0)
         return Amounts(**counted, usd=usd, steps=1)
@@ -181,8 +190,11 @@ class Asking:
         )
         self._record(event)
 
-    def _record_reply(self, reply: Reply, attempt: int, spent: Amounts) -> None:
-        message = words.assistant(reply.text, reply.calls)
+    def _record_reply(
+        self, reply: Reply, given: tuple[ToolCall, ...], attempt: int, spent: Amounts
+    ) -> None:
+        sent_back = [sendable(call) for call in reply.calls]
+        message = words.assistant(reply.text, sent_back)
         event = ModelReplied(
             call=self.calls,
             attempt=attempt,
@@ -196,5 +208,6 @@ class Asking:
             model=reply.model or None,
             fingerprint=reply.fingerprint or None,
             raw_usage=reply.raw_usage,
+            calls_as_given=None if list(given) == sent_back else [asdict(call) for call in given],
         )
         self._record(event)

@@ -136,6 +136,8 @@ class ModelReplied(Event):
     model: str | None = None
     fingerprint: str | None = None
     raw_usage: dict[str, Any] | None = None
+    calls_as_given: list[dict[str, Any]] | None = None
+    """The calls as they came, where `message` holds them in a form that a server takes back."""
 
 
 @dataclass(frozen=True)

@@ -209,8 +209,16 @@ class ModelArguments(Part):
     """The name the server has for the limit of a reply; found from its address if left out."""
     attempts: int = Field(default=5, ge=1, le=20)
     """Tries of one call before the server counts as unavailable."""
+    connect_timeout_s: float = Field(default=20, gt=0)
+    """Seconds until a connection stands."""
+    first_byte_timeout_s: float = Field(default=600, gt=0)
+    """Seconds from sending until an answer begins; a model that thinks long is silent so long."""
+    idle_timeout_s: float = Field(default=60, gt=0)
+    """Seconds of silence in the middle of an answer."""
     request_timeout_s: float = Field(default=600, gt=0)
-    """Seconds one try may take."""
+    """Seconds one try may take in all."""
+    missing_usage: Literal["reserved", "estimated"] = "reserved"
+    """What a reply costs whose server does not say: all that was reserved, or an estimate."""
 
     @model_validator(mode="after")
     def _only_more(self) -> "ModelArguments":

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -136,6 +136,10 @@ class ModelInMemory:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else asks it."""
+        return nullcontext()
 
     async def complete(self, request: Request) -> Reply:
         """The next answer; the last one again and again; waits for ever where there are none."""

@@ -28,6 +28,7 @@ from agent_eval.errors import (
 from agent_eval.instructions import read_instructions
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import Control, Turn, bash, python, say, submit
+from agent_eval.models.endpoint import from_environment
 from agent_eval.models.openai_chat import OpenAIChat
 from agent_eval.reading import content_bytes, read_events, rebuild_request
 from agent_eval.scenario import ModelArguments
@@ -274,7 +275,13 @@ async def test_malformed_calls_are_answered_counted_and_bounded(tmp_path: Path) 
     assert there.told()[0] == "[not done: bash needs 'command', a string.]"
     assert len(sandbox.seen) == 2
     answered = [event["message"].get("tool_call_id") for event in there.events("message")][2:]
-    assert answered == ["c0", "c1", "c2", "c0", "c0", "c0", "c0", "c0"], "every call has its answer"
+    asked = [
+        call["id"]
+        for event in there.events("model.replied")
+        for call in event["message"].get("tool_calls", ())
+    ]
+    assert answered == asked[:-1], "every call but the last has its answer"
+    assert len(set(asked)) == len(asked) == 9, "though the model gave the same ids again"
     there.check_books()
 
 
@@ -391,7 +398,9 @@ async def test_any_text_gets_through_the_loop(tmp_path: Path) -> None:
     assert sandbox.seen[0][1] == code
     (started,) = there.events("action.started")
     assert started["input"]["code"] == as_json(code)
-    assert started["call_id"] == as_json(code)
+    (first, _) = there.events("model.replied")
+    assert first["calls_as_given"][0]["id"] == as_json(code)
+    assert started["call_id"] == first["message"]["tool_calls"][0]["id"] == "call_1"
     assert not verify(there.run).faults
 
 
@@ -471,7 +480,7 @@ async def test_a_whole_conversation_over_a_wire_is_rebuilt_byte_for_byte(
     with serving(*answers) as server:
         point_at(monkeypatch, server.address)
         wanted = ModelArguments(seed=7, extra_body={"top_k": 5})
-        model = OpenAIChat("m", wanted, None)
+        model = OpenAIChat(from_environment("m"), wanted, None)
         fields: dict[str, Any] = {
             "model": wanted.model_dump(exclude_defaults=True),
             "budget": {"usd": None},

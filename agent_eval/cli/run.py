@@ -25,6 +25,7 @@ from agent_eval.display import printable
 from agent_eval.errors import Blame
 from agent_eval.instructions import read_instructions
 from agent_eval.models.choose import choose
+from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
 from agent_eval.run import Plan, Result, run_scenario
 from agent_eval.scenario_file import load
@@ -58,7 +59,7 @@ LOG: list[Processor] = [structlog.contextvars.merge_contextvars, _plain]
 @click.option("-M", "arguments", multiple=True, metavar="KEY=VALUE",
               help="Lay over the scenario's `model` part: temperature, top_p, seed, "
                    "max_output_tokens, reasoning_effort, extra_body (JSON), tool_format, attempts, "
-                   "request_timeout_s, output_tokens_field.")  # fmt: skip
+                   "request_timeout_s, output_tokens_field, and more (README).")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["any", "runc", "runsc"]),
               help="Lay over the scenario's runtime; runsc is gVisor.")  # fmt: skip
 @click.option("--usd", help="Dollar limit, or none.")
@@ -81,13 +82,13 @@ def command(
     """
     structlog.configure(processors=LOG, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     changes = {"model": list(arguments), "runtime": runtime, "budget": budget}
-    planned = []
+    planned, limiters = [], Limiters()
     for name in scenarios:
         loaded, changed = laid_over(load(name), changes)
         for _ in range(epochs):
             plan = Plan(
                 loaded=loaded,
-                model=choose(model, loaded, prices),
+                model=choose(model, loaded, prices, limiters),
                 instructions=read_instructions(loaded, system),
                 runs=runs,
                 command_line=["agent-eval", *sys.argv[1:]],

@@ -2,6 +2,9 @@
 
     base        the protocol all of them keep, and how an attempt can fail
     openai_chat any OpenAI-compatible server
+    wire        one request over HTTP, bounded in time and size
+    limiter     how much one server is asked at a time, by all runs together
+    endpoint    where a server is, and which key opens it
     control     scripted controls: Python generators that see and react
     replay      the recorded replies of an earlier run
     fenced      actions as fenced blocks, for servers without tool calls

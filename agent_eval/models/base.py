@@ -1,5 +1,6 @@
 """The protocol that every kind of model keeps, and how an attempt can fail."""
 
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from agent_eval.conversation import Reply, Request
@@ -21,6 +22,9 @@ class Model(Protocol):
 
     def about(self) -> dict[str, Any]:
         """What the record should say of it."""
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """A place among those who ask the same endpoint; waited for before anything else."""
 
     async def complete(self, request: Request) -> Reply:
         """Answer once; raises `AttemptFailed`, or an error of ours that no retry can mend."""

@@ -6,13 +6,17 @@ from pathlib import Path
 from agent_eval.errors import OperatorError
 from agent_eval.models.base import Model
 from agent_eval.models.control import load_control
+from agent_eval.models.endpoint import from_environment
+from agent_eval.models.limiter import Limiters
 from agent_eval.models.replay import Replay
 from agent_eval.prices import price_of
 from agent_eval.reading import read_events
 from agent_eval.scenario import Loaded
 
 
-def choose(name: str, loaded: Loaded, prices: Path | None) -> Model:
+def choose(
+    name: str, loaded: Loaded, prices: Path | None, limiters: Limiters | None = None
+) -> Model:
     """Make the model; raises `OperatorError` for a name that is none, and `UnknownPrice`."""
     kind, separator, rest = name.partition("/" if name.startswith("openai/") else ":")
     if rest and separator == ":" and kind == "control":
@@ -22,9 +26,11 @@ def choose(name: str, loaded: Loaded, prices: Path | None) -> Model:
         return Replay(rest, [event for event in replied if event["agent"] == "0"])
     if rest and separator == "/" and kind == "openai":
         price = price_of(rest, prices, loaded.scenario.budget.usd)
-        # Imported here because it takes most of a second and controls do without it.
+        # Imported here because it takes a while and controls do without it.
         chat = importlib.import_module("agent_eval.models.openai_chat")
-        model: Model = chat.OpenAIChat(rest, loaded.scenario.model, price)
+        endpoint = from_environment(rest)
+        limiter = (limiters or Limiters()).of(endpoint)
+        model: Model = chat.OpenAIChat(endpoint, loaded.scenario.model, price, limiter)
         return model
     raise OperatorError(
         f"{name!r} names no model. Use openai/NAME for a server that speaks OpenAI's API, "

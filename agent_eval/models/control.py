@@ -14,6 +14,7 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -84,6 +85,10 @@ class Control:
     def about(self) -> dict[str, Any]:
         """Nothing beyond its name."""
         return {}
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else asks it."""
+        return nullcontext()
 
     async def close(self) -> None:
         """Stop the script where it stands."""

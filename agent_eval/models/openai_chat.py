@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions, through the `openai` package.
+"""Any server that speaks OpenAI's chat completions.
 
 The request's bytes are made here and sent as they are, so that the record can promise them. What a
 server answers is read with care: usage may be missing, counts absurd, fields of the wrong type.
@@ -6,61 +6,61 @@ server answers is read with care: usage may be missing, counts absurd, fields of
 
 import json
 import math
-import os
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
 
 import httpx2
-import openai
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
 from agent_eval.models.base import AttemptFailed
+from agent_eval.models.endpoint import Endpoint
+from agent_eval.models.limiter import Limiter
+from agent_eval.models.wire import Answer, Wire
 from agent_eval.prices import PriceCard
 from agent_eval.scenario import ModelArguments
 
 MAX_WAIT_S = 600.0
 MAX_RAW_USAGE_BYTES = 4096
-_NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+MAX_COUNT = 10**8
+"""Tokens; no call has more, so a server that says so does not count."""
+
 _TRY_AGAIN = {408, 409, 425, 429}
+_TOO_MUCH = {429, 503, 529}
+"""The server will not work for now; everyone leaves it alone for a while."""
 _SENT_ARGUMENTS = ("temperature", "top_p", "seed", "reasoning_effort")
 
 
 class OpenAIChat:
-    """One model behind one server; key and address come from the environment."""
+    """One model behind one server."""
 
     remote = True
 
     def __init__(
         self,
-        model: str,
+        endpoint: Endpoint,
         wanted: ModelArguments,
         price: PriceCard | None,
+        limiter: Limiter | None = None,
         http_client: httpx2.AsyncClient | None = None,
     ) -> None:
-        self.name = f"openai/{model}"
+        self.name = endpoint.name
         self.price = price
-        self._model = model
+        self._endpoint = endpoint
         self._wanted = wanted
-        key = os.environ.get("OPENAI_API_KEY", "")
-        if key and not (key.isascii() and key.isprintable()):
-            raise OperatorError(
-                "OPENAI_API_KEY has a character that no key has, a line end perhaps. Set it again"
-            )
-        if not key:
-            raise OperatorError(
-                "OPENAI_API_KEY is not set. Set it to your key; for a local server that wants "
-                "none, any word will do, with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1"
-            )
-        self._client = openai.AsyncOpenAI(
-            max_retries=0,
-            timeout=httpx2.Timeout(wanted.request_timeout_s, connect=20.0),
-            http_client=http_client,
-        )
-        # An address may hold a password, and a server may repeat the key it was shown.
-        self._server = str(self._client.base_url.copy_with(userinfo=b""))
-        self._key = key
+        self._key = endpoint.key()
+        self._limiter = limiter or Limiter(endpoint.max_connections)
+        try:
+            self._url = httpx2.URL(endpoint.address)
+        except httpx2.InvalidURL as error:
+            raise OperatorError(f"{endpoint.address_from} is no address: {error}") from error
+        headers = {"User-Agent": "agent-eval"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._wire = Wire(endpoint.address, headers, wanted, http_client)
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """The request's fields beside messages and tools."""
@@ -68,7 +68,7 @@ class OpenAIChat:
         sent = {name: getattr(wanted, name) for name in _SENT_ARGUMENTS}
         field = wanted.output_tokens_field or self._output_tokens_field()
         return {
-            "model": self._model,
+            "model": self._endpoint.model,
             **{name: value for name, value in sent.items() if value is not None},
             field: max_output_tokens,
             **wanted.extra_body,
@@ -76,72 +76,91 @@ class OpenAIChat:
 
     def _output_tokens_field(self) -> str:
         """OpenAI's own newer models know only the new name; most other servers only the old one."""
-        official = str(self._client.base_url.host).endswith("openai.com")
+        official = self._url.host.endswith("openai.com")
         return "max_completion_tokens" if official else "max_tokens"
 
     def about(self) -> dict[str, Any]:
-        """Where requests go."""
-        return {"server": self._server, "client": f"openai {openai.__version__}"}
+        """Where requests go; an address may hold a password, which is left out."""
+        server = str(self._url.copy_with(userinfo=b""))
+        client = f"httpx2 {httpx2.__version__}"
+        return {"server": server, "client": client, **self._endpoint.about}
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """A place among all runs of this process that ask this endpoint."""
+        return self._limiter.turn()
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.close()
+        await self._wire.close()
 
     async def complete(self, request: Request) -> Reply:
         """Send the request's bytes once and read the answer."""
         try:
-            response = await self._client.post(
-                "/chat/completions",
-                content=request.body(),
-                options={"headers": {"Content-Type": "application/json"}},
-                cast_to=httpx2.Response,
-            )
-        except openai.APIConnectionError as error:
-            raise self._connection_error(error) from error
-        except openai.APIStatusError as error:
-            raise self._status_error(error) from error
-        try:
-            return _reply(response.content)
+            answer = await self._wire.post("/chat/completions", request.body())
+            if not 200 <= answer.status < 300:
+                raise self._refusal(answer)
+            reply = _reply(answer.content)
         except AttemptFailed as error:
-            raise AttemptFailed(self._without_key(str(error)), may_be_billed=True) from error
+            if error.status in _TOO_MUCH:
+                self._limiter.refused(error.retry_after_s)
+            raise AttemptFailed(
+                self._without_key(str(error)),
+                may_be_billed=error.may_be_billed,
+                status=error.status,
+                retry_after_s=error.retry_after_s,
+            ) from error
+        except OperatorError as error:
+            raise self._mendable(error) from error
+        self._limiter.answered()
+        return reply
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "[OPENAI_API_KEY]")
+        """A server may repeat the key it was shown."""
+        return text.replace(self._key, f"[{self._endpoint.key_variable}]") if self._key else text
 
-    def _connection_error(self, error: openai.APIConnectionError) -> Exception:
-        cause = error.__cause__
-        if isinstance(cause, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError):
-            return OperatorError(
-                f"a request to {self._server} cannot even be made: {cause}. "
-                "OPENAI_BASE_URL begins with http:// or https://"
-            )
-        never_sent = isinstance(cause, _NEVER_SENT)
-        if isinstance(error, openai.APITimeoutError) and not never_sent:
-            said = f"no answer within {self._wanted.request_timeout_s:g} s"
-        else:
-            said = f"connection failed: {cause or error}"
-        return AttemptFailed(said, may_be_billed=not never_sent)
+    def _mendable(self, error: OperatorError) -> OperatorError:
+        if isinstance(error, RequestRefused):
+            return RequestRefused(self._without_key(str(error)))
+        where = self._endpoint.address_from
+        return OperatorError(self._without_key(f"{error}. {where} begins with http:// or https://"))
 
-    def _status_error(self, error: openai.APIStatusError) -> Exception:
-        said = self._without_key(" ".join(error.response.text.split()))[:500] or error.message
-        status = error.status_code
+    def _refusal(self, answer: Answer) -> Exception:
+        """What a status other than success means: worth another attempt, or not."""
+        status, said = answer.status, _said(answer.content)
         if status in _TRY_AGAIN or status >= 500:
             if "insufficient_quota" in said:
                 return RequestRefused(f"the account has no credit left: {said}")
-            wait_s = _retry_after_s(error.response.headers.get("retry-after"))
             return AttemptFailed(
-                f"HTTP {status}: {said}", may_be_billed=False, status=status, retry_after_s=wait_s
+                f"HTTP {status}: {said}",
+                # Any other fault may have come after the work, from the server or one before it.
+                may_be_billed=status >= 500 and status not in _TOO_MUCH,
+                status=status,
+                retry_after_s=_retry_after_s(answer.headers.get("retry-after")),
             )
-        hint = {
-            401: "OPENAI_API_KEY is not one that this server takes",
-            403: "the key may not do this",
-            404: f"this server has no model {self._model!r}, or OPENAI_BASE_URL lacks its /v1",
-        }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
-        if "tool" in said.lower():
+        where = self._endpoint.address_from
+        if 300 <= status < 400:
+            to = answer.headers.get("location", "nowhere")[:200]
+            hint = f"It points to {to}: if that is where the model is, let {where} say so"
+        elif "tool" in said.lower():
             hint = "-M tool_format=fenced does without the server's tool calls"
+        else:
+            hint = self._hint(status)
         return RequestRefused(
             f"the model's server refused the request, HTTP {status}: {said}. {hint}"
         )
+
+    def _hint(self, status: int) -> str:
+        model, where = self._endpoint.model, self._endpoint.address_from
+        return {
+            401: f"{self._endpoint.key_variable} is not one that this server takes",
+            403: "the key may not do this",
+            404: f"this server has no model {model!r}, or {where} lacks its /v1",
+        }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
+
+
+def _said(content: bytes) -> str:
+    """The beginning of an answer, in one line."""
+    return " ".join(content[:4000].decode(errors="replace").split())[:500] or "(nothing)"
 
 
 def _retry_after_s(header: str | None) -> float | None:
@@ -172,11 +191,16 @@ def _reply(content: bytes) -> Reply:
             may_be_billed=True,
         ) from error
     raw = body.get("usage")
+    text = _text(message.get("content")) or _text(message.get("refusal"))
+    calls = tuple(_calls(message.get("tool_calls")))
+    usage = _usage(raw)
+    if usage and not usage.output_tokens and (text or calls):
+        usage = None  # what was written was not counted
     return Reply(
-        text=_text(message.get("content")) or _text(message.get("refusal")),
-        calls=tuple(_calls(message.get("tool_calls"))),
+        text=text,
+        calls=calls,
         reasoning=_text(message.get("reasoning_content") or message.get("reasoning")),
-        usage=_usage(raw),
+        usage=usage,
         finish_reason=_text(choice.get("finish_reason")),
         model=_text(body.get("model")),
         fingerprint=_text(body.get("system_fingerprint")),
@@ -184,18 +208,15 @@ def _reply(content: bytes) -> Reply:
     )
 
 
-def _calls(calls: Any) -> list[ToolCall]:
-    found = []
-    for index, call in enumerate(calls if isinstance(calls, list) else []):
+def _calls(calls: Any) -> Iterator[ToolCall]:
+    for call in calls if isinstance(calls, list) else []:
         function = call.get("function") if isinstance(call, dict) else None
         if not isinstance(function, dict):
             continue
         arguments = function.get("arguments")
         if not isinstance(arguments, str):
             arguments = json.dumps(arguments)
-        name = _text(function.get("name"))
-        found.append(ToolCall(_text(call.get("id")) or f"call-{index}", name, arguments))
-    return found
+        yield ToolCall(_text(call.get("id")), _text(function.get("name")), arguments)
 
 
 def _text(value: Any) -> str:
@@ -214,11 +235,14 @@ def _small(raw: Any) -> bool:
 
 
 def _usage(raw: Any) -> Usage | None:
-    """Counts by one rule: input includes cached, output reasoning; a part is at most the whole."""
+    """Counts by one rule: input includes cached, output reasoning; a part is at most the whole.
+
+    None where there are none: no prompt has no tokens.
+    """
     if not isinstance(raw, dict):
         return None
     read, written = _count(raw.get("prompt_tokens")), _count(raw.get("completion_tokens"))
-    if read is None or written is None:
+    if not read or written is None:
         return None
     cached = _count(_part(raw, "prompt_tokens_details").get("cached_tokens")) or 0
     reasoning = _count(_part(raw, "completion_tokens_details").get("reasoning_tokens")) or 0
@@ -231,5 +255,5 @@ def _part(raw: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def _count(value: Any) -> int | None:
-    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**12
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT
     return value if good else None

@@ -1,6 +1,7 @@
 """The recorded replies of an earlier run, in their order, in the place of a model."""
 
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage
@@ -27,6 +28,10 @@ class Replay:
         """How much there is to replay."""
         return {"replies": len(self._replies)}
 
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """Nobody else asks it."""
+        return nullcontext()
+
     async def close(self) -> None:
         """Nothing to let go of."""
 
@@ -43,10 +48,10 @@ class Replay:
 def _reply_of(event: dict[str, Any]) -> Reply:
     try:
         message = event["message"]
-        calls = tuple(
-            ToolCall(call["id"], call["function"]["name"], call["function"]["arguments"])
-            for call in message.get("tool_calls") or ()
-        )
+        given = event.get("calls_as_given") or [
+            {"id": call["id"], **call["function"]} for call in message.get("tool_calls") or ()
+        ]
+        calls = tuple(ToolCall(call["id"], call["name"], call["arguments"]) for call in given)
         return Reply(
             text=message.get("content") or "",
             calls=calls,

@@ -3,10 +3,6 @@
 import hashlib
 import json
 import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +11,22 @@ import pytest
 from agent_eval.reading import rebuild_request
 from agent_eval.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+from tests.models.server import KEY, Answer, completion, serving
 
 pytestmark = pytest.mark.docker
 
-KEY = "sk-planted-canary-key-1234567890"
 PRICES = 'made-up: {input: 10, cached: 1, output: 30, as_of: "2026-01-01", source: a test}\n'
+USAGE = {
+    "prompt_tokens": 100,
+    "completion_tokens": 20,
+    "prompt_tokens_details": {"cached_tokens": 40},
+    "completion_tokens_details": {"reasoning_tokens": 5},
+}
 
 
-@contextmanager
-def serving(answers: list[tuple[int, dict[str, str], Any]]) -> Iterator[tuple[str, list[bytes]]]:
-    """Answer requests in order with (status, headers, body); yields the address and what came."""
-    came: list[bytes] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            came.append(self.rfile.read(int(self.headers["content-length"])))
-            status, headers, body = answers[min(len(came), len(answers)) - 1]
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            for name, value in {**headers, "content-type": "application/json"}.items():
-                self.send_header(name, value)
-            self.send_header("content-length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", came
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def reply(text: str = "", call: tuple[str, dict[str, Any]] | None = None, **more: Any) -> Any:
+def reply(text: str = "", call: tuple[str, dict[str, Any]] | None = None, **more: Any) -> Answer:
     """A chat completion."""
-    message: dict[str, Any] = {"role": "assistant", "content": text}
-    if call:
-        function = {"name": call[0], "arguments": json.dumps(call[1])}
-        message["tool_calls"] = [{"id": "c1", "type": "function", "function": function}]
-    usage = {
-        "prompt_tokens": 100,
-        "completion_tokens": 20,
-        "prompt_tokens_details": {"cached_tokens": 40},
-        "completion_tokens_details": {"reasoning_tokens": 5},
-    }
-    return {
-        "id": "x",
-        "model": "made-up-2026-01-01",
-        "system_fingerprint": "fp_7",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        "usage": usage,
-        **more,
-    }
+    return Answer(completion(text, [call] if call else [], **({"usage": USAGE} | more)))
 
 
 def run(tmp_path: Path, address: str, *options: str) -> tuple[int, str, Path]:
@@ -89,16 +43,16 @@ def run(tmp_path: Path, address: str, *options: str) -> tuple[int, str, Path]:
 
 
 def test_native_tool_calls_costs_and_exact_bytes(tmp_path: Path) -> None:
-    thinking = reply("Looking.", ("bash", {"command": "echo $OPENAI_API_KEY; env; echo ünï"}))
-    thinking["choices"][0]["message"]["reasoning_content"] = "secret thoughts"
+    command = "echo $OPENAI_API_KEY; env; echo ünï"
     answers = [
-        (429, {"retry-after": "0"}, {"error": {"message": "slow down"}}),
-        (200, {}, thinking),
-        (200, {}, reply("", ("submit", {"answer": "done"}))),
+        Answer({"error": {"message": "slow down"}}, 429, {"Retry-After": "0"}),
+        reply("Looking.", ("bash", {"command": command}), reasoning_content="secret thoughts"),
+        reply("", ("submit", {"answer": "done"})),
     ]
-    with serving(answers) as (address, came):
-        code, said, folder = run(tmp_path, address, "-M", "temperature=0.5", "-M", "seed=7")
+    with serving(*answers) as server:
+        code, said, folder = run(tmp_path, server.address, "-M", "temperature=0.5", "-M", "seed=7")
     assert code == 0, said
+    came = [request.body for request in server.came]
     assert [rebuild_request(folder, *which) for which in ((1, 1), (1, 2), (2, 1))] == came
     called = events(folder, "model.called")
     assert [event["request_sha256"] for event in called] == [
@@ -123,28 +77,30 @@ def test_native_tool_calls_costs_and_exact_bytes(tmp_path: Path) -> None:
 
 def test_fenced_blocks_and_missing_usage(tmp_path: Path) -> None:
     block = "I will look.\n```bash\necho $((6*7))\n```\nand then\n```python\n1+1\n```"
-    answers: list[tuple[int, dict[str, str], Any]] = [
-        (200, {}, reply(block, usage=None)),
-        (200, {}, reply("```submit\ndone\n```", usage=None)),
-    ]
-    with serving(answers) as (address, came):
-        code, said, folder = run(tmp_path, address, "-M", "tool_format=fenced")
+    answers = [reply(block, usage=None), reply("```submit\ndone\n```", usage=None)]
+    with serving(*answers) as server:
+        code, said, folder = run(tmp_path, server.address, "-M", "tool_format=fenced")
     assert code == 0, said
+    came = [request.body for request in server.came]
     assert b'"tools"' not in came[0]
     seen = json.loads(came[1])["messages"]
     assert [message["content"] for message in seen[-2:]] == [
         "42\n[exit status 0]",
         "2\n[exit status 0]",
     ]
-    assert all(event["usage"]["estimated"] for event in events(folder, "model.replied"))
+    for called, replied in zip(
+        events(folder, "model.called"), events(folder, "model.replied"), strict=True
+    ):
+        assert replied["usage"]["estimated"]
+        assert replied["settled"] == called["reserved"], "what a server does not count costs all"
 
 
 def test_what_a_server_refuses_is_reported(tmp_path: Path) -> None:
     error = {"error": {"message": "Unsupported parameter: 'max_tokens'", "param": "max_tokens"}}
-    with serving([(400, {}, error)]) as (address, came):
-        code, said, folder = run(tmp_path, address)
+    with serving(Answer(error, 400)) as server:
+        code, said, folder = run(tmp_path, server.address)
     assert code == 2
-    assert len(came) == 1, "what a server refuses is not tried again"
+    assert len(server.came) == 1, "what a server refuses is not tried again"
     assert "Unsupported parameter: 'max_tokens'" in said
     assert "-M" in said
     outcome = summary(folder)["outcome"]
@@ -153,21 +109,20 @@ def test_what_a_server_refuses_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_server_that_stays_down_is_infrastructure(tmp_path: Path) -> None:
-    with serving([(503, {"retry-after": "0"}, {"error": "down"})]) as (address, came):
-        code, said, folder = run(tmp_path, address, "-M", "attempts=3")
+    with serving(Answer({"error": "down"}, 503, {"Retry-After": "0"})) as server:
+        code, said, folder = run(tmp_path, server.address, "-M", "attempts=3")
     assert code == 4
-    assert len(came) == 3 == len(events(folder, "model.failed"))
+    assert len(server.came) == 3 == len(events(folder, "model.failed"))
     assert "HTTP 503" in said
     assert summary(folder)["success"]["verdict"] == "unscored"
 
 
 def test_a_dollar_limit_holds_against_a_server_that_answers_too_much(tmp_path: Path) -> None:
-    huge = reply("", ("bash", {"command": "true"}))
-    huge["usage"] = {"prompt_tokens": 1000, "completion_tokens": 20000}
-    with serving([(200, {}, huge)]) as (address, came):
-        code, said, folder = run(tmp_path, address, "--usd", "0.5")
+    usage = {"prompt_tokens": 1000, "completion_tokens": 20000}
+    with serving(reply("", ("bash", {"command": "true"}), usage=usage)) as server:
+        code, said, folder = run(tmp_path, server.address, "--usd", "0.5")
     assert code == 3, said
-    assert len(came) == 1, "0.61 dollars are gone; no other call is made"
+    assert len(server.came) == 1, "0.61 dollars are gone; no other call is made"
     assert summary(folder)["outcome"]["limit"] == "usd"
     for event in events(folder, "model.called"):
         assert event["reserved"]["usd"] <= 0.5

@@ -14,7 +14,8 @@ from agent_eval.conversation import Reply, Request, ToolCall, Usage, wire_json
 from agent_eval.errors import Blame, OperatorError, RequestRefused
 from agent_eval.models import openai_chat
 from agent_eval.models.base import AttemptFailed
-from agent_eval.models.openai_chat import MAX_WAIT_S, OpenAIChat
+from agent_eval.models.endpoint import from_environment
+from agent_eval.models.openai_chat import MAX_COUNT, MAX_WAIT_S, OpenAIChat
 from agent_eval.scenario import ModelArguments
 from tests.helpers import JSON_VALUES, NASTY, TEXTS
 from tests.models.server import KEY, USAGE, Answer, completion, point_at, serving
@@ -27,7 +28,7 @@ REQUEST = Request([words.system("s"), words.user(NASTY)], [{"type": "function"}]
 def plain(**wanted: Any) -> OpenAIChat:
     """A model that does not read all authorities for TLS first, which takes a while."""
     client = httpx2.AsyncClient(verify=False)
-    return OpenAIChat("m", ModelArguments(**wanted), None, client)
+    return OpenAIChat(from_environment("m"), ModelArguments(**wanted), None, http_client=client)
 
 
 async def completed(request: Request = REQUEST, **wanted: Any) -> Reply:
@@ -50,7 +51,7 @@ async def test_the_bytes_that_arrive_are_those_of_the_request(patch: pytest.Monk
     requests = [REQUEST, Request(messages, (), {"model": "m", "temperature": 0.1, "x": [None]})]
     with serving(Answer(completion("ok"))) as server:
         point_at(patch, server.address)
-        model = OpenAIChat("m", ModelArguments(), None)
+        model = OpenAIChat(from_environment("m"), ModelArguments(), None)
         for request in requests:
             assert (await model.complete(request)).text == "ok"
         await model.close()
@@ -101,7 +102,7 @@ CALL = {"id": "c", "type": "function", "function": {"name": "bash", "arguments":
         (completion("x", tool_calls=[None, 5, {}, {"function": 5}]), {"text": "x", "calls": ()}),
         (
             completion("", tool_calls=[{"function": {}}, {"id": 7, "function": {"name": None}}]),
-            {"calls": (ToolCall("call-0", "", "null"), ToolCall("call-1", "", "null"))},
+            {"calls": (ToolCall("", "", "null"), ToolCall("", "", "null"))},
         ),
         (
             completion(
@@ -143,7 +144,10 @@ DETAILS = {
         (USAGE | {"prompt_tokens_details": None}, Usage(100, 20)),
         (USAGE | {"prompt_tokens_details": [5]}, Usage(100, 20)),
         (USAGE | {"prompt_tokens_details": {"cached_tokens": -5}}, Usage(100, 20)),
-        (USAGE | {"prompt_tokens": 0}, Usage(0, 20)),
+        (USAGE | {"prompt_tokens": 0}, None),
+        (USAGE | {"completion_tokens": 0}, None),
+        (USAGE | {"completion_tokens": MAX_COUNT}, Usage(100, MAX_COUNT)),
+        (USAGE | {"completion_tokens": MAX_COUNT + 1}, None),
         (None, None),
         ({}, None),
         ([], None),
@@ -260,16 +264,20 @@ async def test_an_answer_that_is_none_may_have_been_billed(
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 529, 599])
+@pytest.mark.parametrize(
+    ("status", "billed"),
+    [(408, False), (409, False), (425, False), (503, False), (529, False),
+     (500, True), (502, True), (504, True), (599, True)],
+)  # fmt: skip
 async def test_what_may_pass_is_worth_another_attempt(
-    patch: pytest.MonkeyPatch, status: int
+    patch: pytest.MonkeyPatch, status: int, billed: bool
 ) -> None:
     with serving(Answer({"error": {"message": "for now"}}, status)) as server:
         point_at(patch, server.address)
         with pytest.raises(AttemptFailed, match=f"HTTP {status}: .*for now") as caught:
             await completed()
         assert len(server.came) == 1
-    assert (caught.value.status, caught.value.may_be_billed) == (status, False)
+    assert (caught.value.status, caught.value.may_be_billed) == (status, billed)
 
 
 FULL = Answer(completion("x" * 5000)).as_bytes()
@@ -295,7 +303,7 @@ async def test_a_server_that_is_silent_is_given_up_and_may_have_billed(
 ) -> None:
     with serving(Answer(completion("late"), delay_s=0.6)) as server:
         point_at(patch, server.address)
-        with pytest.raises(AttemptFailed, match=r"no answer within 0\.2 s") as caught:
+        with pytest.raises(AttemptFailed, match=r"no whole answer within 0\.2 s") as caught:
             await completed(request_timeout_s=0.2)
     assert caught.value.may_be_billed
 
@@ -337,7 +345,7 @@ async def test_without_a_key_nothing_is_asked(patch: pytest.MonkeyPatch) -> None
         if key is not None:
             patch.setenv("OPENAI_API_KEY", key)
         with pytest.raises(OperatorError, match=r"OPENAI_API_KEY is not set.*any word will do"):
-            OpenAIChat("m", ModelArguments(), None)
+            OpenAIChat(from_environment("m"), ModelArguments(), None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""Where a model is reached: its server's address, its name there, and which key opens the door."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent_eval.errors import OperatorError
+
+OPENAI = "https://api.openai.com/v1"
+MAX_CONNECTIONS = 16
+"""Requests at one time, where the operator says nothing."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One model behind one server, as the operator describes it."""
+
+    name: str
+    """As the operator calls it, for instance `openai/gpt-4o`."""
+    model: str
+    """As its server calls it."""
+    address: str
+    """What all its paths begin with, `/v1` for instance."""
+    key_variable: str | None = "OPENAI_API_KEY"
+    """The environment variable that holds the key; None where the server wants none."""
+    address_from: str = "OPENAI_BASE_URL"
+    """Where the operator gave the address, for messages that ask for another."""
+    max_connections: int = MAX_CONNECTIONS
+    about: dict[str, Any] = field(default_factory=dict)
+    """What else the record should say of it."""
+
+    def key(self) -> str | None:
+        """The key itself; raises `OperatorError` if it is missing or cannot be one."""
+        if self.key_variable is None:
+            return None
+        key = os.environ.get(self.key_variable, "")
+        if not key:
+            raise OperatorError(
+                f"{self.key_variable} is not set. Set it to your key; for a local server that "
+                f"wants none, any word will do, with {self.address_from} set to "
+                "http://127.0.0.1:PORT/v1"
+            )
+        if not (key.isascii() and key.isprintable()):
+            raise OperatorError(
+                f"{self.key_variable} has a character that no key has, a line end perhaps. "
+                "Set it again"
+            )
+        return key
+
+
+def from_environment(model: str) -> Endpoint:
+    """The endpoint that OPENAI_API_KEY and OPENAI_BASE_URL describe."""
+    return Endpoint(f"openai/{model}", model, os.environ.get("OPENAI_BASE_URL") or OPENAI)

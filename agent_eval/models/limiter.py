@@ -1,0 +1,82 @@
+"""How much one endpoint is asked at a time, by all runs of this process together.
+
+Every agent waits for its turn before anything is set aside or recorded. A server that says that it
+is too much is left alone by everyone, for as long as it says or ever longer, and then asked by one,
+two, four and so on, so that many runs do not fall upon it at the same instant.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from agent_eval.models.endpoint import Endpoint
+
+LONGEST_PAUSE_S = 60.0
+
+
+class Limiter:
+    """At most so many requests at once; fewer for a while after the server had too much."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._room = most
+        self._busy = 0
+        self._again_at = 0.0
+        self._refusals = 0
+        self._changed: anyio.Event | None = None
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """A place; waits until there is one and the server is not being left alone."""
+        while (pause_s := self._again_at - time.monotonic()) > 0 or self._busy >= self._room:
+            if pause_s > 0:
+                await anyio.sleep(pause_s)
+            else:
+                await self._change()
+        self._busy += 1
+        try:
+            yield
+        finally:
+            self._busy -= 1
+            self._wake()
+
+    def refused(self, wait_s: float | None) -> None:
+        """The server said that it is too much, and perhaps for how long."""
+        now = time.monotonic()
+        if now >= self._again_at:  # else it is of the same flood as the one before
+            self._refusals += 1
+        if wait_s is None:
+            wait_s = min(2.0 ** (self._refusals - 1), LONGEST_PAUSE_S)
+        self._again_at = max(self._again_at, now + wait_s)
+        self._room = 1
+
+    def answered(self) -> None:
+        """The server did its work."""
+        self._refusals = 0
+        self._room = min(self._room + 1, self._most)
+        self._wake()
+
+    async def _change(self) -> None:
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def _wake(self) -> None:
+        """All who wait look again."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+
+class Limiters:
+    """One limiter an endpoint, for all runs that share this value."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[tuple[str, str | None], Limiter] = {}
+
+    def of(self, endpoint: Endpoint) -> Limiter:
+        """The limiter of an endpoint; servers limit an account, so its models share one."""
+        place = (endpoint.address, endpoint.key_variable)
+        return self._by_place.setdefault(place, Limiter(endpoint.max_connections))
