@@ -1,0 +1,232 @@
+"""The kernel record under runc: what programs ask for, held until it is on record.
+
+    notifications    calls that wait for an answer
+    held, calls      who waits, and what for
+    process_events   the kernel's account of forks, executions and exits
+    processes        who is whose child, and which executions succeeded
+
+A call that waits is put on record, then let go on: a slow harness slows the sandbox and loses
+nothing. With this thread dead the listeners are closed and the calls fail, so nothing runs unseen.
+"""
+
+import array
+import contextlib
+import json
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from agent_eval.errors import NotAsAsked
+from agent_eval.sandbox.calls import said
+from agent_eval.sandbox.held import memory
+from agent_eval.sandbox.kernel import Fact
+from agent_eval.sandbox.notifications import Notification, let_go_on, receive, still_waits
+from agent_eval.sandbox.process_events import ProcessEvents
+from agent_eval.sandbox.processes import Processes
+
+SOCKET = "seccomp"
+"""The socket's name in a sandbox's private folder; `sandbox/runc-recorded` knows it too."""
+
+MAX_WAITING = 100_000
+"""Facts that may wait to be drained; beyond that the sandbox is held."""
+
+PROMISES = {
+    "start": "every execution that succeeded. Program, arguments and folder are as they lay in "
+    "memory when the call was held, and another thread may change them before the kernel reads "
+    "them; `runs` is the file that really ran where that differs and could be seen in time",
+    "fork": "every one whose child could still be looked at; parents are true for all",
+    "exit": "every process whose fork or start is in the record",
+    "open": "every open for writing, creating or truncating that was asked for, whether it "
+    "succeeded or not; not what is written, nor links, nor folders",
+    "connect": "every one asked for; not datagrams sent with an address of their own",
+    "bind": "every one asked for",
+    "user": "every change of user or group asked for",
+    "remove": "every one asked for, files and folders",
+    "rename": "every one asked for",
+    "repeats": "a call that a signal interrupts is asked for again, and recorded again",
+    "lost": "forks, starts and exits of the whole host that did not get here, of whatever process",
+}
+
+_NOTIFICATION_BYTES, _NEWS_BYTES = 80, 76
+_NEWS_S = 0.25
+"""Seconds after which the kernel's events are taken at the latest, and for how long after an
+execution was asked for they are waited for."""
+_GREETING_S, _GREETING_BYTES = 10.0, 1024 * 1024
+_CLOSE_S = 5.0
+
+
+class SeccompRecord:
+    """The record of one sandbox. A thread asks, keeps and lets go; `drain` hands over."""
+
+    name = "seccomp"
+    promises: Mapping[str, str] = PROMISES
+
+    _events: ProcessEvents
+    _processes: Processes
+    _socket: socket.socket
+    _container: str
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.broken: str | None = None
+        self._changed = threading.Condition()  # guards the facts and the processes
+        self._facts: list[Fact] = []
+        self._listeners: set[int] = set()
+        self._connected = self._closing = False
+        self._expecting_until = 0.0
+        self._poll = select.poll()
+        self._thread: threading.Thread | None = None
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def lost(self) -> int:
+        """Facts known to have been lost."""
+        return self._events.lost if self._thread else 0
+
+    def listen(self, folder: Path) -> None:
+        """Be ready for the runtime; raises `NotAsAsked` where that cannot be."""
+        self._container = folder.name
+        with contextlib.ExitStack() as stack:
+            self._events = ProcessEvents()
+            stack.callback(self._events.close)
+            self._socket = stack.enter_context(socket.socket(socket.AF_UNIX))
+            try:
+                self._socket.bind(str(folder / SOCKET))
+            except OSError as error:
+                raise NotAsAsked(f"the kernel record cannot listen in {folder}: {error}") from error
+            self._socket.listen(8)
+            self._bell, rope = os.pipe()
+            stack.callback(os.close, self._bell)
+            self._stack = stack.pop_all()
+        self._rope = rope
+        self._processes = Processes(self._events)
+        for each in (self._socket.fileno(), self._bell):
+            self._poll.register(each, select.POLLIN)
+        self._poll.register(self._events.fileno(), 0)
+        self._thread = threading.Thread(target=self._serve, name="kernel record", daemon=True)
+        self._thread.start()
+
+    def connected(self) -> bool:
+        """Whether the runtime handed over a listener, and it is served."""
+        return self._connected and self.broken is None
+
+    def drain(self) -> list[Fact]:
+        """Every fact up to now."""
+        with self._changed:
+            if self._thread and not self._closing and self.broken is None:
+                self._take_news()
+            facts, self._facts = self._facts, []
+            self._changed.notify_all()
+        return facts
+
+    def close(self) -> None:
+        """Let go of it all; what the sandbox asks from here on fails."""
+        if self._closing or self._thread is None:
+            return
+        with self._changed:
+            self._take_news()
+            self._closing = True
+            self._changed.notify_all()
+        os.close(self._rope)
+        self._thread.join(_CLOSE_S)
+        self._stack.close()
+
+    def _serve(self) -> None:
+        reason: str | None = "its thread ended by a fault of this program"
+        try:
+            while not self._closing:
+                self._turn()
+            reason = None
+        except (OSError, ValueError, KeyError) as error:
+            reason = f"it cannot go on: {error!r}"
+        finally:
+            self.broken = self.broken or reason
+            for listener in self._listeners:
+                os.close(listener)
+
+    def _turn(self) -> None:
+        soon = time.monotonic() < self._expecting_until
+        self._poll.modify(self._events.fileno(), select.POLLIN if soon else 0)
+        for ready, how in self._poll.poll(_NEWS_S * 1000):
+            if ready == self._socket.fileno():
+                self._greet()
+            elif ready in self._listeners and how & select.POLLIN:
+                self._answer(ready)
+            elif ready in self._listeners:  # the last process under this filter is gone
+                self._poll.unregister(ready)
+                self._listeners.remove(ready)
+                os.close(ready)
+        with self._changed:
+            if not self._closing:
+                self._take_news()
+
+    def _greet(self) -> None:
+        """Take the listener that the runtime sends as it starts a process in the sandbox."""
+        connection, _ = self._socket.accept()
+        with connection:
+            connection.settimeout(_GREETING_S)
+            state, descriptors = _received(connection)
+        names = state["fds"]
+        for name, each in zip(names, descriptors, strict=True):
+            if name != "seccompFd" or state.get("metadata") != self._container:
+                os.close(each)
+                continue
+            with self._changed:
+                self._take_news()
+                self._processes.adopt(int(state["pid"]))
+            self._listeners.add(each)
+            self._poll.register(each, select.POLLIN)
+            self._connected = True
+
+    def _answer(self, listener: int) -> None:
+        one = receive(listener)
+        if one is None:
+            return
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._facts) < MAX_WAITING or self._closing)
+            if self._closing:
+                return
+            self._take_news()
+            self._keep(listener, one)
+        let_go_on(listener, one)
+
+    def _keep(self, listener: int, one: Notification) -> None:
+        process = self._processes.of(one.thread)
+        if process is None or (process.silent and one.call != "execve"):
+            return
+        with memory(one.thread) as read:
+            asked = said(one, read)
+        if asked is None or not still_waits(listener, one):
+            return
+        self.received_bytes += _NOTIFICATION_BYTES + read.read_bytes
+        what, fields = asked
+        fact = Fact(what, process.inside, time.time_ns(), fields)
+        if what == "start":
+            process.starting = fact
+            self._expecting_until = time.monotonic() + _NEWS_S
+        else:
+            self._facts.append(fact)
+
+    def _take_news(self) -> None:
+        news = self._processes.news()
+        self.received_bytes += _NEWS_BYTES * len(news)
+        self._facts += news
+
+
+def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What the runtime says of the process, and the descriptors it hands over."""
+    room = socket.CMSG_SPACE(16 * array.array("i").itemsize)
+    text, ancillary, _, _ = connection.recvmsg(65536, room, socket.MSG_CMSG_CLOEXEC)
+    descriptors = array.array("i")
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            descriptors.frombytes(data[: len(data) // descriptors.itemsize * descriptors.itemsize])
+    whole = bytearray(text)
+    while len(whole) < _GREETING_BYTES and (more := connection.recv(65536)):
+        whole += more
+    return json.loads(whole), list(descriptors)
