@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent_eval.conversation import ToolCall
+from agent_eval.conversation import ToolCall, wire_json
 
 MAX_CODE_BYTES = 512 * 1024
 _CODE = {"bash": "command", "python": "code"}
@@ -78,6 +78,18 @@ def _positive(value: Any) -> bool:
     """Whether it is a number above 0 that can be a time; a whole number may have any length."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return number and 0 < value < math.inf
+
+
+def shown(data: bytes, limit: int, wire_limit: int | None) -> str:
+    """Output as a model sees it: `head_and_tail`, and no more than that many bytes on the wire.
+
+    On the wire a byte may take six, so the limit is halved until it fits.
+    """
+    text = head_and_tail(data, limit)
+    while wire_limit is not None and len(wire_json(text)) > wire_limit and limit > 1:
+        limit //= 2
+        text = head_and_tail(data, limit)
+    return text
 
 
 def head_and_tail(data: bytes, limit: int) -> str:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from agent_eval import conversation as words
-from agent_eval.actions import Action, Malformed, Run, Submit, action_of, head_and_tail
+from agent_eval.actions import Action, Malformed, Run, Submit, action_of, shown
 from agent_eval.asking import Asking
 from agent_eval.budget import Amounts
 from agent_eval.conversation import Message, Reply, ToolCall
@@ -70,6 +70,8 @@ class Agent:
     stopping: Callable[[], bool] = lambda: False
     """Whether a person wants the run to end after the current step."""
     _actions: int = 0
+    _asked_for: int = 0
+    """Actions that the last reply asked for."""
     _idle: int = 0
 
     def __post_init__(self) -> None:
@@ -102,6 +104,7 @@ class Agent:
         calls: Sequence[ToolCall] = reply.calls
         if self._fenced:
             calls = calls_in(reply.text, [*tools, "submit"])
+        self._asked_for = len(calls)
         return [action_of(call, tools) for call in calls]
 
     def count_idle(self, actions: Sequence[Action]) -> None:
@@ -199,7 +202,8 @@ class Agent:
 
     def _view(self, done: Execution, timeout_s: float) -> str:
         """What the model sees of an action."""
-        text = head_and_tail(done.output, self.scenario.actions.view_bytes)
+        share = self.asking.context.share_bytes(self._asked_for)
+        text = shown(done.output, self.scenario.actions.view_bytes, share)
         notes = []
         if done.cause == "timeout":
             notes.append(f"stopped after {timeout_s:g} s")

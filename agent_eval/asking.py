@@ -12,12 +12,20 @@ from typing import Any
 
 from agent_eval import conversation as words
 from agent_eval.budget import Account, Amounts
+from agent_eval.context import Context, window_of
 from agent_eval.conversation import Conversation, Reply, Request, ToolCall, Usage
 from agent_eval.echo import sendable, told_apart
-from agent_eval.errors import ModelUnavailable, OperatorError, ScenarioError
+from agent_eval.errors import (
+    ContextFull,
+    ModelUnavailable,
+    OperatorError,
+    RequestRefused,
+    ScenarioError,
+)
 from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
-from agent_eval.models.base import AttemptFailed, Model
+from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.control import tokens_in
+from agent_eval.models.overflow import says_full
 from agent_eval.models.retry import with_retries
 from agent_eval.scenario import ModelArguments, digest_of
 from agent_eval.transcript import Transcript
@@ -37,16 +45,35 @@ class Asking:
     wanted: ModelArguments
     account: Account
     transcript: Transcript
-    conversation: Conversation = field(default_factory=Conversation)
     calls: int = 0
     """Calls so far; the last has this number."""
-    _last_size_bytes: int = 0
-    _last_tokens: int | None = None
     _described: str = ""
     _attempt_started: float = 0.0
     _call_ids: set[str] = field(default_factory=set)
 
+    def __post_init__(self) -> None:
+        tools_bytes = len(words.wire_json(list(self.tools)))
+        self.context = Context(window_of(self.wanted, self.model), self.wanted, tools_bytes)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What the model is shown."""
+        return self.context.conversation
+
     async def ask(self) -> Reply:
+        """One reply to a prompt that fits; raises `ContextFull` if none can be made to."""
+        if shortened := self.context.fit():
+            self._record(shortened)
+        try:
+            return await self._call()
+        except ContextOverflow as error:
+            self._record(self.context.refused(str(error)))
+        try:
+            return await self._call()
+        except ContextOverflow as error:
+            raise ContextFull(f"shortened, it still does not fit: {error}") from error
+
+    async def _call(self) -> Reply:
         """One reply, retried if need be; raises `LimitReached` if its worst cost does not fit."""
         request, worst = self._prepare()
         self.calls += 1
@@ -74,7 +101,7 @@ class Asking:
         except AttemptFailed as error:
             spent = worst if error.may_be_billed else Amounts()
             raise
-        except (OperatorError, ModelUnavailable, ScenarioError):
+        except (OperatorError, ModelUnavailable, ScenarioError, ContextOverflow):
             spent = Amounts()
             raise
         finally:
@@ -84,10 +111,10 @@ class Asking:
     async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
         """The model's answer; an end that no other attempt follows is put on record here."""
         try:
-            reply = await self.model.complete(request)
+            reply = await self._unless_it_overflows(request)
         except AttemptFailed:
             raise
-        except (OperatorError, ModelUnavailable, ScenarioError) as error:
+        except (OperatorError, ModelUnavailable, ScenarioError, ContextOverflow) as error:
             self._record_failure(number, error, Amounts())
             raise
         except BaseException as error:  # cancelled, or a fault: the server may have worked
@@ -96,27 +123,30 @@ class Asking:
         # Calls that were not offered would stand unanswered in the conversation.
         return reply if self.tools else replace(reply, calls=())
 
+    async def _unless_it_overflows(self, request: Request) -> Reply:
+        """The model's answer; a server's words for a full window raise `ContextOverflow`."""
+        try:
+            return await self.model.complete(request)
+        except (AttemptFailed, RequestRefused) as error:
+            if says_full(str(error)):
+                raise ContextOverflow(str(error)) from error
+            raise
+
     # --- what a call may cost -------------------------------------------------------------------
 
     def _prepare(self) -> tuple[Request, Amounts]:
         """The next request and its worst cost; its reply gets the room that the budget allows."""
         arguments = self.model.arguments(self.wanted.max_output_tokens)
         size = self.conversation.wire_bytes + len(words.wire_json([arguments, list(self.tools)]))
-        reads = self._most_tokens(size)
+        reads = self.context.most_tokens(size)
         room = self._room(reads)
         request = Request(self.conversation.messages, self.tools, self.model.arguments(room), size)
         usd = self.model.price.worst(reads, room) if self.model.price else Decimal(0)
         return request, Amounts(input_tokens=reads, output_tokens=room, usd=usd, steps=1)
 
-    def _most_tokens(self, size_bytes: int) -> int:
-        """The most a prompt can have: a token a byte, less where part of it was counted before."""
-        if self._last_tokens is None:
-            return size_bytes
-        return min(size_bytes, self._last_tokens + size_bytes - self._last_size_bytes)
-
     def _room(self, reads: int) -> int:
         """Tokens the reply may have."""
-        wish = self.wanted.max_output_tokens
+        wish = self.context.reply_tokens
         price = self.model.price
         takes = {"tokens": (Decimal(reads), Decimal(1)), "output_tokens": (Decimal(0), Decimal(1))}
         if price:
@@ -146,8 +176,7 @@ class Asking:
             usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
             return replace(reply, usage=usage)
         if not reply.usage.estimated:
-            self._last_tokens = reply.usage.input_tokens
-            self._last_size_bytes = request.size_bytes
+            self.context.counted(reply.usage.input_tokens)
         return reply
 
     # --- what goes on record --------------------------------------------------------------------
@@ -187,6 +216,7 @@ class Asking:
             duration_s=round(time.monotonic() - self._attempt_started, 6),
             status=status,
             retry_in_s=retry_in_s,
+            context_full=True if isinstance(error, ContextOverflow) else None,
         )
         self._record(event)
 

@@ -1,8 +1,8 @@
 """What a model reads and writes, as values, and the exact bytes they become on the wire.
 
-Used by the agent, by every kind of model and by whoever rebuilds a request from a transcript. A
-conversation only grows; each message is put into JSON once, and a request is their concatenation,
-so that its bytes can be derived again from the record.
+Used by the agent, by every kind of model and by whoever rebuilds a request from a transcript. Each
+message is put into JSON once, and a request is their concatenation, so that its bytes can be
+derived again from the record.
 """
 
 import hashlib
@@ -124,18 +124,30 @@ class Request:
 
 
 class Conversation:
-    """The messages of one agent so far; it only grows."""
+    """The messages of one agent so far; it grows, and what is shortened keeps its place."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.wire_bytes = 0
         """What they take on the wire."""
+        self.written_bytes = 0
+        """All that was ever put in; what is taken out again does not count."""
 
     def add(self, message: Message) -> int:
         """Append a message and return its place, from 0."""
         self.messages.append(message)
-        self.wire_bytes += len(message.wire) + 1
+        self._grow(len(message.wire) + 1)
         return len(self.messages) - 1
+
+    def replace(self, index: int, message: Message) -> None:
+        """Put a message in the place of another."""
+        self.wire_bytes -= len(self.messages[index].wire) + 1
+        self.messages[index] = message
+        self._grow(len(message.wire) + 1)
+
+    def _grow(self, size_bytes: int) -> None:
+        self.wire_bytes += size_bytes
+        self.written_bytes += size_bytes
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ only failures of the model and of limits may count in a rate.
     │   └── RequestRefused                         the model's server refused the request itself
     ├── Stopped                  operator          a person ended the run
     ├── LimitReached             limit             the budget is used up
+    ├── ContextFull              limit             the conversation does not fit the model's window
     ├── GaveUp                   model             no usable action, too many times in a row
     └── InfrastructureError      infrastructure    a part outside the model failed
         ├── EngineUnavailable                      no Docker engine, image or runtime
@@ -73,6 +74,12 @@ class LimitReached(AgentEvalError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class ContextFull(AgentEvalError):
+    """What the model would have to read next does not fit its window any more."""
+
+    blame = Blame.LIMIT
 
 
 class GaveUp(AgentEvalError):

@@ -117,6 +117,27 @@ class ModelFailed(Event):
     duration_s: float
     status: int | None = None
     retry_in_s: float | None = None
+    context_full: bool | None = None
+    """True where the server says that the request does not fit the model's window."""
+
+
+@dataclass(frozen=True)
+class ContextCompacted(Event):
+    """Older observations were shortened to make room; from here on the model sees them so.
+
+    Their full text stays on record: in the `message` that brought it and in `action.ended`.
+    """
+
+    kind: ClassVar[str] = "context.compacted"
+    reason: str
+    """`estimate`: the next prompt would not fit; `server`: the server refused one that did not."""
+    estimated_tokens: int
+    tokens_after: int
+    bytes_before: int
+    """All messages on the wire."""
+    bytes_after: int
+    shortened: list[dict[str, Any]]
+    """Of each: `index`, `bytes_before`, `bytes_after`, and `message` as the model sees it now."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent_eval.errors import AgentEvalError, GaveUp, LimitReached, Stopped
+from agent_eval.errors import AgentEvalError, ContextFull, GaveUp, LimitReached, Stopped
 
 
 @dataclass(frozen=True)
@@ -11,7 +11,7 @@ class Outcome:
     """How a run ended."""
 
     status: str
-    """submitted, limit, gave_up, stopped, cancelled or error."""
+    """submitted, limit, context_full, gave_up, stopped, cancelled or error."""
     blame: str | None = None
     limit: str | None = None
     error: str | None = None
@@ -24,7 +24,12 @@ class Outcome:
 
 def outcome_of(error: AgentEvalError) -> Outcome:
     """The outcome of a run that an error ended."""
-    statuses = {LimitReached: "limit", GaveUp: "gave_up", Stopped: "stopped"}
+    statuses = {
+        LimitReached: "limit",
+        ContextFull: "context_full",
+        GaveUp: "gave_up",
+        Stopped: "stopped",
+    }
     status = statuses.get(type(error), "error")
     limit = error.limit if isinstance(error, LimitReached) else None
     return Outcome(status, error.blame, limit, type(error).__name__, str(error))

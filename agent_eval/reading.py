@@ -102,6 +102,8 @@ def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") ->
             continue
         if event["kind"] in ("message", "model.replied"):
             messages[event["index"]] = Message(event["message"])
+        elif event["kind"] == "context.compacted":
+            messages |= {one["index"]: Message(one["message"]) for one in event["shortened"]}
         elif event["kind"] == "model.request":
             sent[event["digest"]] = Request((), event["tools"], event["arguments"])
         elif event["kind"] == "model.called" and _is(event, call, attempt):

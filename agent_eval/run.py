@@ -23,6 +23,7 @@ import structlog
 from agent_eval.agent import Agent, converse
 from agent_eval.asking import Asking
 from agent_eval.budget import Account, Amounts, limits_of
+from agent_eval.context import window_of
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
@@ -152,6 +153,7 @@ def _opening(
         model={
             "name": model.name,
             "arguments": model.arguments(scenario.model.max_output_tokens),
+            "context_tokens": window_of(scenario.model, model),
             "price": model.price.record() if model.price else None,
             **model.about(),
         },

@@ -215,6 +215,10 @@ class ModelArguments(Part):
     """Seconds from sending until an answer begins; a model that thinks long is silent so long."""
     idle_timeout_s: float = Field(default=60, gt=0)
     """Seconds of silence in the middle of an answer."""
+    context_tokens: int | None = Field(default=None, ge=256)
+    """The model's window, prompt and reply together; the server's own where that is smaller."""
+    when_full: Literal["stop", "compact"] = "compact"
+    """When the window is full: end the run, or shorten the oldest observations first."""
     request_timeout_s: float = Field(default=600, gt=0)
     """Seconds one try may take in all."""
     missing_usage: Literal["reserved", "estimated"] = "reserved"

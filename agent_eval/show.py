@@ -131,8 +131,18 @@ def _ended(event: dict[str, Any], view: View) -> Iterator[Text]:
 def _failed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     again = event.get("retry_in_s")
     after = "giving up" if again is None else f"again in {again:.1f} s"
+    after = "it does not fit the window" if event.get("context_full") else after
     said = one_line(event["error"], 200)
     yield _head(event, f"attempt {event['attempt']} failed, {after}: {said}", "red")
+
+
+def _compacted(event: dict[str, Any], view: View) -> Iterator[Text]:
+    shortened = event["shortened"]
+    size = f"{event['bytes_before']} to {event['bytes_after']} bytes"
+    yield _head(event, f"context full: {len(shortened)} observations shortened, {size}", "magenta")
+    for one in shortened if view.full else ():
+        sizes = f"{one['bytes_before']} to {one['bytes_after']} bytes"
+        yield _body(f"message {one['index']}: {sizes}", "dim")
 
 
 def _submitted(event: dict[str, Any], _view: View) -> Iterator[Text]:
@@ -187,6 +197,7 @@ _TELLERS = {
     "message": _message,
     "model.replied": _replied,
     "model.failed": _failed,
+    "context.compacted": _compacted,
     "action.started": _started,
     "action.ended": _ended,
     "submitted": _submitted,

@@ -125,6 +125,7 @@ class ModelInMemory:
     """Called while a request is on its way: looks at what is on disk by then."""
     seen: list[Request] = field(default_factory=list)
     name: str = "in-memory"
+    context_tokens: int | None = None
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """As a server's."""

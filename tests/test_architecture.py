@@ -20,7 +20,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "record": ("transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
-    "agent": ("actions", "asking", "agent"),
+    "agent": ("actions", "context", "asking", "agent"),
     "run": ("run", "outcome", "seeds", "steering", "success", "provenance"),
     "after": ("show",),
     "edge": ("cli", "__main__"),

@@ -14,6 +14,10 @@ from agent_eval.outcome import Outcome, outcome_of
             errors.LimitReached("usd", "nothing left"),
             Outcome("limit", "limit", "usd", "LimitReached", "nothing left"),
         ),
+        (
+            errors.ContextFull("full"),
+            Outcome("context_full", "limit", None, "ContextFull", "full"),
+        ),
         (errors.GaveUp("idle"), Outcome("gave_up", "model", None, "GaveUp", "idle")),
         (errors.Stopped("s"), Outcome("stopped", "operator", None, "Stopped", "s")),
         (
@@ -59,4 +63,4 @@ def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
         for error in tree(AgentEvalError)
         if error.blame in (Blame.MODEL, Blame.LIMIT)
     }
-    assert only_model_and_limit == {"GaveUp", "LimitReached"}
+    assert only_model_and_limit == {"GaveUp", "LimitReached", "ContextFull"}

@@ -28,6 +28,14 @@ MESSAGE = {"role": "assistant", "content": NASTY}
 USAGE = {"input_tokens": 10, "output_tokens": 5, "estimated": True}
 OUTPUT = {"bytes": 30, "text": NASTY}
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "context.compacted": {
+        "reason": NASTY,
+        "estimated_tokens": 5,
+        "tokens_after": 3,
+        "bytes_before": 15,
+        "bytes_after": 9,
+        "shortened": [{"index": 3, "bytes_before": 10, "bytes_after": 4, "message": {}}],
+    },
     "run.opened": {
         "run": NASTY,
         "format": 1,

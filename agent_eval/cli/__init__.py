@@ -34,7 +34,7 @@ Exit codes:
   0    finished (for verify: intact and complete)
   1    verify: not intact, not complete or not authentic; check: faults found
   2    operator error: what was asked for cannot be done as asked
-  3    finished, but a limit of the budget ended a run
+  3    finished, but a limit of the budget, or a full context, ended a run
   4    infrastructure error: engine, model's server or disk
   130  ended by a person"""
 

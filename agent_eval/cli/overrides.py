@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from agent_eval.errors import OperatorError
 from agent_eval.scenario import Loaded, ModelArguments, Scenario
 
-_TEXT = {"reasoning_effort", "tool_format", "output_tokens_field", "missing_usage"}
+_TEXT = {"reasoning_effort", "tool_format", "output_tokens_field", "missing_usage", "when_full"}
 
 
 def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str, Any]]:

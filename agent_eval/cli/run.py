@@ -158,7 +158,7 @@ def code_of(outcome: Outcome) -> int:
     """The exit code for an outcome."""
     if outcome.status in ("stopped", "cancelled"):
         return INTERRUPTED
-    if outcome.status == "limit":
+    if outcome.status in ("limit", "context_full"):
         return LIMIT
     if outcome.status != "error":
         return FINISHED

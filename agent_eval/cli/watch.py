@@ -86,6 +86,8 @@ class Watch:
             case "model.failed":
                 self._usd += event["settled"].get("usd", 0)
                 return f"attempt {event['attempt']} failed: {one_line(event['error'], 120)}"
+            case "context.compacted":
+                return f"context full: {len(event['shortened'])} observations shortened"
             case "action.started":
                 return f"{event['tool']}: {one_line(event['input']['code'], 100)}"
             case "submitted":

@@ -7,6 +7,7 @@
     endpoint    where a server is, and which key opens it
     control     scripted controls: Python generators that see and react
     replay      the recorded replies of an earlier run
+    overflow    what servers say when a request does not fit
     fenced      actions as fenced blocks, for servers without tool calls
     retry       the one place where an attempt is made again
     choose      a model by the name the operator gave

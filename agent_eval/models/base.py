@@ -14,6 +14,8 @@ class Model(Protocol):
     """As the operator named it, for instance `openai/gpt-4o`."""
     price: PriceCard | None
     """What its tokens cost; None if nobody knows and there is no dollar limit."""
+    context_tokens: int | None
+    """Its window, prompt and reply together, where its endpoint is known to have one."""
     remote: bool
     """Whether a request leaves this process, so that its exact bytes are recorded."""
 
@@ -31,6 +33,10 @@ class Model(Protocol):
 
     async def close(self) -> None:
         """Let go of connections."""
+
+
+class ContextOverflow(Exception):
+    """The request does not fit the model's window; a shorter one may."""
 
 
 class AttemptFailed(Exception):

@@ -22,8 +22,7 @@ def choose(
     if rest and separator == ":" and kind == "control":
         return load_control(loaded.folder, rest)
     if rest and separator == ":" and kind == "replay":
-        replied = [event for event in read_events(Path(rest)) if event["kind"] == "model.replied"]
-        return Replay(rest, [event for event in replied if event["agent"] == "0"])
+        return _replay(rest)
     if rest and separator == "/" and kind == "openai":
         price = price_of(rest, prices, loaded.scenario.budget.usd)
         # Imported here because it takes a while and controls do without it.
@@ -36,3 +35,17 @@ def choose(
         f"{name!r} names no model. Use openai/NAME for a server that speaks OpenAI's API, "
         "control:NAME for a scripted one, or replay:RUN for a recorded one"
     )
+
+
+def _replay(run: str) -> Replay:
+    """What the first agent's model of a run came back with, and the window it had."""
+    events = [event for event in read_events(Path(run)) if event["agent"] == "0"]
+    answers = [
+        event
+        for event in events
+        if event["kind"] == "model.replied" or event.get("context_full") is True
+    ]
+    opened = next((event for event in events if event["kind"] == "run.opened"), {})
+    model = opened.get("model")
+    window = model.get("context_tokens") if isinstance(model, dict) else None
+    return Replay(run, answers, window if isinstance(window, int) else None)

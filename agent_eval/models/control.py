@@ -71,6 +71,7 @@ class Control:
 
     remote = False
     price: PriceCard | None = FREE
+    context_tokens: int | None = None
 
     def __init__(self, name: str, script: Script) -> None:
         self.name = f"control:{name}"

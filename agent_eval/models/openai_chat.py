@@ -38,6 +38,7 @@ class OpenAIChat:
     """One model behind one server."""
 
     remote = True
+    context_tokens: int | None = None
 
     def __init__(
         self,

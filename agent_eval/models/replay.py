@@ -6,18 +6,25 @@ from typing import Any
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage
 from agent_eval.errors import ModelUnavailable, TranscriptBroken
+from agent_eval.models.base import ContextOverflow
 from agent_eval.prices import FREE, PriceCard
 
 
 class Replay:
-    """Answers what the recorded model answered; the k-th call gets the k-th reply."""
+    """Answers what the recorded model answered; the k-th call gets the k-th reply.
+
+    Where the server had said that a request does not fit, so does this.
+    """
 
     remote = False
     price: PriceCard | None = FREE
 
-    def __init__(self, name: str, events: Iterable[dict[str, Any]]) -> None:
+    def __init__(
+        self, name: str, events: Iterable[dict[str, Any]], context_tokens: int | None = None
+    ) -> None:
         self.name = f"replay:{name}"
-        self._replies = [_reply_of(event) for event in events]
+        self.context_tokens = context_tokens
+        self._replies = [_answer_of(event) for event in events]
         self._next = 0
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
@@ -42,7 +49,16 @@ class Replay:
                 f"the recording has {len(self._replies)} replies and this run asks for another"
             )
         self._next += 1
-        return self._replies[self._next - 1]
+        answer = self._replies[self._next - 1]
+        if isinstance(answer, ContextOverflow):
+            raise answer
+        return answer
+
+
+def _answer_of(event: dict[str, Any]) -> Reply | ContextOverflow:
+    if event.get("context_full"):
+        return ContextOverflow(str(event.get("error")))
+    return _reply_of(event)
 
 
 def _reply_of(event: dict[str, Any]) -> Reply:
