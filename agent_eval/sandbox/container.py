@@ -34,6 +34,9 @@ BOOTSTRAP = (
 )
 """What the container is started with: it reads the supervisor from the pipe and becomes it."""
 
+TITLE = "init"
+"""What PID 1 is called in the list of processes inside."""
+
 PROGRAMS = ("bash", "python")
 """The sessions every sandbox has."""
 
@@ -148,6 +151,7 @@ async def _prove(supervisor: Supervisor, container: Container, asked: Asked) -> 
     await supervisor.ready()
     for program in PROGRAMS:
         await supervisor.open(program)
+    await supervisor.rename(TITLE)
     root, child = await supervisor.look(OUTSIDE)
     rows = audit(asked, await container.stated(), root, child)
     refuse_unless_ok(rows)

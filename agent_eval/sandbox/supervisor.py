@@ -172,6 +172,10 @@ class Supervisor:
         report = await self._answer(None, ANSWER_S)
         return _number(report.get("moving")) or 0
 
+    async def rename(self, title: str) -> None:
+        """Let PID 1 go by another name in the list of processes, without waiting for it."""
+        await self._pipe.order("rename", title=title)
+
     async def look(self, address: str) -> tuple[dict[str, Any], str]:
         """What root sees of its confinement, and what a child of the agent's user printed."""
         channel = self._pipe.channel(64 * 1024)

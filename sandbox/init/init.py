@@ -42,7 +42,10 @@ KILL_S, FREEZE_S = 1.0, 5.0  # how long each is tried
 REAPED_AT_ONCE = 500
 STATUS_FD, CODE_FD = 199, 198
 RUN_DIR = "/run/sessions"
-START = "import os,sys\ndel sys.path[0]\nb=b''\nwhile len(b)<%d:b+=os.read(%d,%d-len(b))\nexec(b)"
+START = (
+    "import os\nb=b''\nwhile len(b)<%d:b+=os.read(%d,%d-len(b))\n"
+    "exec(compile(b,'<stdin>','exec'))\n"
+)
 
 
 class Child:
@@ -181,14 +184,27 @@ class Init:
     def do_open(self, channel: int, program: str) -> None:
         session = Session(channel, program)
         if program == "bash":
-            argv, code_fd = ["bash", "--noprofile", "--norc", "--noediting", "-i"], 0
+            body, code_fd = self.become_bash, 0
             session.waiting += b"set +o history +H; unset HISTFILE; PS1= PS2= PROMPT_COMMAND=\n"
         else:
-            size = len(self.python_session)
-            argv, code_fd = ["python3", "-c", START % (size, CODE_FD, size)], CODE_FD
+            body, code_fd = self.become_python, CODE_FD
             session.waiting += self.python_session
         pipes = {"output": (1, 2), "status": (STATUS_FD,), "feed": (code_fd,)}
-        self.start(session, lambda: os.execvpe(argv[0], argv, self.env), **pipes)
+        self.start(session, body, **pipes)
+
+    def become_bash(self) -> NoReturn:
+        os.execvpe("bash", ["bash", "--noprofile", "--norc", "--noediting", "-i"], self.env)
+
+    def become_python(self) -> NoReturn:
+        """Have it find its program on its standard input: as an argument everybody would see it."""
+        size = len(self.python_session)
+        script, end = os.pipe()
+        os.write(end, (START % (size, CODE_FD, size)).encode())
+        os.close(end)
+        os.dup2(script, 0)
+        os.close(script)
+        os.chdir("/")  # where it looks for modules at first, and the user cannot write
+        os.execvpe("python3", ["python3"], self.env)
 
     def do_run(self, channel: int, action: int, code: str) -> None:
         session = self.children.get(channel)
@@ -426,6 +442,10 @@ class Init:
 
     def do_get(self, channel: int, paths: list[str], limit: int) -> None:
         self.start(Child(channel), lambda: self.errands["pack"](paths, limit), output=(1,))
+
+    def do_rename(self, title: str) -> None:
+        """Go by a plain name in the list of processes."""
+        self.errands["rename"](title)
 
     def do_look(self, channel: int, address: str) -> None:
         """Report what is in force, seen by root here and, by a child, as the user."""

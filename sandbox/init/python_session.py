@@ -64,8 +64,12 @@ def run_interruptibly(code: str, label: str, main: ModuleType) -> int:
 
 
 def serve() -> None:
+    # Its program came on standard input, with / as the folder; the code gets neither.
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.chdir(os.environ["HOME"])
     sys.argv = [""]
-    sys.path.insert(0, "")
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The code's own module, so that what it defines can be found by name, and nothing of this is.
     main = sys.modules["__main__"] = ModuleType("__main__")

@@ -547,14 +547,19 @@ class PythonSession:
         os.dup2(moved[0], INIT.CODE_FD, inheritable=True)
         os.dup2(moved[1], INIT.STATUS_FD, inheritable=True)
         start = INIT.START % (len(source), INIT.CODE_FD, len(source))
+        script, end = os.pipe()
+        os.write(end, start.encode())
+        os.close(end)
         self.process = subprocess.Popen(
-            [sys.executable, "-u", "-c", start],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-u"],
+            stdin=script,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            cwd="/",
+            env=os.environ | {"HOME": str(Path.cwd())},
             pass_fds=(INIT.CODE_FD, INIT.STATUS_FD),
         )
-        for fd in (code_theirs, status_theirs, *moved, INIT.CODE_FD, INIT.STATUS_FD):
+        for fd in (script, code_theirs, status_theirs, *moved, INIT.CODE_FD, INIT.STATUS_FD):
             os.close(fd)
         for at in range(0, len(source), 1000):  # a pipe may be as small as a page
             os.write(self.code, source[at : at + 1000])
