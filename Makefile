@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP = $(BIN)/pip --quiet --disable-pip-version-check
 
-.PHONY: setup run test check lint bench lock clean
+.PHONY: setup run test check lint bench fuzz lock clean
 
 # Engine, gVisor, environment and image: whatever of it is missing.
 setup:
@@ -49,10 +49,15 @@ lint: $(STAMP)
 bench: setup
 	@$(BIN)/python benchmarks/compare.py
 
+# Fuzz every parser of hostile bytes, for so many minutes in all: make fuzz MINUTES=10.
+fuzz: $(STAMP)
+	@$(PIP) install --no-deps --require-hashes -r tests/fuzz/requirements.txt
+	@$(BIN)/python -m tests.fuzz.campaign --minutes $(or $(MINUTES),10) $(TARGETS)
+
 # Pin what the environment is made of (needs uv).
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -8,9 +8,12 @@ derived again from the record.
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+MAX_DEPTH = 64
+"""How deep what others wrote may be nested: what is done with it later recurses."""
 
 
 def wire_json(value: Any) -> str:
@@ -18,15 +21,27 @@ def wire_json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 
-def untrusted_json(text: bytes | str) -> Any:
+def untrusted_json(text: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     """A JSON value from a hand that may be hostile; raises `ValueError` for what is none.
 
     What comes back can be written as JSON again: numbers that JSON cannot hold come out as None.
     """
     try:
-        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    level = [value]
+    for _ in range(max_depth):
+        level = [each for one in level for each in _inside(one)]
+        if not level:
+            return value
+    raise ValueError("nested too deep")
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _finite(digits: str) -> float | None:

@@ -5,16 +5,18 @@ Needs nothing but the folder. `verify` decides whether what is read here can be 
 
 import base64
 import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent_eval.conversation import Message, Request
+from agent_eval.conversation import Message, Request, untrusted_json
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.transcript import BLOBS, EVENTS, SUMMARY
 
 Events = Iterator[dict[str, Any]]
+
+_DEPTH = 256
+"""How deep a record may be nested: deeper than anything that a run takes in and records."""
 
 ENVELOPE = {"seq": int, "time": str, "agent": str, "kind": str, "prev": str}
 """What every event has, and of what type."""
@@ -39,8 +41,8 @@ def read_events(run: Path) -> Events:
 def parse_line(line: bytes, number: int) -> dict[str, Any]:
     """One line as an event; `number` is its place, for the message."""
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        event = untrusted_json(line, _DEPTH)
+    except ValueError as error:
         raise TranscriptBroken(f"line {number + 1} is no event: {error}") from error
     if not isinstance(event, dict):
         raise TranscriptBroken(f"line {number + 1} is no event: it is not an object")
@@ -53,12 +55,12 @@ def parse_line(line: bytes, number: int) -> dict[str, Any]:
 def read_summary(run: Path) -> dict[str, Any]:
     """`run.json`; raises `OperatorError` if the run did not end."""
     try:
-        summary = json.loads(run.joinpath(SUMMARY).read_bytes())
+        summary = untrusted_json(run.joinpath(SUMMARY).read_bytes(), _DEPTH)
     except FileNotFoundError as error:
         raise OperatorError(
             f"{run} has no {SUMMARY}: the run did not end, or still goes on"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise TranscriptBroken(f"{run / SUMMARY} is not JSON: {error}") from error
     if not isinstance(summary, dict):
         raise TranscriptBroken(f"{run / SUMMARY} is not an object")
@@ -93,8 +95,20 @@ def content_bytes(run: Path, content: dict[str, Any]) -> bytes:
 def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") -> bytes:
     """The exact bytes that one attempt of one model call sent, derived from the record.
 
-    Meant for a record that `verify` found intact.
+    Meant for a record that `verify` found intact; raises `TranscriptBroken` where it is not one
+    that this program wrote.
     """
+    try:
+        request = _rebuilt(run, (call, attempt), agent)
+        body = request.body() if request else None
+    except (KeyError, TypeError, ValueError) as error:
+        raise TranscriptBroken(f"call {call} cannot be rebuilt: {error!r}") from error
+    if body is None:
+        raise OperatorError(f"{run} has no call {call}, attempt {attempt}, of agent {agent}")
+    return body
+
+
+def _rebuilt(run: Path, wanted: tuple[int, int], agent: str) -> Request | None:
     messages: dict[int, Message] = {}
     sent: dict[str, Request] = {}
     for event in read_events(run):
@@ -106,14 +120,12 @@ def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") ->
             messages |= {one["index"]: Message(one["message"]) for one in event["shortened"]}
         elif event["kind"] == "model.request":
             sent[event["digest"]] = Request((), event["tools"], event["arguments"])
-        elif event["kind"] == "model.called" and _is(event, call, attempt):
+        elif event["kind"] == "model.called" and (event["call"], event["attempt"]) == wanted:
             base = sent[event["arguments"]]
-            seen = [
-                messages[index] for first, last in event["sees"] for index in range(first, last + 1)
-            ]
-            return Request(seen, base.tools, base.arguments).body()
-    raise OperatorError(f"{run} has no call {call}, attempt {attempt}, of agent {agent}")
+            return Request(_seen(messages, event["sees"]), base.tools, base.arguments)
+    return None
 
 
-def _is(event: dict[str, Any], call: int, attempt: int) -> bool:
-    return (event["call"], event["attempt"]) == (call, attempt)
+def _seen(messages: dict[int, Message], ranges: list[list[int]]) -> list[Message]:
+    """The messages of some ranges, each taken at most once: a call never sees one twice."""
+    return [messages.pop(index) for first, last in ranges for index in range(first, last + 1)]

@@ -8,13 +8,13 @@ from elsewhere, or a key, shows that it is the one that was made. Anyone can do 
 import contextlib
 import hashlib
 import hmac
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from agent_eval.conversation import untrusted_json
 from agent_eval.errors import TranscriptBroken
 from agent_eval.events import TranscriptRepaired
 from agent_eval.reading import events_file, parse_line, read_blob
@@ -124,8 +124,8 @@ def _check_end(report: Report, last: dict[str, Any], summary: dict[str, Any]) ->
 
 
 def _summary(run: Path) -> dict[str, Any]:
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        summary = json.loads(run.joinpath(SUMMARY).read_bytes())
+    with contextlib.suppress(OSError, ValueError):
+        summary = untrusted_json(run.joinpath(SUMMARY).read_bytes())
         return summary if isinstance(summary, dict) else {}
     return {}
 

@@ -1,5 +1,6 @@
 """Messages and requests: JSON in, the same JSON out, byte for byte."""
 
+import copy
 import hashlib
 import json
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from agent_eval import conversation as words
 from agent_eval.conversation import (
+    MAX_DEPTH,
     Conversation,
     Message,
     Request,
@@ -119,3 +121,13 @@ def test_numbers_that_json_cannot_hold_are_nothing(text: str, value: Any) -> Non
 def test_what_is_no_json_is_one_kind_of_error(text: str | bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - json has many words for it
         untrusted_json(text)
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_json_is_no_deeper_than_what_is_done_with_it_can_follow(opening: str) -> None:
+    closing = "]" if opening == "[" else "}"
+    text = opening * (MAX_DEPTH - 1) + "1" + closing * (MAX_DEPTH - 1)
+    copy.deepcopy(untrusted_json(text))
+    for more in (1, 900 - MAX_DEPTH):
+        with pytest.raises(ValueError, match="too deep"):
+            untrusted_json(opening * more + text + closing * more)

@@ -76,6 +76,38 @@ def test_agents_and_ranges_are_kept_apart(tmp_path: Path) -> None:
         assert read["model"] == agent
 
 
+@pytest.mark.parametrize(
+    ("called", "also"),
+    [
+        ({"arguments": "unknown"}, {}),
+        ({"arguments": []}, {}),
+        ({"sees": [[0, 10**12]]}, {}),
+        ({"sees": [[0, 0]] * 2}, {}),
+        ({"sees": 5}, {}),
+        ({"sees": [["a", "b"]]}, {}),
+        ({}, {"index": []}),
+        ({"attempt": None}, {"message": 5}),
+    ],
+)
+def test_a_call_that_nobody_made_is_an_error_of_ours(
+    called: dict[str, Any], also: dict[str, Any], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    call = {"call": 1, "attempt": 1, "sees": [[0, 0]], "arguments": "d", **called}
+    events = [
+        {"kind": "message", "index": 0, "message": {"role": "user"}, **also},
+        {"kind": "model.request", "digest": "d", "arguments": {}, "tools": []},
+        {"kind": "model.called", **call},
+    ]
+    run.mkdir()
+    with run.joinpath(EVENTS).open("w", encoding="ascii") as file:
+        for number, event in enumerate(events):
+            common = {"seq": number, "time": "t", "agent": "0", "prev": "p"}
+            file.write(json.dumps(common | event) + "\n")
+    with pytest.raises((TranscriptBroken, OperatorError)):
+        rebuild_request(run, 1)
+
+
 def test_events_are_read_up_to_what_is_torn(tmp_path: Path) -> None:
     run = tmp_path / "run"
     made_run(run)

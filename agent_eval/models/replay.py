@@ -68,7 +68,7 @@ def _reply_of(event: dict[str, Any]) -> Reply:
             {"id": call["id"], **call["function"]} for call in message.get("tool_calls") or ()
         ]
         calls = tuple(ToolCall(call["id"], call["name"], call["arguments"]) for call in given)
-        return Reply(
+        reply = Reply(
             text=message.get("content") or "",
             calls=calls,
             reasoning=event.get("reasoning", ""),
@@ -78,5 +78,17 @@ def _reply_of(event: dict[str, Any]) -> Reply:
             fingerprint=event.get("fingerprint", ""),
             raw_usage=event.get("raw_usage"),
         )
+        _refuse_wrong_types(reply)
     except (KeyError, TypeError, AttributeError) as error:
         raise TranscriptBroken(f"event {event['seq']} is no reply of a model: {error!r}") from error
+    return reply
+
+
+def _refuse_wrong_types(reply: Reply) -> None:
+    """A record may come from anyone: texts are texts, and no count takes anything off a budget."""
+    texts = [reply.text, reply.reasoning, reply.finish_reason, reply.model, reply.fingerprint]
+    texts += [text for call in reply.calls for text in vars(call).values()]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a text is none")
+    if not all(isinstance(count, int) and count >= 0 for count in vars(reply.usage).values()):
+        raise TypeError("a count is none")

@@ -176,7 +176,7 @@ async def test_usage_is_counted_by_one_rule_or_not_at_all(
     [
         b'{"prompt_tokens": 1e999, "completion_tokens": NaN}',
         b'{"prompt_tokens": -1e999, "completion_tokens": Infinity, "blob": "' + b"0" * 64 + b'"}',
-        b'{"prompt_tokens": 1, "x": ' + b"[" * 400 + b"]" * 400 + b"}",
+        b'{"prompt_tokens": 1, "x": ' + b"[" * 50 + b"]" * 50 + b"}",
         b'{"prompt_tokens": 1, "x": "' + b"y" * 100_000 + b'"}',
     ],
 )
@@ -247,6 +247,7 @@ GARBAGE = [
     b'{"error": {"message": "overloaded"}}',
     b"\xff\xfe\x00",
     b"[" * 100_000,
+    b'{"choices": [{"message": {"content": "x"}}], "usage": ' + b"[" * 400 + b"]" * 400 + b"}",
     b'data: {"choices": []}\n\n',
 ]
 

@@ -69,6 +69,11 @@ async def test_what_was_recorded_is_said_again_in_its_order() -> None:
         {"usage": None},
         {"usage": {}},
         {"usage": {"input_tokens": 1, "output_tokens": 1, "later": 5}},
+        {"usage": {"input_tokens": -(10**6), "output_tokens": 1}},
+        {"usage": {"input_tokens": "1", "output_tokens": 1}},
+        {"message": {"content": ["a list"]}},
+        {"message": {"tool_calls": [{"id": 1, "function": {"name": "x", "arguments": "{}"}}]}},
+        {"reasoning": {"a": 1}},
     ],
 )
 def test_a_recording_of_something_else_is_refused(changes: dict[str, Any]) -> None:
