@@ -11,7 +11,7 @@ from typing import Any
 
 from agent_eval.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
-from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked, seccomp_profile
+from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked
 
 OUTSIDE = "192.0.2.1"
 """An address reserved for documentation (RFC 5737): the probe tries to reach it and must fail."""
@@ -100,7 +100,7 @@ def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
         note = "gVisor's own kernel takes the system calls; the engine's filter is not applied"
         rows.append(Row("system call filter", "gVisor", stated_runtime(host), None, True, note))
     else:
-        filtered, given = seen.get("Seccomp"), f"seccomp={seccomp_profile()}" in options
+        filtered, given = seen.get("Seccomp"), asked.system_calls() in options
         stated = "own" if given else "another"
         rows.append(Row("system call filter", "own", stated, filtered, given and filtered == "2"))
     return rows

@@ -21,7 +21,14 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.owner import owner_is_gone
-from agent_eval.sandbox.settings import GVISOR, LEASE_LABEL, OWNER_LABEL, RUN_LABEL, Asked
+from agent_eval.sandbox.settings import (
+    GVISOR,
+    LEASE_LABEL,
+    OWNER_LABEL,
+    RECORDED_RUNC,
+    RUN_LABEL,
+    Asked,
+)
 
 CALLS_AT_ONCE = 8
 HOW_TO_GET_ONE = "Run `make setup` in a checkout, or `agent-eval setup`, and try again"
@@ -94,11 +101,14 @@ class Engine:
         return [Container(self, self._client.api, one["Id"], one["Labels"]) for one in found]
 
 
-def runtime_for(wish: str, facts: dict[str, Any]) -> str:
-    """The engine's name for the runtime a scenario wishes for; `facts` are the engine's."""
+def runtime_for(wish: str, facts: dict[str, Any], *, recorded: bool = False) -> str:
+    """The engine's name for the runtime a scenario wishes for; `facts` are the engine's.
+
+    `recorded` says that there is to be a kernel record, and `seccomp_record` that there can be.
+    """
     runtimes = facts["runtimes"]
     if wish == "runc" or (wish == "any" and GVISOR not in runtimes):
-        return "runc"
+        return RECORDED_RUNC if recorded else "runc"
     if GVISOR not in runtimes:
         raise EngineUnavailable(
             f"the scenario requires gVisor and the engine has no runtime {GVISOR}. "

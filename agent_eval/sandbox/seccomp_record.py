@@ -28,6 +28,7 @@ from agent_eval.sandbox.kernel import Fact
 from agent_eval.sandbox.notifications import Notification, let_go_on, receive, still_waits
 from agent_eval.sandbox.process_events import ProcessEvents
 from agent_eval.sandbox.processes import Processes
+from agent_eval.sandbox.settings import RECORDED_RUNC
 
 SOCKET = "seccomp"
 """The socket's name in a sandbox's private folder; `sandbox/runc-recorded` knows it too."""
@@ -60,6 +61,22 @@ _GREETING_S, _GREETING_BYTES = 10.0, 1024 * 1024
 _CLOSE_S = 5.0
 
 
+def unavailable(facts: Mapping[str, Any]) -> str | None:
+    """Why no sandbox under runc can have a record here; None if it can. `facts` are the engine's.
+
+    Reading what a held thread asks for takes root, on the machine where the engine runs.
+    """
+    if RECORDED_RUNC not in facts["runtimes"]:
+        return f"the engine has no runtime {RECORDED_RUNC}; `agent-eval setup --runtimes` adds it"
+    if os.geteuid() != 0:
+        return "under runc it takes root to read what a held program asks for; run as root"
+    try:
+        ProcessEvents().close()
+    except NotAsAsked as error:
+        return str(error)
+    return None
+
+
 class SeccompRecord:
     """The record of one sandbox. A thread asks, keeps and lets go; `drain` hands over."""
 
@@ -71,7 +88,8 @@ class SeccompRecord:
     _socket: socket.socket
     _container: str
 
-    def __init__(self) -> None:
+    def __init__(self, max_waiting: int = MAX_WAITING) -> None:
+        self._max_waiting = max_waiting
         self.received_bytes = 0
         self.broken: str | None = None
         self._changed = threading.Condition()  # guards the facts and the processes
@@ -188,7 +206,7 @@ class SeccompRecord:
         if one is None:
             return
         with self._changed:
-            self._changed.wait_for(lambda: len(self._facts) < MAX_WAITING or self._closing)
+            self._changed.wait_for(lambda: len(self._facts) < self._max_waiting or self._closing)
             if self._closing:
                 return
             self._take_news()

@@ -12,6 +12,7 @@ from typing import Any
 from docker.types import LogConfig, Ulimit
 
 from agent_eval.resources import shipped
+from agent_eval.sandbox.notifications import recorded
 from agent_eval.sandbox.owner import owner
 from agent_eval.scenario import HOME, Sandbox
 
@@ -19,6 +20,8 @@ UID = GID = 1000
 RUN_LABEL, LEASE_LABEL, OWNER_LABEL = "agent-eval.run", "agent-eval.lease", "agent-eval.owner"
 GVISOR = "agent-eval-runsc"
 """The name under which `sandbox/setup` registers gVisor with the flags it needs."""
+RECORDED_RUNC = "agent-eval-runc"
+"""The name under which it registers runc for sandboxes with a kernel record."""
 
 CAPABILITIES = ("KILL", "SETGID", "SETUID")
 """What PID 1 keeps of root's powers: becoming the agent's user, and signalling it."""
@@ -129,7 +132,11 @@ class Asked:
     def security_options(self) -> list[str]:
         """No new privileges; under runc also our own list of system calls (gVisor has its own)."""
         options = ["no-new-privileges"]
-        return options if self.gvisor else [*options, f"seccomp={seccomp_profile()}"]
+        return options if self.gvisor else [*options, self.system_calls()]
+
+    def system_calls(self) -> str:
+        """The filter of system calls, as an option of the engine; with a record, one that asks."""
+        return f"seccomp={seccomp_profile(asks=self.runtime == RECORDED_RUNC)}"
 
 
 def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Asked:
@@ -156,7 +163,12 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
 
 
 @cache
-def seccomp_profile() -> str:
-    """Our own list of allowed system calls, as the engine wants it."""
+def seccomp_profile(*, asks: bool = False) -> str:
+    """Our own list of allowed system calls, as the engine wants it.
+
+    One that asks lets the kernel record see some of them first; without a record to ask, runc
+    refuses to start the sandbox.
+    """
     text = shipped("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")
-    return json.dumps(json.loads(text), separators=(",", ":"))
+    profile = json.loads(text)
+    return json.dumps(recorded(profile) if asks else profile, separators=(",", ":"))

@@ -9,7 +9,7 @@ from hypothesis import given
 
 from agent_eval.errors import NotAsAsked
 from agent_eval.sandbox.audit import Row, audit, refuse_unless_ok
-from agent_eval.sandbox.settings import GVISOR, Asked, asked_for, seccomp_profile
+from agent_eval.sandbox.settings import GVISOR, RECORDED_RUNC, Asked, asked_for, seccomp_profile
 from agent_eval.scenario import Sandbox
 from agent_eval.transcript import line_of
 from tests.helpers import JSON_VALUES
@@ -177,6 +177,7 @@ ON_RUNC: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
         (
             ["no-new-privileges"],
             ["no-new-privileges", "seccomp=unconfined"],
+            ["no-new-privileges", seccomp_profile(asks=True)],
             ["no-new-privileges", 'seccomp={"defaultAction":"SCMP_ACT_ALLOW"}'],
         ),
     ),
@@ -195,7 +196,7 @@ ON_GVISOR: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
 ]
 CASES = [
     (runtime, *one)
-    for runtime, own in (("runc", ON_RUNC), (GVISOR, ON_GVISOR))
+    for runtime, own in (("runc", ON_RUNC), (RECORDED_RUNC, ON_RUNC), (GVISOR, ON_GVISOR))
     for one in [*DEVIATIONS, *own]
 ]
 

@@ -19,6 +19,7 @@ from agent_eval.sandbox.settings import (
     GVISOR,
     LEASE_LABEL,
     OWNER_LABEL,
+    RECORDED_RUNC,
     RUN_LABEL,
     asked_for,
 )
@@ -130,6 +131,8 @@ def test_the_runtime_is_the_best_that_the_wish_allows() -> None:
     without: dict[str, Any] = {"runtimes": {"runc": {}, "runsc": {}}}
     assert runtime_for("any", with_it) == runtime_for("runsc", with_it) == GVISOR
     assert runtime_for("runc", with_it) == runtime_for("any", without) == "runc"
+    assert runtime_for("runc", with_it, recorded=True) == RECORDED_RUNC
+    assert runtime_for("any", with_it, recorded=True) == GVISOR
     with pytest.raises(EngineUnavailable, match=r"requires gVisor.*agent-eval setup --runtimes"):
         runtime_for("runsc", without)
 

@@ -11,6 +11,7 @@ from agent_eval.sandbox.settings import (
     GVISOR,
     LEASE_LABEL,
     OWNER_LABEL,
+    RECORDED_RUNC,
     RUN_LABEL,
     Asked,
     asked_for,
@@ -57,6 +58,10 @@ def test_what_is_always_on(runtime: str) -> None:
 def test_system_calls_are_filtered_by_our_own_list_or_by_gvisors_kernel() -> None:
     assert asked().security_options() == ["no-new-privileges", f"seccomp={seccomp_profile()}"]
     assert asked(GVISOR).security_options() == ["no-new-privileges"]
+    asks = f"seccomp={seccomp_profile(asks=True)}"
+    assert asked(RECORDED_RUNC).security_options() == ["no-new-privileges", asks]
+    assert "SCMP_ACT_NOTIFY" in asks
+    assert "SCMP_ACT_NOTIFY" not in seccomp_profile()
     profile = json.loads(seccomp_profile())
     assert profile["defaultAction"] == "SCMP_ACT_ERRNO", "what is not named is not allowed"
     allowed = {
