@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_eval import __version__
 
-STANDS_ON = ("anyio", "docker", "httpx2", "jinja2", "pydantic", "ruamel.yaml", "tenacity")
+STANDS_ON = ("anyio", "docker", "jinja2", "openai", "pydantic", "ruamel.yaml", "tenacity")
 
 
 @cache

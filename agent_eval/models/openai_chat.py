@@ -1,4 +1,4 @@
-"""Any server that speaks OpenAI's chat completions.
+"""Any server that speaks OpenAI's chat completions, through the `openai` package.
 
 The request's bytes are made here and sent as they are, so that the record can promise them. What a
 server answers is read with care: usage may be missing, counts absurd, fields of the wrong type.
@@ -13,6 +13,7 @@ from time import time
 from typing import Any
 
 import httpx2
+import openai
 
 from agent_eval.conversation import Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
@@ -46,7 +47,7 @@ class OpenAIChat:
         wanted: ModelArguments,
         price: PriceCard | None,
         limiter: Limiter | None = None,
-        http_client: httpx2.AsyncClient | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = endpoint.name
         self.price = price
@@ -58,10 +59,7 @@ class OpenAIChat:
             self._url = httpx2.URL(endpoint.address)
         except httpx2.InvalidURL as error:
             raise OperatorError(f"{endpoint.address_from} is no address: {error}") from error
-        headers = {"User-Agent": "agent-eval"}
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        self._wire = Wire(endpoint.address, headers, wanted, http_client)
+        self._wire = Wire(endpoint.address, self._key, wanted, transport)
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """The request's fields beside messages and tools."""
@@ -83,7 +81,7 @@ class OpenAIChat:
     def about(self) -> dict[str, Any]:
         """Where requests go; an address may hold a password, which is left out."""
         server = str(self._url.copy_with(userinfo=b""))
-        client = f"httpx2 {httpx2.__version__}"
+        client = f"openai {openai.__version__}"
         return {"server": server, "client": client, **self._endpoint.about}
 
     def turn(self) -> AbstractAsyncContextManager[None]:

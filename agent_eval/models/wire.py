@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import httpx2
+import openai
 
 from agent_eval.errors import OperatorError
 from agent_eval.models.base import AttemptFailed
@@ -69,63 +70,88 @@ class _Clock:
         )
 
 
-class Wire:
-    """Connections to one server."""
+class _Bounded(httpx2.AsyncClient):
+    """What the `openai` client sends with: an answer is here whole, or the request has failed."""
 
-    def __init__(
-        self,
-        address: str,
-        headers: dict[str, str],
-        limits: ModelArguments,
-        client: httpx2.AsyncClient | None = None,
-    ) -> None:
-        self._address = address.rstrip("/")
-        self._headers = headers | {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-        }
+    def __init__(self, limits: ModelArguments, transport: httpx2.AsyncBaseTransport | None) -> None:
+        super().__init__(transport=transport)
         self._limits = limits
-        self._client = client or httpx2.AsyncClient()
 
-    async def post(self, path: str, content: bytes) -> Answer:
-        """Send these bytes once; raises `AttemptFailed`, or `OperatorError` for a bad address."""
+    async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
         clock = _Clock(self._limits)
+        request.extensions = {"trace": clock.notice}
         try:
             with clock.scope:
-                return await self._exchanged(path, content, clock)
-        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
+                return await self._answer(request, clock)
+        except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
             raise OperatorError(f"a request cannot even be made: {error}") from error
         except httpx2.HTTPError as error:
             said = f"connection failed: {str(error) or type(error).__name__}"
             raise AttemptFailed(said, may_be_billed=clock.sent) from error
         raise AttemptFailed(clock.words, may_be_billed=clock.sent)
 
-    async def _exchanged(self, path: str, content: bytes, clock: _Clock) -> Answer:
-        exchange = self._client.stream(
-            "POST",
-            self._address + path,
-            content=content,
-            headers=self._headers,
-            timeout=None,
-            follow_redirects=False,
-            extensions={"trace": clock.notice},
+    async def _answer(self, request: httpx2.Request, clock: _Clock) -> httpx2.Response:
+        response = await super().send(request, stream=True, follow_redirects=False)
+        try:
+            body = await _body(response, clock)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+        return httpx2.Response(
+            response.status_code, headers=response.headers, content=body, request=request
         )
-        async with exchange as response:
-            clock.heard()
-            encoding = response.headers.get("content-encoding", "identity")
-            if encoding.lower() != "identity":
-                said = f"an answer packed as {encoding[:40]}, which was not asked for"
-                raise AttemptFailed(said, may_be_billed=True, status=response.status_code)
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                clock.heard()
-                body += chunk
-                if len(body) > MAX_ANSWER_BYTES:
-                    said = f"an answer was cut off at {MAX_ANSWER_BYTES} bytes"
-                    raise AttemptFailed(said, may_be_billed=True, status=response.status_code)
-            return Answer(response.status_code, response.headers, bytes(body))
+
+
+async def _body(response: httpx2.Response, clock: _Clock) -> bytes:
+    clock.heard()
+    status = response.status_code
+    encoding = response.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        said = f"an answer packed as {encoding[:40]}, which was not asked for"
+        raise AttemptFailed(said, may_be_billed=True, status=status)
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        clock.heard()
+        body += chunk
+        if len(body) > MAX_ANSWER_BYTES:
+            said = f"an answer was cut off at {MAX_ANSWER_BYTES} bytes"
+            raise AttemptFailed(said, may_be_billed=True, status=status)
+    return bytes(body)
+
+
+class Wire:
+    """Connections to one server, by the `openai` client, whose own retries are off."""
+
+    def __init__(
+        self,
+        address: str,
+        key: str | None,
+        limits: ModelArguments,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = openai.AsyncOpenAI(
+            api_key=key or "none",
+            base_url=address,
+            max_retries=0,
+            timeout=None,
+            http_client=_Bounded(limits, transport),
+        )
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        self._no_key = {} if key else {"Authorization": openai.Omit()}
+
+    async def post(self, path: str, content: bytes) -> Answer:
+        """Send these bytes once; raises `AttemptFailed`, or `OperatorError` for a bad address."""
+        try:
+            response = await self._client.post(
+                path,
+                content=content,
+                options={"headers": {**self._headers, **self._no_key}},
+                cast_to=httpx2.Response,
+            )
+        except openai.APIStatusError as error:
+            response = error.response
+        return Answer(response.status_code, response.headers, response.content)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        await self._client.close()

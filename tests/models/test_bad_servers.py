@@ -231,9 +231,9 @@ def conversation_with(
     limits, budget = more.get("limits", {}), more.get("budget", {})
     wanted = {"attempts": 2, "request_timeout_s": 60, **limits}
     # Authorities for TLS take a while to read, and there is no TLS here.
-    client = httpx2.AsyncClient(verify=False)
+    transport = httpx2.AsyncHTTPTransport(verify=False)
     endpoint = from_environment("m")
-    model = OpenAIChat(endpoint, ModelArguments(**wanted), CARD, http_client=client)
+    model = OpenAIChat(endpoint, ModelArguments(**wanted), CARD, transport=transport)
     return world(folder, model, budget=BUDGET | budget, model=wanted)
 
 

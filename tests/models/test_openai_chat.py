@@ -27,8 +27,8 @@ REQUEST = Request([words.system("s"), words.user(NASTY)], [{"type": "function"}]
 
 def plain(**wanted: Any) -> OpenAIChat:
     """A model that does not read all authorities for TLS first, which takes a while."""
-    client = httpx2.AsyncClient(verify=False)
-    return OpenAIChat(from_environment("m"), ModelArguments(**wanted), None, http_client=client)
+    transport = httpx2.AsyncHTTPTransport(verify=False)
+    return OpenAIChat(from_environment("m"), ModelArguments(**wanted), None, transport=transport)
 
 
 async def completed(request: Request = REQUEST, **wanted: Any) -> Reply:
@@ -450,3 +450,12 @@ def test_any_json_is_a_reply_or_a_failed_attempt(value: Any, other: Any) -> None
         else:
             words.assistant(reply.text, reply.calls)
             wire_json([reply.reasoning, reply.model, reply.fingerprint, reply.raw_usage])
+
+
+@pytest.mark.parametrize("address", ["http://[::1", "http://x:y"])
+def test_an_address_that_cannot_be_read_is_refused_at_once(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    point_at(monkeypatch, address)
+    with pytest.raises(OperatorError, match="OPENAI_BASE_URL is no address"):
+        plain()
