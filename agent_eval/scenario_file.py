@@ -5,24 +5,19 @@ that every refusal names file, line, what is wrong and what would be right.
 """
 
 import hashlib
-import io
 import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.reader import ReaderError
+from ruamel.yaml.comments import CommentedMap
 
 from agent_eval.errors import ScenarioError
 from agent_eval.resources import shipped
 from agent_eval.scenario import Loaded, Scenario
+from agent_eval.strict_yaml import built, line_of, parse
 
 FILE = "scenario.yaml"
-_PLACE = re.compile(r"[a-z_0-9.]+")
 _VARIANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -48,8 +43,8 @@ def load(name: str) -> Loaded:
         base, variant = name, ""
     folder = find(base)
     file = folder / FILE
-    tree = _parse(file)
-    where = f"{file}:{_line(tree, ('variants',))}"
+    tree = parse(file, ScenarioError, "a scenario")
+    where = f"{file}:{line_of(tree, ('variants',))}"
     variants = tree.pop("variants", None) or CommentedMap()
     if not isinstance(variants, CommentedMap):
         raise ScenarioError(f"{where}: `variants` must map a name to the fields it overrides")
@@ -63,11 +58,11 @@ def load(name: str) -> Loaded:
 
 
 def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
-    scenario = _build(file, tree)
+    scenario = built(Scenario, file, tree, ScenarioError, also=("variants",))
     folder = file.parent.resolve()
     if scenario.name != folder.name:
         raise ScenarioError(
-            f"{file}:{_line(tree, ('name',))}: name is {scenario.name!r}, "
+            f"{file}:{line_of(tree, ('name',))}: name is {scenario.name!r}, "
             f"but its folder is {folder.name!r}: they must be the same"
         )
     return Loaded(
@@ -80,39 +75,16 @@ def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
 
 def variants_of(folder: Path) -> list[str]:
     """Names of the variants that a scenario has."""
-    return [str(name) for name in _parse(folder / FILE).get("variants") or ()]
-
-
-def _parse(file: Path) -> CommentedMap:
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise ScenarioError(f"{file}:1: cannot be read: {error.strerror}") from error
-    try:
-        tree = YAML(typ="rt").load(io.StringIO(data.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ScenarioError(f"{file}:{line}: not UTF-8 text; save it as UTF-8 ({error})") from error
-    except ReaderError as error:
-        line = data.decode("utf-8").count("\n", 0, error.position) + 1
-        problem = f"a control character ({error.character!r}) must be written as an escape"
-        raise ScenarioError(f"{file}:{line}: {problem}") from error
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = " ".join(str(error.problem or error.context).split())
-        raise ScenarioError(f"{file}:{line}: {problem}") from error
-    except (YAMLError, RecursionError) as error:
-        raise ScenarioError(f"{file}:1: cannot be read as YAML: {error}") from error
-    if not isinstance(tree, CommentedMap):
-        raise ScenarioError(f"{file}:1: a scenario is a mapping of fields to values")
-    return tree
+    return [
+        str(name)
+        for name in parse(folder / FILE, ScenarioError, "a scenario").get("variants") or ()
+    ]
 
 
 def _overridden(file: Path, tree: CommentedMap, variants: CommentedMap, name: str) -> CommentedMap:
     """The scenario with one variant's fields laid over it; mappings merge, all else is replaced."""
     change = variants[name]
-    where = f"{file}:{_line(variants, (name,))}"
+    where = f"{file}:{line_of(variants, (name,))}"
     if not _VARIANT.fullmatch(str(name)):
         raise ScenarioError(
             f"{where}: variant {name!r}: a name has small letters, digits and dashes, 63 at most"
@@ -134,93 +106,6 @@ def _merged(base: CommentedMap, change: CommentedMap) -> CommentedMap:
     return merged
 
 
-def _build(file: Path, tree: CommentedMap) -> Scenario:
-    try:
-        return Scenario.model_validate(_plain(tree))
-    except ValidationError as error:
-        # A key that is misspelt is missing as well; the misspelling is the fault.
-        found = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-        faults = [f"{file}:{_line(tree, _where(fault))}: {_say(fault)}" for fault in found]
-        raise ScenarioError("\n".join(faults)) from error
-
-
-def _where(fault: Any) -> tuple[int | str, ...]:
-    """Where a fault is; a check over several fields begins its words with the place it means."""
-    place, _ = _placed(fault)
-    return (*fault["loc"], *(int(part) if part.isdigit() else part for part in place))
-
-
-def _placed(fault: Any) -> tuple[list[str], str]:
-    """The place that a fault's words begin with, if any, and the rest of them."""
-    words = fault["msg"].removeprefix("Value error, ")
-    place, separator, rest = words.partition(": ")
-    if fault["type"] == "value_error" and separator and _PLACE.fullmatch(place):
-        return place.split("."), rest
-    return [], words
-
-
-def _plain(node: Any) -> Any:
-    if isinstance(node, CommentedMap):
-        return {str(key): _plain(value) for key, value in node.items()}
-    if isinstance(node, CommentedSeq):
-        return [_plain(value) for value in node]
-    return str(node) if isinstance(node, str) else node
-
-
-def _line(tree: Any, where: tuple[int | str, ...]) -> int:
-    """The line, from 1, of the deepest part of `where` that the file has."""
-    line, node = 1, tree
-    for key in where:
-        try:
-            if isinstance(node, CommentedMap):
-                line = node.lc.data[key][0] + 1
-            elif isinstance(node, CommentedSeq):
-                line = node.lc.item(key)[0] + 1
-            node = node[key]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line
-
-
-def _say(fault: Any) -> str:
-    """What is wrong and, where it can be known, what would be right."""
-    where = ".".join(map(str, _where(fault))) or "scenario"
-    if fault["type"] == "extra_forbidden":
-        known = sorted(_fields_beside(fault["loc"]))
-        close = get_close_matches(str(fault["loc"][-1]), known, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
-        return f"unknown key {where}; {hint}"
-    if fault["type"] == "missing":
-        told = _fields_beside(fault["loc"]).get(fault["loc"][-1], {}).get("description")
-        return f"{where} is missing; it says: {told}"
-    _, message = _placed(fault)
-    given = fault["input"]
-    if fault["type"] == "string_type" and not isinstance(given, dict | list):
-        message += "; put it into quotes"
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{where}: {message}{shown}"
-
-
-def _fields_beside(where: tuple[int | str, ...]) -> dict[str, Any]:
-    """Schemas of the fields that may stand where the last part of `where` does, by name."""
-    schema = Scenario.model_json_schema()
-    node: Any = schema
-    for part in where[:-1]:
-        node = node.get("items", {}) if isinstance(part, int) else _field(node, part)
-        for choice in node.get("anyOf", ()):
-            node = choice if "$ref" in choice else node
-        if "$ref" in node:
-            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
-    return dict(node.get("properties", {}), **({"variants": {}} if node is schema else {}))
-
-
-def _field(node: Any, name: str) -> Any:
-    """The schema of a value: of a field, or of every value of a mapping whose keys are free."""
-    others = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
-    free = next((each for each in others if isinstance(each, dict)), {})
-    return node.get("properties", {}).get(name, free)
-
-
 def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, str]:
     """SHA-256 of each file the scenario names; a missing one is refused with its line."""
     named: list[tuple[str, tuple[int | str, ...]]] = [
@@ -236,7 +121,7 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
     named += [(value, ("prompts", name)) for name, value in prompts.items() if value]
     folder, digests = file.parent.resolve(), {}
     for name, where in named:
-        place = f"{file}:{_line(tree, where)}: {'.'.join(map(str, where))}"
+        place = f"{file}:{line_of(tree, where)}: {'.'.join(map(str, where))}"
         try:
             for path in _files_of(folder, name, place, folders=where[0] == "files"):
                 relative = path.relative_to(folder).as_posix()

@@ -16,7 +16,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
         *("errors", "events", "scenario", "scenario_file", "resources", "display"),
-        *("conversation", "tasks", "echo"),
+        *("conversation", "tasks", "echo", "strict_yaml"),
     ),
     "record": ("transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
