@@ -31,7 +31,7 @@ NOT_AFTER = {"outside", "agent", "run"}
 """What `after` never imports: reading a run needs neither Docker nor a model's client."""
 
 IMPORTS_IN_FUNCTIONS = {
-    ("models.choose", "choose"): "the client of a server takes most of a second to import",
+    ("models.choose", "reached"): "the client of a server takes most of a second to import",
     ("cli", "get_command"): "help is quick, and reading needs neither Docker nor a client",
 }
 MANY_PARAMETERS = {

@@ -14,7 +14,7 @@ _TEXT = {"reasoning_effort", "tool_format", "output_tokens_field", "missing_usag
 def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str, Any]]:
     """The scenario with the changes, and the changes as values for the record."""
     changed: dict[str, Any] = {}
-    if model := dict(_pair(text) for text in changes["model"]):
+    if model := changes.get("endpoint", {}) | dict(_pair(text) for text in changes["model"]):
         changed["model"] = model
     if changes["runtime"]:
         changed["sandbox"] = {"runtime": changes["runtime"]}

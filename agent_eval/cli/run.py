@@ -24,7 +24,8 @@ from agent_eval.cli.watch import Watch
 from agent_eval.display import printable
 from agent_eval.errors import Blame
 from agent_eval.instructions import read_instructions
-from agent_eval.models.choose import choose
+from agent_eval.models.catalogue import read_catalogue
+from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
 from agent_eval.run import Plan, Result, run_scenario
@@ -36,7 +37,22 @@ from agent_eval.tasks import beside
 PRICES_FORM = """\b
 A price file maps model names to dollars per million tokens:
   my-model: {input: 0.5, cached: 0.1, output: 1.5, as_of: "2026-01-31", source: my contract}
-A local server that costs nothing says so with zeros."""
+A local server that costs nothing says so with zeros.
+
+\b
+A list of models (--models) names each with all that is needed to ask it:
+  models:
+    local:
+      model: qwen3-8b
+      base_url: http://127.0.0.1:8000/v1
+      key_variable: null          # or the environment variable that holds the key
+      arguments: {temperature: 0.7}                       # optional, like all below
+      price: {input: 0, cached: 0, output: 0, as_of: "2026-01-31", source: my machine}
+      context_tokens: 32768
+      max_connections: 4
+  roles: {agent: local, world: local, grader: local}
+`agent-eval doctor --models FILE --model local` finds out what the server can do and
+writes local.profile.yaml beside the list; runs follow it."""
 
 
 def _plain(_logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
@@ -50,7 +66,10 @@ LOG: list[Processor] = [structlog.contextvars.merge_contextvars, _plain]
 
 @click.command("run", epilog=PRICES_FORM)
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO[@VARIANT]...")
-@click.option("--model", "-m", required=True, help="openai/NAME, control:NAME or replay:RUN.")
+@click.option("--model", "-m",
+              help="openai/NAME, control:NAME, replay:RUN, or a name in --models.")  # fmt: skip
+@click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A list of models: servers, keys, prices, roles; see below.")  # fmt: skip
 @click.option("--epochs", default=1, type=click.IntRange(1, 10000), help="Runs of each scenario.")
 @click.option("--runs", default="runs", type=click.Path(file_okay=False, path_type=Path),
               help="Where run folders go.", show_default=True)  # fmt: skip
@@ -71,7 +90,8 @@ LOG: list[Processor] = [structlog.contextvars.merge_contextvars, _plain]
 @click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with a key to sign the record with.")  # fmt: skip
 def command(
-    scenarios: tuple[str, ...], model: str, epochs: int, runs: Path, system: Path | None,
+    scenarios: tuple[str, ...], model: str | None, models: Path | None, epochs: int, runs: Path,
+    system: Path | None,
     arguments: tuple[str, ...], runtime: str | None, prices: Path | None, key: Path | None,
     **budget: str | None,
 ) -> None:  # fmt: skip
@@ -81,14 +101,24 @@ def command(
     the record is sealed in every case.
     """
     structlog.configure(processors=LOG, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    changes = {"model": list(arguments), "runtime": runtime, "budget": budget}
+    catalogue = read_catalogue(models) if models else None
+    model = model or (catalogue.agent if catalogue else None)
+    if model is None:
+        raise click.UsageError("say which model: --model NAME, or roles.agent in --models FILE")
+    endpoint = endpoint_named(model, catalogue)
+    changes = {
+        "endpoint": endpoint.arguments if endpoint else {},
+        "model": list(arguments),
+        "runtime": runtime,
+        "budget": budget,
+    }
     planned, limiters = [], Limiters()
     for name in scenarios:
         loaded, changed = laid_over(load(name), changes)
         for _ in range(epochs):
             plan = Plan(
                 loaded=loaded,
-                model=choose(model, loaded, prices, limiters),
+                model=choose(model, loaded, prices, limiters, catalogue),
                 instructions=read_instructions(loaded, system),
                 runs=runs,
                 command_line=["agent-eval", *sys.argv[1:]],

@@ -3,8 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from agent_eval.errors import OperatorError
+from agent_eval.prices import PriceCard
 
 OPENAI = "https://api.openai.com/v1"
 MAX_CONNECTIONS = 16
@@ -26,6 +28,12 @@ class Endpoint:
     address_from: str = "OPENAI_BASE_URL"
     """Where the operator gave the address, for messages that ask for another."""
     max_connections: int = MAX_CONNECTIONS
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """What is laid over a scenario's `model` part."""
+    price: PriceCard | None = None
+    """What its tokens cost, if the operator says."""
+    context_tokens: int | None = None
+    """Its window, prompt and reply together, if the operator says or it was found."""
     about: dict[str, Any] = field(default_factory=dict)
     """What else the record should say of it."""
 
@@ -46,6 +54,12 @@ class Endpoint:
                 "Set it again"
             )
         return key
+
+
+def without_password(address: str) -> str:
+    """The address without the name and the password that it may hold."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def from_environment(model: str) -> Endpoint:

@@ -18,7 +18,7 @@ import openai
 from agent_eval.conversation import Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
 from agent_eval.models.base import AttemptFailed
-from agent_eval.models.endpoint import Endpoint
+from agent_eval.models.endpoint import Endpoint, without_password
 from agent_eval.models.limiter import Limiter
 from agent_eval.models.wire import Answer, Wire
 from agent_eval.prices import PriceCard
@@ -39,7 +39,6 @@ class OpenAIChat:
     """One model behind one server."""
 
     remote = True
-    context_tokens: int | None = None
 
     def __init__(
         self,
@@ -51,6 +50,7 @@ class OpenAIChat:
     ) -> None:
         self.name = endpoint.name
         self.price = price
+        self.context_tokens = endpoint.context_tokens
         self._endpoint = endpoint
         self._wanted = wanted
         self._key = endpoint.key()
@@ -80,9 +80,11 @@ class OpenAIChat:
 
     def about(self) -> dict[str, Any]:
         """Where requests go; an address may hold a password, which is left out."""
-        server = str(self._url.copy_with(userinfo=b""))
-        client = f"openai {openai.__version__}"
-        return {"server": server, "client": client, **self._endpoint.about}
+        return {
+            "server": without_password(self._endpoint.address),
+            "client": f"openai {openai.__version__}",
+            **self._endpoint.about,
+        }
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A place among all runs of this process that ask this endpoint."""
@@ -150,8 +152,9 @@ class OpenAIChat:
 
     def _hint(self, status: int) -> str:
         model, where = self._endpoint.model, self._endpoint.address_from
+        key = self._endpoint.key_variable
         return {
-            401: f"{self._endpoint.key_variable} is not one that this server takes",
+            401: f"{key} is not one that this server takes" if key else "it wants a key",
             403: "the key may not do this",
             404: f"this server has no model {model!r}, or {where} lacks its /v1",
         }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
