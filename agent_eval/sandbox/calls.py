@@ -4,7 +4,8 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent_eval.sandbox.held import Memory, folder_of, named, socket_address
+from agent_eval.sandbox.held import UNREADABLE, Memory, folder_of, named, socket_address
+from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES
 from agent_eval.sandbox.notifications import WRITING, Notification
 
 HERE = -100 & 0xFFFFFFFF
@@ -17,21 +18,20 @@ Said = tuple[str, dict[str, Any]]
 
 
 def said(one: Notification, memory: Memory) -> Said | None:
-    """What a call asks for; None for an open that turns out to read only."""
+    """What a call asks for; None where that is no fact."""
     read = _READERS.get(one.call or "")
     if read is None:
         return None
     what, fields = read(one, memory)
-    if what == "open" and fields["mode"] == ["read"]:
-        return None
-    return what, {name: value for name, value in fields.items() if value is not None}
+    dull = fields.get("path") in DULL_FILES or fields.get("address") in DULL_ADDRESSES
+    return None if dull or fields.get("mode") == ["read"] else (what, fields)
 
 
 def _path(
     one: Notification, memory: Memory, at: int, folder: int = HERE, *, follow: bool = False
-) -> str | None:
+) -> str:
     given = memory.text(one.arguments[at])
-    return None if given is None else named(one.thread, folder, given, follow=follow)
+    return UNREADABLE if given is None else named(one.thread, folder, given, follow=follow)
 
 
 def _mode(flags: int) -> list[str]:
@@ -83,11 +83,13 @@ def _execveat(one: Notification, memory: Memory) -> Said:
 
 
 def _started(one: Notification, memory: Memory, at: int, folder: int, *, follow: bool) -> Said:
-    return "start", {
+    argv, whole = memory.texts(one.arguments[at + 1])
+    fields = {
         "program": _path(one, memory, at, folder, follow=follow),
-        "argv": memory.texts(one.arguments[at + 1]),
+        "argv": argv,
         "cwd": folder_of(one.thread),
     }
+    return "start", fields if whole else fields | {"note": "not all of its arguments are kept"}
 
 
 def _address(what: str) -> Callable[[Notification, Memory], Said]:
@@ -105,7 +107,7 @@ def _user(one: Notification, memory: Memory) -> Said:  # noqa: ARG001 - all read
     given = [value & _INT for value in one.arguments[:several]]
     order = given[1:2] + given[:1] + given[2:]
     asked = next((value for value in order if value != _INT), None)
-    return "user", {"call": call, ("uid" if call.endswith("uid") else "gid"): asked}
+    return "user", {"call": call} | ({} if asked is None else {call[-3:]: asked})
 
 
 def _removed(at: int) -> Callable[[Notification, Memory], Said]:

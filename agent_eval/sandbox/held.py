@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 MAX_PATH_BYTES = 4096
-MAX_ARGUMENT_BYTES = 16 * 1024
-MAX_ARGUMENTS_BYTES = 64 * 1024
+MAX_ARGUMENTS_BYTES = 32 * 1024
 MAX_ARGUMENTS = 1024
-CUT = "..."
-"""The last of the arguments, where more were given than are kept."""
+UNREADABLE = "(unreadable)"
+"""Stands for what lies where nothing can be read."""
 
 _PAGE_BYTES = 4096
 _HIGHEST = 1 << 63
@@ -101,17 +100,17 @@ class Memory:
                 break
         return shown(bytes(got)) if readable else None
 
-    def texts(self, address: int) -> list[str]:
-        """The strings that an array of addresses points to; `CUT` stands for what is too much."""
+    def texts(self, address: int) -> tuple[list[str], bool]:
+        """The strings that an array of addresses points to, and whether these are all of them."""
         found: list[str] = []
         room = MAX_ARGUMENTS_BYTES
         for pointer in self._pointers(address):
             if len(found) == MAX_ARGUMENTS or room <= 0:
-                return [*found, CUT]
-            one = self.text(pointer, min(room, MAX_ARGUMENT_BYTES)) or ""
-            found.append(one)
-            room -= len(one) + 1
-        return found
+                return found, False
+            one = self.text(pointer, room)
+            found.append(UNREADABLE if one is None else one)
+            room -= len(found[-1].encode()) + 1
+        return found, room > 0
 
     def _pointers(self, address: int) -> Iterator[int]:
         while len(part := self.bytes(address, 128)) >= 8:
@@ -165,10 +164,10 @@ def program_of(process: int) -> str | None:
     return _link(f"/proc/{process}/exe") or None
 
 
-def address(raw: bytes) -> str | None:
-    """A socket's address in words, as in `10.1.2.3:80`; None where there is none."""
+def address(raw: bytes) -> str:
+    """A socket's address in words, as in `10.1.2.3:80`."""
     if len(raw) < 2:
-        return None
+        return UNREADABLE
     (family,) = struct.unpack_from("=H", raw)
     if family == socket.AF_UNIX:
         name = raw[2:]
@@ -182,10 +181,10 @@ def address(raw: bytes) -> str | None:
         if family == socket.AF_INET6:
             port, _, packed = struct.unpack_from(">HI16s", raw, 2)
             return f"[{ipaddress.IPv6Address(packed)}]:{port}"
-    return f"family {family}"
+    return f"family {family}: {raw[2:66].hex()}"
 
 
-def socket_address(memory: Memory, place: int, size: int) -> str | None:
+def socket_address(memory: Memory, place: int, size: int) -> str:
     """The address that a call was given."""
     return address(memory.bytes(place, min(size & _FD_MASK, _ADDRESS_BYTES)))
 

@@ -21,6 +21,10 @@ from agent_eval.errors import NotAsAsked
 MEETING_PLACE = Path("/run/agent-eval")
 """Where harness and runtimes meet; made by `sandbox/setup`."""
 
+DULL_FILES = ("/dev/null", "/dev/tty")
+DULL_ADDRESSES = ("unix:/var/run/nscd/socket",)  # every look-up of a name tries it, in vain
+"""What is opened and connected to all the time and means nothing; no facts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:

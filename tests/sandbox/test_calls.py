@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.sandbox.calls import HERE, said
-from agent_eval.sandbox.held import memory
+from agent_eval.sandbox.held import UNREADABLE, memory
 from agent_eval.sandbox.notifications import NOTIFIED, Notification
 
 MINUS_ONE = 2**32 - 1
@@ -101,7 +101,12 @@ def test_addresses_are_in_words() -> None:
     raw = struct.pack("=H", 2) + struct.pack(">H4s8x", 22, bytes((10, 0, 0, 9)))
     assert asked("connect", 3, raw, 16) == ("connect", {"address": "10.0.0.9:22"})
     assert asked("bind", 3, raw, 2**64 - 1) == ("bind", {"address": "10.0.0.9:22"})
-    assert asked("connect", 3, 0, 16) == ("connect", {})
+    assert asked("connect", 3, 0, 16) == ("connect", {"address": UNREADABLE})
+
+
+def test_what_is_asked_for_all_the_time_and_means_nothing_is_no_fact() -> None:
+    assert asked("openat", HERE, b"/dev/null", os.O_WRONLY) is None
+    assert asked("connect", 3, struct.pack("=H", 1) + b"/var/run/nscd/socket", 110) is None
 
 
 @given(
