@@ -11,7 +11,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -106,6 +106,7 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
         image = await engine.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + LEASE_S)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
+        asked = replace(asked, image_id=image["id"])
         container = await engine.create(asked, COMMAND)
         try:
             stated = await container.stated()

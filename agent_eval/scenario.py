@@ -321,7 +321,10 @@ class Loaded(BaseModel):
     folder: Path
     variant: str | None = None
     file_digests: dict[str, str]
-    """SHA-256 of every file in the folder that can influence a run, by its path there."""
+    """SHA-256 of every file in the folder that can influence a run, by its path there.
+
+    With ` executable` after it where the file may be run, since a seed of it may be as well.
+    """
 
     @property
     def title(self) -> str:

@@ -125,7 +125,8 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
         try:
             for path in _files_of(folder, name, place, folders=where[0] == "files"):
                 relative = path.relative_to(folder).as_posix()
-                digests[relative] = hashlib.sha256(path.read_bytes()).hexdigest()
+                runs = " executable" if path.stat().st_mode & 0o100 else ""
+                digests[relative] = hashlib.sha256(path.read_bytes()).hexdigest() + runs
         except (OSError, ValueError) as error:
             raise ScenarioError(f"{place}: {name!r} cannot be read: {error}") from error
     return dict(sorted(digests.items()))

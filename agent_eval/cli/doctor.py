@@ -11,9 +11,9 @@ from rich.table import Table
 
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, EngineUnavailable
-from agent_eval.sandbox.audit import Row
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
+from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.scenario import Sandbox
 

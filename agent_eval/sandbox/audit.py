@@ -6,11 +6,12 @@ run. A limit that a runtime does not enforce is shown as absent with what replac
 """
 
 import re
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from agent_eval.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
+from agent_eval.sandbox.isolation import isolation
+from agent_eval.sandbox.rows import Row, part
 from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked
 
 OUTSIDE = "192.0.2.1"
@@ -24,28 +25,13 @@ _HARMLESS = re.compile(r"lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip
 _CAPABILITY_BITS = {"KILL": 5, "SETGID": 6, "SETUID": 7}
 
 
-@dataclass(frozen=True)
-class Row:
-    """One setting; None in a column means it cannot be known there."""
-
-    setting: str
-    asked: Any
-    stated: Any
-    measured: Any
-    ok: bool
-    note: str = ""
-
-    def record(self) -> dict[str, Any]:
-        """The row as JSON values."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
-
-
 def audit(asked: Asked, stated: dict[str, Any], root: dict[str, Any], child: str) -> list[Row]:
     """Compare the three; `root` and `child` come from inside and may be anything."""
     user = _parsed(child)
     host, config = stated["HostConfig"], stated["Config"]
     return [
         *_privileges(asked, host, root, user),
+        *isolation(asked, stated, root, user),
         *_limits(asked, host, root, user),
         *_files(asked, stated, root, user),
         *_ways_out(host, config, root, user),
@@ -65,7 +51,7 @@ def refuse_unless_ok(rows: list[Row]) -> None:
 
 
 def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
-    seen, seen_user = _part(root, "status"), _part(user, "status")
+    seen, seen_user = part(root, "status"), part(user, "status")
     bits = sum(1 << _CAPABILITY_BITS[name] for name in CAPABILITIES)
     held = seen.get("CapEff", "")
     options = host.get("SecurityOpt") or []
@@ -86,7 +72,20 @@ def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
             seen_user.get("CapEff"),
             seen_user.get("CapEff") == seen_user.get("CapPrm") == f"{0:016x}",
         ),
-        Row("user of the agent", UID, None, seen_user.get("Uid"), _uids(seen_user) == {str(UID)}),
+        Row(
+            "user of the agent",
+            UID,
+            host.get("GroupAdd") or [],
+            {name: seen_user.get(name) for name in ("Uid", "Gid", "Groups")},
+            _ids(seen_user) == {str(UID)} and not host.get("GroupAdd"),
+        ),
+        Row(
+            "privileged",
+            False,
+            host.get("Privileged"),
+            None,
+            host.get("Privileged") is False,
+        ),
         Row(
             "no new privileges",
             True,
@@ -114,8 +113,9 @@ def stated_runtime(host: dict[str, Any]) -> str:
 def _limits(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
     measured = root.get("memory")
     memory_ok = host.get("Memory") == host.get("MemorySwap") == asked.memory_bytes
-    rlimits = _part(user, "rlimits")
+    rlimits = part(user, "rlimits")
     wanted = asked.rlimits()
+    given = {one.get("Name"): one.get("Hard") for one in host.get("Ulimits") or []}
     rows = [
         Row("runtime", asked.runtime, stated_runtime(host), None, host["Runtime"] == asked.runtime),
         Row(
@@ -135,9 +135,10 @@ def _limits(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
         Row(
             "rlimits",
             wanted,
-            None,
+            given,
             rlimits,
-            all(rlimits.get(name) == value for name, value in wanted.items()),
+            given == {"nofile": asked.open_files, "core": 0}
+            and all(rlimits.get(name) == value for name, value in wanted.items()),
         ),
     ]
     pids = host.get("PidsLimit")
@@ -150,7 +151,7 @@ def _limits(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
 
 
 def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
-    sizes = _part(root, "sizes")
+    sizes = part(root, "sizes")
     host = stated["HostConfig"]
     wanted = {path: _size(options) for path, options in asked.tmpfs.items()}
     measured = {path: sizes.get(path) for path in wanted}
@@ -200,7 +201,7 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
 
 def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
     devices = root.get("network") or []
-    tried = _part(user, "tried")
+    tried = part(user, "tried")
     # A datagram socket "connects" without sending; with no device there is no route even so.
     closed = set(tried) >= _PROBES and "open" not in tried.values()
     resolv, hosts = str(root.get("resolv")), str(root.get("hosts"))
@@ -257,8 +258,10 @@ def _words_after(text: str, key: str) -> list[str]:
     ]
 
 
-def _uids(status: dict[str, Any]) -> set[str]:
-    return set(str(status.get("Uid", "")).split())
+def _ids(status: dict[str, Any]) -> set[str]:
+    """Every number of a user or group that a process has."""
+    required = (str(status.get(name) or "?") for name in ("Uid", "Gid"))
+    return set(" ".join([*required, str(status.get("Groups", "?"))]).split())
 
 
 def _size(options: str) -> int | None:
@@ -269,11 +272,6 @@ def _size(options: str) -> int | None:
 def _close(measured: Any, wanted: int | None) -> bool:
     """Whether a size is as asked for, up to some pages."""
     return isinstance(measured, int) and wanted is not None and abs(measured - wanted) <= 65536
-
-
-def _part(value: Any, name: str) -> dict[str, Any]:
-    part = value.get(name) if isinstance(value, dict) else None
-    return part if isinstance(part, dict) else {}
 
 
 def _parsed(text: str) -> dict[str, Any]:

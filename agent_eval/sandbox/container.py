@@ -14,9 +14,10 @@ from typing import TypeVar
 from agent_eval.errors import Blame, NotAsAsked, SandboxDied
 from agent_eval.resources import shipped
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.audit import OUTSIDE, Row, audit, refuse_unless_ok
+from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
 from agent_eval.sandbox.supervisor import Execution, Supervisor
 from agent_eval.scenario import HOME
@@ -24,6 +25,8 @@ from agent_eval.tasks import beside
 
 BOOTSTRAP = (
     "import os,select,json\n"
+    # In a namespace that is not its own, stopping every process would stop the host's.
+    "if os.getpid()!=1:raise SystemExit('not process 1 of a namespace of its own')\n"
     "def r(n):\n"
     " b=b''\n"
     " while len(b)<n:\n"

@@ -71,6 +71,8 @@ class Asked:
     open_files: int
     tmpfs: dict[str, str]
     hostname: str
+    image_id: str | None = None
+    """The one image of that name that is meant; None leaves it to the engine."""
 
     @property
     def gvisor(self) -> bool:
@@ -90,7 +92,7 @@ class Asked:
     def create_arguments(self, command: list[str]) -> dict[str, Any]:
         """What the Docker SDK is called with."""
         return {
-            "image": self.image,
+            "image": self.image_id or self.image,
             "command": command,
             "entrypoint": [],
             "runtime": self.runtime,
@@ -126,6 +128,7 @@ class Asked:
             "tty": False,
             "init": False,
             "ipc_mode": "private",
+            "cgroupns": "private",
             "healthcheck": {"test": ["NONE"]},
         }
 

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 FILES_LIMIT = 10000  # files sent in one transfer; the host looks at no more
 TRANSFER_S = 50  # a transfer ends before the host gives up on it
+MASKED = ("acpi", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
+SETTINGS = (  # one of each kind that would reach the host
+    *("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches"),
+    *("/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/fs/ext4", "/proc/kcore"),
+    *(
+        "/sys/kernel/mm/transparent_hugepage/enabled",
+        "/sys/power/state",
+        "/sys/kernel/uevent_helper",
+    ),
+    *("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/devices/devices.allow"),
+    *("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/release_agent"),
+)
 MEMORY_LIMITS = ("memory/memory.limit_in_bytes", "memory.max")
 
 
@@ -128,6 +140,67 @@ def read(path: str) -> str:
         return f"({error.strerror})"
 
 
+def namespaces() -> dict[str, int]:
+    """The kernel's numbers of the namespaces that this process is in."""
+    numbers = {}
+    for name in os.listdir("/proc/self/ns"):
+        number = os.readlink("/proc/self/ns/" + name).partition("[")[2].rstrip("]")
+        if number.isdigit():
+            numbers[name] = int(number)
+    return numbers
+
+
+def devices() -> list[str]:
+    """Name and numbers of each device in /dev; a pseudo-terminal that is open is none of them."""
+    found = []
+    for folder, _, names in os.walk("/dev"):
+        for name in names:
+            state = os.lstat(os.path.join(folder, name))
+            kinds = stat.S_ISCHR(state.st_mode) or stat.S_ISBLK(state.st_mode)
+            if kinds and not (folder == "/dev/pts" and name.isdigit()):
+                path = os.path.relpath(os.path.join(folder, name), "/dev")
+                found.append(f"{path} {os.major(state.st_rdev)}:{os.minor(state.st_rdev)}")
+    return found
+
+
+def shows(path: str) -> bool:
+    """Whether anything is to be seen there."""
+    try:
+        if os.path.isdir(path):
+            return bool(os.listdir(path))
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except OSError:
+        return False
+
+
+def can_change(path: str) -> bool:
+    """Whether a setting of the kernel lets itself be opened for writing; nothing is written."""
+    try:
+        os.close(os.open(path, os.O_WRONLY))
+    except OSError:
+        return False
+    return True
+
+
+def swap() -> int | None:
+    """Bytes that may be swapped out, beyond memory; None where the kernel does not count them."""
+    extra = read("/sys/fs/cgroup/memory.swap.max").strip()
+    both, memory = (
+        read(f"/sys/fs/cgroup/memory/memory.{name}limit_in_bytes").strip()
+        for name in ("memsw.", "")
+    )
+    if extra.isdigit():
+        return int(extra)
+    return int(both) - int(memory) if both.isdigit() and memory.isdigit() else None
+
+
+def own_oom_score() -> int | None:
+    """How likely this process is chosen when memory runs out, from -1000 to 1000."""
+    text = read("/proc/self/oom_score_adj").strip()
+    return int(text) if text.lstrip("-").isdigit() else None
+
+
 def look() -> dict[str, Any]:
     """What PID 1 sees of its own confinement."""
     sizes = {}
@@ -140,6 +213,7 @@ def look() -> dict[str, Any]:
         sizes[where] = room.f_blocks * room.f_frsize
     limits = [read("/sys/fs/cgroup/" + name).strip() for name in MEMORY_LIMITS]
     total = int(read("/proc/meminfo").split()[1]) * 1024
+    hidden = ["/sys/firmware", *("/proc/" + name for name in MASKED)]
     sockets = ("/var/run/docker.sock", "/run/docker.sock")
     return {
         "status": own_status("Uid", "CapEff", "CapPrm", "CapBnd", "NoNewPrivs", "Seccomp"),
@@ -152,6 +226,14 @@ def look() -> dict[str, Any]:
         "hostname": socket.gethostname(),
         "kernel": os.uname().release,
         "root_writable": try_writing("/"),
+        "pid": os.getpid(),
+        "namespaces": namespaces(),
+        "devices": devices(),
+        "shown": [path for path in hidden if shows(path)],
+        "changeable": [path for path in SETTINGS if can_change(path)],
+        "confined": read("/proc/self/attr/current").strip("\0\n "),
+        "oom": own_oom_score(),
+        "swap": swap(),
         "docker_socket": any(os.path.exists(path) for path in sockets),
     }
 
@@ -195,7 +277,8 @@ def send_look(address: str) -> None:
             tried[name] = errno.errorcode.get(error.errno or 0, str(error))
     limits = ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_AS")
     seen = {
-        "status": own_status("Uid", "CapEff", "CapPrm", "NoNewPrivs", "Seccomp"),
+        "status": own_status("Uid", "Gid", "Groups", "CapEff", "CapPrm", "NoNewPrivs", "Seccomp"),
+        "oom": own_oom_score(),
         "tried": tried,
         "root_writable": try_writing("/"),
         "home_writable": try_writing(os.getcwd()),

@@ -2,13 +2,16 @@
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 
 from agent_eval.errors import NotAsAsked
-from agent_eval.sandbox.audit import Row, audit, refuse_unless_ok
+from agent_eval.sandbox.audit import audit, refuse_unless_ok
+from agent_eval.sandbox.isolation import MASKED, OF_THE_HOST, READ_ONLY
+from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, RECORDED_RUNC, Asked, asked_for, seccomp_profile
 from agent_eval.scenario import Sandbox
 from agent_eval.transcript import line_of
@@ -16,6 +19,12 @@ from tests.helpers import JSON_VALUES
 
 RUNTIMES = ("runc", GVISOR)
 PROBES = ("tcp", "udp", "tcp6", "raw", "packet", "vsock")
+
+NAMESPACES = {
+    **dict.fromkeys(("pid", "uts", "ipc", "cgroup"), 4026532000),
+    "user": 4026531837,
+    "time": 4026531834,
+}
 
 Columns = dict[str, Any]
 """`stated` by the engine, seen by `root`, and seen by the agent's `user`."""
@@ -45,6 +54,21 @@ def good(runtime: str) -> Columns:
         "Dns": given["dns"],
         "LogConfig": {"Type": "none", "Config": {}},
         "Binds": None,
+        "Ulimits": [
+            {"Name": "nofile", "Soft": 512, "Hard": 512},
+            {"Name": "core", "Soft": 0, "Hard": 0},
+        ],
+        "Privileged": False,
+        "PidMode": "",
+        "UTSMode": "",
+        "IpcMode": given["ipc_mode"],
+        "CgroupnsMode": given["cgroupns"],
+        "UsernsMode": "",
+        "OomScoreAdj": 0,
+        "OomKillDisable": False,
+        "Devices": None,
+        "MaskedPaths": sorted(MASKED),
+        "ReadonlyPaths": sorted(READ_ONLY),
     }
     filtered = "0" if wanted.gvisor else "2"
     privileges = "" if wanted.gvisor else "1"
@@ -61,16 +85,32 @@ def good(runtime: str) -> Columns:
         "resolv": "# made by the engine\nnameserver 127.0.0.1\nsearch .\noptions ndots:0\n",
         "root_writable": False,
         "docker_socket": False,
+        "hostname": wanted.hostname,
+        "pid": 1,
+        "namespaces": {"pid": 7, "uts": 8, "ipc": 9} if wanted.gvisor else NAMESPACES,
+        "devices": ["null 1:3", "pts/ptmx 5:2"],
+        "shown": [],
+        "changeable": [],
+        "confined": "",
+        "oom": 0,
+        "swap": None if wanted.gvisor else 0,
     }
     user = {
-        "status": {"Uid": "1000\t1000\t1000\t1000", "CapEff": "0" * 16, "CapPrm": "0" * 16},
+        "status": {
+            "Uid": "1000\t1000\t1000\t1000",
+            "Gid": "1000\t1000\t1000\t1000",
+            "Groups": "",
+            "CapEff": "0" * 16,
+            "CapPrm": "0" * 16,
+        },
+        "oom": 1000,
         "tried": dict.fromkeys(PROBES, "ENETUNREACH"),
         "root_writable": False,
         "home_writable": True,
         "rlimits": wanted.rlimits(),
     }
     config = {"Env": ["PATH=/usr/bin:/bin", "HOME=/root"]}
-    stated = {"HostConfig": host, "Config": config, "Mounts": []}
+    stated = {"HostConfig": host, "Config": config, "Mounts": [], "Image": "sha256:1"}
     return {"stated": stated, "root": root, "user": user}
 
 
@@ -96,7 +136,16 @@ def test_a_limit_that_gvisor_does_not_count_is_shown_as_absent() -> None:
     assert rows["processes"].measured == "absent"
     assert "gVisor does not count" in rows["processes"].note
     assert "own kernel" in rows["system call filter"].note
-    assert not any(row.note for row in rows_of("runc", good("runc")))
+    assert "gVisor ends as a whole" in rows["out of memory the agent goes first"].note
+    noted = {row.setting for row in rows_of("runc", good("runc")) if row.note}
+    assert noted == {"user namespace", "AppArmor or SELinux"}
+
+
+def test_another_image_than_the_one_that_was_looked_up_is_refused() -> None:
+    columns, wanted = good("runc"), replace(asked("runc"), image_id="sha256:2")
+    rows = audit(wanted, columns["stated"], columns["root"], json.dumps(columns["user"]))
+    assert [row.setting for row in rows if not row.ok] == ["image"]
+    assert wanted.create_arguments([])["image"] == "sha256:2"
 
 
 def test_tunnels_that_every_namespace_has_are_no_network() -> None:
@@ -153,6 +202,35 @@ DEVIATIONS: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
     ),
     ("name servers", (*ROOT, "resolv"), ("nameserver 127.0.0.1\nsearch corp.example\n",)),
     ("hosts file", (*ROOT, "hosts"), ("10.0.0.5 registry\n", "127.0.0.1 l\n192.168.0.1 h\n")),
+    ("namespaces", (*HOST, "PidMode"), ("host", "container:x", None, GONE)),
+    ("namespaces", (*HOST, "UTSMode"), ("host", None)),
+    ("namespaces", (*HOST, "IpcMode"), ("host", "shareable", "container:x", "", None)),
+    ("namespaces", (*HOST, "CgroupnsMode"), ("host", "", None)),
+    ("namespaces", (*ROOT, "pid"), (2, None, GONE, "1")),
+    ("namespaces", (*ROOT, "hostname"), ("vm", "", None, GONE)),
+    ("privileged", (*HOST, "Privileged"), (True, None, GONE)),
+    ("devices of the host", (*HOST, "Devices"), ([{"PathOnHost": "/dev/kmsg"}],)),
+    ("devices of the host", (*HOST, "DeviceRequests"), ([{"Driver": "nvidia"}],)),
+    ("devices of the host", (*HOST, "DeviceCgroupRules"), (["a *:* rwm"],)),
+    (
+        "devices of the host",
+        (*ROOT, "devices"),
+        (["null 1:3", "vda 254:0"], ["null 1:11"], [], None, GONE, "null 1:3", {"null 1:3": 1}),
+    ),
+    ("hidden parts of the kernel", (*HOST, "MaskedPaths"), ([], None, ["/proc/kcore"])),
+    ("hidden parts of the kernel", (*ROOT, "shown"), (["/proc/kcore"], None, GONE, "")),
+    ("read-only kernel settings", (*HOST, "ReadonlyPaths"), ([], None, ["/proc/sys"])),
+    ("read-only kernel settings", (*HOST, "Sysctls"), ({"net.ipv4.ip_forward": "1"},)),
+    ("out of memory the agent goes first", (*HOST, "OomScoreAdj"), (-1000, 500)),
+    ("out of memory the agent goes first", (*HOST, "OomKillDisable"), (True,)),
+    ("out of memory the agent goes first", ("user", "oom"), (0, -1000, None, GONE)),
+    ("out of memory the agent goes first", (*ROOT, "oom"), (1000, None, GONE)),
+    ("swap_bytes", (*HOST, "MemorySwap"), (-1, 2**40)),
+    ("swap_bytes", (*ROOT, "swap"), (4096, "0", [])),
+    ("rlimits", (*HOST, "Ulimits"), ([], None, [{"Name": "nofile", "Hard": 512}])),
+    ("user of the agent", (*HOST, "GroupAdd"), (["0"],)),
+    ("user of the agent", (*STATUS, "Gid"), ("0\t0\t0\t0", "1000\t0\t0\t0", None, GONE)),
+    ("user of the agent", (*STATUS, "Groups"), ("0", "0 1000", "27", GONE)),
     ("user of the agent", (*STATUS, "Uid"), ("0\t0\t0\t0", "1000\t0\t0\t0", "", None, GONE)),
     ("capabilities of the agent", (*STATUS, "CapEff"), ("00000000000000e0", "", GONE)),
     ("capabilities of the agent", (*STATUS, "CapPrm"), ("00000000000000e0", "", GONE)),
@@ -170,6 +248,21 @@ DEVIATIONS: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
     ("rlimits", (*USER, "rlimits"), (None, GONE, [], "x")),
 ]
 ON_RUNC: list[tuple[str, tuple[str, ...], tuple[Any, ...]]] = [
+    *[
+        ("namespaces", ("root", "namespaces", name), (number, None, GONE, "x"))
+        for name, number in OF_THE_HOST.items()
+    ],
+    ("user namespace", (*HOST, "UsernsMode"), ("host", None)),
+    ("read-only kernel settings", (*ROOT, "changeable"), (["/proc/sys/x"], None, GONE)),
+    (
+        "AppArmor or SELinux",
+        (*HOST, "SecurityOpt"),
+        (
+            ["no-new-privileges", f"seccomp={seccomp_profile()}", "apparmor=unconfined"],
+            ["no-new-privileges", f"seccomp={seccomp_profile()}", "label=disable"],
+        ),
+    ),
+    ("AppArmor or SELinux", ("stated", "AppArmorProfile"), ("unconfined",)),
     ("processes", (*HOST, "PidsLimit"), (-1, 4096, 127)),
     (
         "system call filter",
