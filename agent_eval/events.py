@@ -233,6 +233,15 @@ class SandboxFrozen(Event):
 
 
 @dataclass(frozen=True)
+class HarnessGap(Event):
+    """The harness was stopped, or its machine suspended, and went on; the sandbox froze itself."""
+
+    kind: ClassVar[str] = "harness.gap"
+    silent_s: float
+    """Seconds without a heartbeat, time in which the machine was suspended included."""
+
+
+@dataclass(frozen=True)
 class FilesExported(Event):
     """Files taken out after the sandbox was frozen."""
 

@@ -35,6 +35,7 @@ from agent_eval.events import (
     FORMAT,
     FilesExported,
     FilesSeeded,
+    HarnessGap,
     OperatorActed,
     RunClosed,
     RunOpened,
@@ -242,7 +243,7 @@ class _Run:
 
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
-        async with opened(self.container, self.asked, limit) as sandbox:
+        async with opened(self.container, self.asked, limit, self._gap) as sandbox:
             ready = SandboxReady(
                 container=sandbox.id,
                 runtime=self.asked.runtime,
@@ -254,6 +255,9 @@ class _Run:
             outcome = await self._conversation(sandbox)
             await self._evidence(sandbox, outcome)
             return outcome
+
+    def _gap(self, silent_s: float) -> None:
+        self.transcript.write(HarnessGap(round(silent_s, 3)))
 
     async def _seed(self, sandbox: Sandbox) -> None:
         files = seed_files(self.plan.loaded)

@@ -164,6 +164,11 @@ def _frozen(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, f"{moving} processes did not stop" if moving else "all frozen", "dim")
 
 
+def _gap(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    said = f"the harness was not there for {event['silent_s']:.1f} s; the sandbox froze itself"
+    yield _head(event, said, "bold red")
+
+
 def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
     files, refused = event["files"], event["refused"]
     yield _head(event, f"{len(files)} files taken out, {len(refused)} refused or missing", "dim")
@@ -202,6 +207,7 @@ _TELLERS = {
     "action.ended": _ended,
     "submitted": _submitted,
     "sandbox.frozen": _frozen,
+    "harness.gap": _gap,
     "files.exported": _exported,
     "sandbox.removed": _removed,
     "success.judged": _judged,

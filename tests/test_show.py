@@ -90,6 +90,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "submitted": {"call": 1, "answer": NASTY},
     "operator.acted": {"act": NASTY},
     "sandbox.frozen": {"moving": 0},
+    "harness.gap": {"silent_s": 61.5},
     "files.exported": {"files": [{"path": NASTY, "bytes": 1}], "refused": [NASTY]},
     "success.judged": {"verdict": NASTY, "reason": NASTY},
     "sandbox.removed": {"container": NASTY, "state": {"Status": NASTY}},

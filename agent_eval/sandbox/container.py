@@ -7,7 +7,7 @@ leaving removes it, whatever happened in between.
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeVar
 
@@ -16,6 +16,7 @@ from agent_eval.resources import shipped
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
+from agent_eval.sandbox.heart import SILENCE_S, Heart
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
@@ -50,7 +51,7 @@ COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
 
 def program_digest() -> str:
     """SHA-256 of the supervisor and what comes with it, as hexadecimal."""
-    whole = "".join(map(_source, ("init.py", "errands.py", "python_session.py")))
+    whole = "".join(map(_source, ("init.py", "stillness.py", "errands.py", "python_session.py")))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -105,11 +106,15 @@ class Sandbox:
 
 @asynccontextmanager
 async def opened(
-    container: Container, asked: Asked, max_output_bytes: int
+    container: Container,
+    asked: Asked,
+    max_output_bytes: int,
+    on_gap: Callable[[float], None] = lambda _silent_s: None,
 ) -> AsyncIterator[Sandbox]:
     """Start a created container, hand it over locked down and ready, and end its pipe after.
 
-    Raises `NotAsAsked` if it is not locked down, `SandboxDied` if it does not come up. Removing the
+    `on_gap` is told when this process was not there for a while, and for how many seconds. Raises
+    `NotAsAsked` if it is not locked down, `SandboxDied` if it does not come up. Removing the
     container is the caller's, who made it.
     """
     started = time.monotonic()
@@ -117,11 +122,13 @@ async def opened(
         attached = await container.attach()
         stack.push_async_callback(attached.close)
         pipe = Pipe(attached)
-        supervisor = Supervisor(pipe, max_output_bytes)
+        heart = Heart()
+        supervisor = Supervisor(pipe, max_output_bytes, heart.lived_s)
         tasks = await stack.enter_async_context(beside())
         await container.start()
         await attached.send(_program(asked))
         tasks.start_soon(pipe.serve)
+        tasks.start_soon(heart.beat, pipe, on_gap)
         sandbox = Sandbox(container, supervisor, pipe)
         try:
             sandbox.audit = await _prove(supervisor, container, asked)
@@ -137,6 +144,7 @@ async def opened(
 def _program(asked: Asked) -> bytes:
     settings = {
         "program": _source("init.py"),
+        "stillness": _source("stillness.py"),
         "errands": _source("errands.py"),
         "python_session": _source("python_session.py"),
         "uid": UID,
@@ -144,6 +152,7 @@ def _program(asked: Asked) -> bytes:
         "home": HOME,
         "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
         "rlimits": asked.rlimits(),
+        "silence_s": SILENCE_S,
     }
     data = json.dumps(settings).encode()
     return f"{len(data):8d}".encode() + data

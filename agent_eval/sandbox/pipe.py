@@ -80,6 +80,7 @@ class Pipe:
         self._decoder = Decoder()
         self._channels: dict[int, Channel] = {0: Channel(0, 0)}
         self._numbers = 0
+        self._sending = anyio.Lock()
         self.died: SandboxDied | None = None
         """Why nothing more will come."""
 
@@ -117,6 +118,11 @@ class Pipe:
             raise ValueError("an order larger than PID 1 is asked to take")
         await self._send(encode(CONTROL, 0, payload))
 
+    async def beat(self) -> None:
+        """Let PID 1 hear that its harness is there, unless it hears so already."""
+        if not self._sending.locked():
+            await self.order("beat")
+
     async def data(self, channel: Channel, data: bytes) -> None:
         """Send bytes of a channel."""
         for at in range(0, len(data), MAX_PAYLOAD_BYTES):
@@ -128,11 +134,12 @@ class Pipe:
 
     async def _send(self, frame: bytes) -> None:
         """Send all of a frame, even if cancelled meanwhile: half of one would garble the rest."""
-        if self.died:
-            raise self.died
         try:
             with anyio.fail_after(SEND_S, shield=True):
-                await self._stream.send(frame)
+                async with self._sending:
+                    if self.died:
+                        raise self.died
+                    await self._stream.send(frame)
         except TimeoutError as error:
             self.end(f"PID 1 took nothing for {SEND_S:g} s", Blame.INFRASTRUCTURE)
             raise self.died or error from error

@@ -125,6 +125,7 @@ class Asked:
                 OWNER_LABEL: owner(),
             },
             "stdin_open": True,
+            "detach": True,  # or its input would end, and it with that, when its harness is killed
             "tty": False,
             "init": False,
             "ipc_mode": "private",

@@ -5,9 +5,10 @@ the sandbox. What PID 1 reports is a claim; only that it did or did not report i
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import anyio
 
@@ -31,6 +32,8 @@ OVER = ("ended", "error")
 ANSWER_S = 10.0
 """Seconds PID 1 has to answer what it does itself."""
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -50,8 +53,12 @@ class Execution:
 class Supervisor:
     """The sandbox as its host commands it."""
 
-    def __init__(self, pipe: Pipe, max_output_bytes: int) -> None:
+    def __init__(
+        self, pipe: Pipe, max_output_bytes: int, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives the seconds that deadlines are measured by."""
         self._pipe = pipe
+        self._clock = clock
         self._max_output_bytes = max_output_bytes
         self._sessions: dict[str, Channel] = {}
         self._actions = 0
@@ -94,7 +101,7 @@ class Supervisor:
         channel = self._sessions[program]
         channel.room_bytes = max_output_bytes
         self._actions += 1
-        action, started = self._actions, time.monotonic()
+        action, started = self._actions, self._clock()
         await self._pipe.order("run", channel=channel.number, action=action, code=code)
         rung, cause = "none", None
         report = await self._ended(channel, action, timeout_s)
@@ -109,7 +116,7 @@ class Supervisor:
         return Execution(
             output=output,
             dropped_bytes=dropped,
-            duration_s=time.monotonic() - started,
+            duration_s=self._clock() - started,
             rung=rung,
             cause=cause,
             reported_exit=_number(report.get("exit")),
@@ -118,20 +125,34 @@ class Supervisor:
 
     async def _ended(self, channel: Channel, action: int, wait_s: float) -> dict[str, Any] | None:
         """The report that an action or its session ended; None if none came, or too much output."""
-        with anyio.move_on_after(wait_s):
+
+        async def end() -> dict[str, Any] | None:
             while report := await self._pipe.report(channel):
                 if report.get("op") in OVER:
                     return report
                 if report.get("op") == "done" and report.get("action") == action:
                     return report
+            return None
+
+        return await self._within(wait_s, end)
+
+    async def _within(self, wait_s: float, wait: Callable[[], Awaitable[T]]) -> T | None:
+        """What is waited for, or None after that many seconds of the clock.
+
+        The clock may stand still meanwhile; what was waited for is then waited for again.
+        """
+        until = self._clock() + wait_s
+        while (left_s := until - self._clock()) > 0:
+            with anyio.move_on_after(left_s):
+                return await wait()
         return None
 
     async def _end(self, channel: Channel, action: int, cause: str) -> tuple[str, dict[str, Any]]:
         """Climb the ladder until the action ends; too much output starts at its second rung."""
         for rung, grace_s in LADDER[1:] if cause == "output" else LADDER:
             await self._pipe.order("signal", channel=channel.number, rung=rung)
-            deadline = time.monotonic() + grace_s
-            while (left_s := deadline - time.monotonic()) > 0:
+            deadline = self._clock() + grace_s
+            while (left_s := deadline - self._clock()) > 0:
                 channel.dropped_bytes, dropped = 0, channel.dropped_bytes
                 report = await self._ended(channel, action, left_s)
                 channel.dropped_bytes += dropped
@@ -192,9 +213,7 @@ class Supervisor:
 
     async def _answer(self, channel: Channel | None, wait_s: float) -> dict[str, Any]:
         """The next report; empty if more data came than there is room for."""
-        report = None
-        with anyio.move_on_after(wait_s):
-            report = await self._pipe.report(channel)
+        report = await self._within(wait_s, partial(self._pipe.report, channel))
         if report is None and channel is not None and channel.dropped_bytes:
             return {}  # it sent more than it was asked for, and its answer is not waited for
         if report is None:

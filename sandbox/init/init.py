@@ -84,6 +84,10 @@ class Init:
         self.python_session = settings["python_session"].encode()
         self.errands: dict[str, Any] = {"__name__": "errands"}
         exec(compile(settings["errands"], "errands", "exec"), self.errands)
+        stillness: dict[str, Any] = {"__name__": "stillness"}
+        exec(compile(settings["stillness"], "stillness", "exec"), stillness)
+        self.stillness = stillness["Stillness"](settings["silence_s"], processes)
+        self.rest_s: float = self.stillness.keep()
         self.children: dict[int, Child] = {}
         self.out = bytearray()
         self.inbox = bytearray()
@@ -139,6 +143,7 @@ class Init:
             return
         if not data:
             os._exit(0)  # the host is gone for good: the container ends with this process
+        self.stillness.heard()
         self.inbox += data
         while len(self.inbox) >= HEAD.size:
             size, kind, channel = HEAD.unpack_from(self.inbox)
@@ -466,6 +471,9 @@ class Init:
         # One in state D waits in the kernel and ends before it gets back to its own code.
         self.say("frozen", moving=sum(state not in "DZX" for _, _, state in processes()))
 
+    def do_beat(self) -> None:
+        """The host is there: that it sent anything is all it says."""
+
     def do_ping(self, number: int) -> None:
         held = {"descriptors": len(open_fds()), "children": len(self.children)}
         self.say("pong", number=number, **held)
@@ -495,7 +503,7 @@ class Init:
                 time.sleep(0.1)
 
     def turn(self) -> None:
-        for key, _ in self.select.select():
+        for key, _ in self.select.select(self.rest_s):
             # An earlier callback of the same round may have closed this one's descriptor.
             current = self.select.get_map().get(key.fd)
             if current is None:
@@ -507,6 +515,7 @@ class Init:
                 if not arguments:
                     raise
                 self.give_up(arguments[0].channel, error)
+        self.rest_s = self.stillness.keep()
 
 
 def quietly(act: Callable[..., object], *arguments: object) -> None:

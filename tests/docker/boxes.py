@@ -1,7 +1,7 @@
 """Real sandboxes for tests: made, locked down, removed."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
@@ -33,13 +33,18 @@ async def created(
 
 
 @asynccontextmanager
-async def box(runtime: str, room_bytes: int = ROOM, **wishes: object) -> AsyncIterator[Sandbox]:
+async def box(
+    runtime: str,
+    room_bytes: int = ROOM,
+    on_gap: Callable[[float], None] = lambda _silent_s: None,
+    **wishes: object,
+) -> AsyncIterator[Sandbox]:
     """A running sandbox on a runtime."""
     wished = Wishes.model_validate({"runtime": runtime, **wishes})
     async with created(wished) as (engine, container):
         name = runtime_for(runtime, await engine.facts())
         asked = asked_for(wished, "a-test", name, int(time.time()) + 600)
-        async with opened(container, asked, room_bytes) as sandbox:
+        async with opened(container, asked, room_bytes, on_gap) as sandbox:
             yield sandbox
 
 
