@@ -16,6 +16,7 @@ MAX_ENTRIES = 10_000
 """Entries of one archive that are looked at."""
 
 _BLOCK = tarfile.BLOCKSIZE
+_LONGEST_NAME = 4096
 _SHOWN_REFUSALS = 100
 _SHOWN_NAME = 200
 
@@ -78,6 +79,8 @@ def _entries(data: bytes) -> Iterator[tuple[tarfile.TarInfo, str, bytes]]:
         content = data[at : at + entry.size]
         at += -(-entry.size // _BLOCK) * _BLOCK
         if entry.type == tarfile.GNUTYPE_LONGNAME:
+            if entry.size > _LONGEST_NAME:
+                raise ValueError(f"a name of {entry.size} bytes")
             long_name = content.partition(b"\0")[0].decode("utf-8", "surrogateescape")
         else:
             yield entry, long_name or entry.name, content

@@ -179,7 +179,8 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
             wanted,
             given,
             measured,
-            given == wanted and all(_close(sizes.get(path), size) for path, size in wanted.items()),
+            host.get("Tmpfs") == asked.tmpfs
+            and all(_close(sizes.get(path), size) for path, size in wanted.items()),
         ),
         Row("mounts of the host", [], mounts, None, not mounts),
         Row(

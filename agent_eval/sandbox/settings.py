@@ -116,7 +116,6 @@ class Asked:
                 Ulimit(name="nofile", soft=self.open_files, hard=self.open_files),
                 Ulimit(name="core", soft=0, hard=0),
             ],
-            "shm_size": SHM_BYTES,
             "tmpfs": self.tmpfs,
             "log_config": LogConfig(type=LogConfig.types.NONE),
             "labels": {
@@ -147,11 +146,12 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
     """The settings that a scenario's sandbox needs."""
     own = f"mode=755,uid={UID},gid={GID},nosuid,nodev,exec"
     tmpfs = {
-        HOME: f"size={int(sandbox.home_bytes)},{own}",
-        "/tmp": f"size={int(sandbox.tmp_bytes)},mode=1777,nosuid,nodev,exec",  # noqa: S108
-        "/run": f"size={RUN_BYTES},mode=755,nosuid,nodev,noexec",
+        HOME: f"{_room(sandbox.home_bytes)},{own}",
+        "/tmp": f"{_room(sandbox.tmp_bytes)},mode=1777,nosuid,nodev,exec",  # noqa: S108
+        "/dev/shm": f"{_room(SHM_BYTES)},mode=1777,nosuid,nodev,noexec",  # noqa: S108
+        "/run": f"{_room(RUN_BYTES)},mode=755,nosuid,nodev,noexec",
     }
-    tmpfs |= {path: f"size={int(size)},{own}" for path, size in sandbox.writable.items()}
+    tmpfs |= {path: f"{_room(size)},{own}" for path, size in sandbox.writable.items()}
     return Asked(
         run=run,
         lease_until=lease_until,
@@ -164,6 +164,11 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
         tmpfs=tmpfs,
         hostname=sandbox.hostname,
     )
+
+
+def _room(size_bytes: int) -> str:
+    """Room for so many bytes, and for files that are empty: each of those takes about 1 KB."""
+    return f"size={int(size_bytes)},nr_inodes={int(size_bytes) // 1024 + 64}"
 
 
 @cache

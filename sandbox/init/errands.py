@@ -63,7 +63,9 @@ def pack(paths: list[str], limit: int) -> None:
                 size = os.fstat(file.fileno()).st_size
                 if size > limit or sent == FILES_LIMIT:
                     left_out.append(path)
-                    continue
+                    if sent < FILES_LIMIT:
+                        continue
+                    break
                 entry = tarfile.TarInfo(path.lstrip("/"))
                 entry.size, entry.mode = size, mode
                 archive.addfile(entry, file)

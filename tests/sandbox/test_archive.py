@@ -172,12 +172,19 @@ def test_more_than_the_most_files_are_cut_off() -> None:
     files, refused = unpacked(data, ["/home"])
     assert [file.path for file in files] == ["/home/first", "/home/same"]
     assert refused == [f"more than {MAX_ENTRIES} files"]
-    hostile = entry("long", b"n" * 100_000 + b"\0", tarfile.GNUTYPE_LONGNAME) + entry("x")
+    hostile = entry("long", b"n" * 4000 + b"\0", tarfile.GNUTYPE_LONGNAME) + entry("x")
     files, refused = unpacked(archive(hostile * 150), ["/home"])
     assert files == []
     assert len(refused) == 102
     assert "and 50 more" in refused
     assert sum(map(len, refused)) < 40_000, "a record of refusals stays small"
+
+
+def test_a_name_that_no_file_can_have_ends_the_archive() -> None:
+    named = entry("long", b"n/" * 1_000_000, tarfile.GNUTYPE_LONGNAME) + entry("x")
+    files, refused = unpacked(archive(entry("home/good") + named + entry("home/late")), ["/home"])
+    assert [file.path for file in files] == ["/home/good"]
+    assert refused == ["the archive is damaged: a name of 2000000 bytes"]
 
 
 @given(st.binary(max_size=1500))

@@ -97,7 +97,7 @@ def test_limits_that_the_runtimes_count_differently() -> None:
 
 def test_everything_writable_has_a_size() -> None:
     tmpfs = asked(home_bytes="2MiB", tmp_bytes=3 * MIB, writable={"/srv": "4MiB"}).tmpfs
-    assert set(tmpfs) == {"/home/user", "/tmp", "/run", "/srv"}
+    assert set(tmpfs) == {"/home/user", "/tmp", "/dev/shm", "/run", "/srv"}
     options = {path: set(each.split(",")) for path, each in tmpfs.items()}
     assert f"size={2 * MIB}" in options["/home/user"]
     assert f"size={3 * MIB}" in options["/tmp"]
