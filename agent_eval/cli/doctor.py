@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -9,6 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agent_eval.cli.overrides import limit_of
+from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, EngineUnavailable
 from agent_eval.sandbox.container import COMMAND, opened
@@ -29,8 +32,35 @@ class Feature:
 
 @click.command("doctor")
 @click.option("--audit", is_flag=True, help="Show the audit of a sandbox in its three columns.")
-def command(audit: bool) -> None:
-    """Start a sandbox on each runtime, prove that it is locked down, and say what is on or off."""
+@click.option("--model", "-m", help="Find out what this model's server can do: openai/NAME, or a "
+                                    "name in --models.")  # fmt: skip
+@click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A list of models, as for `agent-eval run`.")  # fmt: skip
+@click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A file of price cards, as for `agent-eval run`.")  # fmt: skip
+@click.option("--context", type=click.IntRange(0), metavar="TOKENS",
+              help="The longest prompt to try; 0 tries none. Without it the window that the list "
+                   f"states, at most {CONTEXT_TOKENS}.")  # fmt: skip
+@click.option("--usd", default="1", show_default=True, help="Dollars it may cost, or none.")
+def command(
+    audit: bool, model: str | None, models: Path | None, prices: Path | None, context: int | None,
+    usd: str,
+) -> None:  # fmt: skip
+    """Say what works on this machine, or with --model what a model's server can do.
+
+    Alone, it starts a sandbox on each runtime, proves that it is locked down, and says what is on
+    or off, why, and how to turn it on.
+
+    With --model it asks the server some twenty small things - does it make tool calls, say what
+    they used, which field limits a reply, which arguments does it refuse, does it show reasoning -
+    and prompts of growing length with a mark at both ends, until one is refused or cut. What that
+    may cost at most is said first and held. The answers go into NAME.profile.yaml beside the list
+    of models, where runs find and follow it (without --models: into this folder, to be named in a
+    list), and from there into the record of every run.
+    """
+    if model is not None:
+        probe_model(Wish(model, models, prices, context, limit_of("usd", usd)))
+        return
     features, audits = anyio.run(_examine)
     for feature in features:
         click.echo(printable(f"{'on ' if feature.on else 'OFF'}  {feature.name}: {feature.words}"))

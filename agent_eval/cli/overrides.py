@@ -20,7 +20,7 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
         changed["sandbox"] = {"runtime": changes["runtime"]}
     limits = {name: text for name, text in changes["budget"].items() if text is not None}
     if limits:
-        changed["budget"] = {name: _limit(name, text) for name, text in limits.items()}
+        changed["budget"] = {name: limit_of(name, text) for name, text in limits.items()}
     tree = loaded.scenario.model_dump()
     for part, values in changed.items():
         tree[part] = tree[part] | values
@@ -48,7 +48,8 @@ def _pair(text: str) -> tuple[str, Any]:
         raise OperatorError(f"-M {text}: {value!r} is neither a number nor JSON") from error
 
 
-def _limit(name: str, text: str) -> float | int | None:
+def limit_of(name: str, text: str) -> float | int | None:
+    """A limit as an operator types it; None for `none`. Raises `OperatorError`."""
     if text.lower() == "none":
         return None
     try:

@@ -112,8 +112,11 @@ class Catalogue:
     agent: str | None
 
 
-def read_catalogue(file: Path) -> Catalogue:
-    """The models in a file; raises `OperatorError` that names file, line, fault and remedy."""
+def read_catalogue(file: Path, *, profiles: bool = True) -> Catalogue:
+    """The models in a file; raises `OperatorError` that names file, line, fault and remedy.
+
+    Without `profiles` none is followed, for they are about to be made.
+    """
     tree = parse(file, OperatorError, "a list of models")
     listed = built(_File, file, tree, OperatorError)
     for role, name in listed.roles.model_dump(exclude_none=True).items():
@@ -127,9 +130,10 @@ def read_catalogue(file: Path) -> Catalogue:
         for role, name in listed.roles.model_dump(exclude_none=True).items()
         if role != "agent"
     }
-    endpoints = {
-        name: _endpoint(file, tree, name, each, roles) for name, each in listed.models.items()
-    }
+    endpoints = {}
+    for name, each in listed.models.items():
+        profile = _profile(file, tree, name, each) if profiles else None
+        endpoints[name] = _endpoint(file, name, each, profile, roles)
     return Catalogue(endpoints, listed.roles.agent)
 
 
@@ -139,9 +143,8 @@ def profile_of(file: Path, name: str) -> Path:
 
 
 def _endpoint(
-    file: Path, tree: CommentedMap, name: str, listed: Listed, roles: dict[str, Any]
+    file: Path, name: str, listed: Listed, profile: Profile | None, roles: dict[str, Any]
 ) -> Endpoint:
-    profile = _profile(file, tree, name, listed)
     laid = profile.arguments() if profile else {}
     return Endpoint(
         name=name,
