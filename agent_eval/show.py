@@ -218,9 +218,11 @@ _TELLERS = {
 
 def outcome_words(outcome: dict[str, Any]) -> str:
     """How a run ended, in a line."""
-    limit = f" ({outcome['limit']})" if outcome.get("limit") else ""
-    message = f": {one_line(outcome['message'], 300)}" if outcome.get("message") else ""
-    return f"{outcome['status']}{limit}{message}"
+    failed = outcome.get("blame") if outcome["status"] == "error" else None
+    cause = outcome.get("limit") or failed
+    why = f" ({cause})" if cause else ""
+    message = f": {one_line(outcome['message'], 500)}" if outcome.get("message") else ""
+    return f"{outcome['status']}{why}{message}"
 
 
 def spent_words(spent: dict[str, Any]) -> str:

@@ -213,6 +213,8 @@ def test_a_conversation_reads_as_one(tmp_path: Path) -> None:
 
 def test_outcome_and_spending_are_a_line_each() -> None:
     assert outcome_words({"status": "submitted"}) == "submitted"
+    failed = {"status": "error", "blame": "infrastructure", "message": "it broke"}
+    assert outcome_words(failed) == "error (infrastructure): it broke"
     outcome = {"status": "limit", "limit": "usd", "message": "usd: nothing left\nat all"}
     assert outcome_words(outcome) == "limit (usd): usd: nothing left at all"
     spent = {"steps": 3, "input_tokens": 12345, "output_tokens": 67, "usd": 0.5, "wall_s": 9.87}

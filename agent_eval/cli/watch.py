@@ -92,6 +92,8 @@ class Watch:
                 return f"{event['tool']}: {one_line(event['input']['code'], 100)}"
             case "submitted":
                 return f"answer: {one_line(event['answer'], 100)}"
+            case "sandbox.removed" if event["state"].get("removed") is False:
+                return "the sandbox is still there: `agent-eval reap` removes it"
             case "trouble":
                 return f"{event['blame']}: {one_line(event['message'], 300)}"
         return None

@@ -99,7 +99,7 @@ class Sandbox:
             return await answer
         except SandboxDied as error:
             words, blame = await self._container.why_dead()
-            if error.blame is Blame.MODEL:
+            if error.blame is Blame.MODEL and blame is not Blame.INFRASTRUCTURE:
                 blame = Blame.MODEL
             raise SandboxDied(f"the sandbox died: {error}; {words}", blame) from error
 

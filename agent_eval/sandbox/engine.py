@@ -5,6 +5,7 @@ run and its lease before it starts; nothing without that label is ever touched.
 """
 
 import contextlib
+import os
 import socket
 import time
 from collections.abc import Callable
@@ -32,6 +33,10 @@ from agent_eval.sandbox.settings import (
 
 CALLS_AT_ONCE = 8
 HOW_TO_GET_ONE = "Run `make setup` in a checkout, or `agent-eval setup`, and try again"
+USUAL_ADDRESS = "unix:///var/run/docker.sock"
+_SIGNALLED = (128 + 9, 128 + 15)
+"""Statuses of a PID 1 that was sent SIGKILL or SIGTERM, as nothing inside may."""
+
 _HEADER_BYTES = 8
 _STDOUT = 1
 _STDERR_KEPT_BYTES = 4096
@@ -41,12 +46,13 @@ class Engine:
     """One Docker engine."""
 
     def __init__(self, timeout_s: int = 60) -> None:
+        address = os.environ.get("DOCKER_HOST") or USUAL_ADDRESS
         try:
+            _knock(address, timeout_s)
             self._client = docker.from_env(timeout=timeout_s)
-            self._client.ping()
-        except (DockerException, requests.RequestException) as error:
+        except (DockerException, requests.RequestException, OSError) as error:
             raise EngineUnavailable(
-                f"no Docker engine answers ({_words(error)}). {HOW_TO_GET_ONE}"
+                f"no Docker engine answers at {address}: {_words(error)}. {HOW_TO_GET_ONE}"
             ) from error
         self._limiter = anyio.CapacityLimiter(CALLS_AT_ONCE)
 
@@ -158,13 +164,8 @@ class Container:
         try:
             state = (await self.stated())["State"]
         except EngineUnavailable as error:
-            return f"and the engine does not know why: {error}", Blame.INFRASTRUCTURE
-        if state.get("OOMKilled"):
-            return "it was out of memory", Blame.LIMIT
-        if state.get("Running"):
-            return "its container still runs", Blame.MODEL
-        code = state.get("ExitCode")
-        return f"PID 1 ended with status {code} {state.get('Error') or ''}".strip(), Blame.MODEL
+            return _why_unknown(error), Blame.INFRASTRUCTURE
+        return _why(state)
 
     async def remove(self) -> dict[str, Any]:
         """Remove it, running or not; returns the last state the engine stated."""
@@ -252,11 +253,59 @@ def plain_settings(asked: Asked) -> dict[str, Any]:
     return asdict(asked)
 
 
+def _knock(address: str, timeout_s: int) -> None:
+    """Raise `OSError` where nobody listens; the SDK does so too, and leaves its socket open."""
+    if address.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(timeout_s)
+            sock.connect(address.removeprefix("unix://"))
+
+
+def _why_unknown(error: EngineUnavailable) -> str:
+    """What it says of an end that the engine has nothing to say of it."""
+    if isinstance(error.__cause__, NotFound):
+        return (
+            "something outside removed its container (`docker rm`?). The model is not to blame: "
+            "run it again"
+        )
+    return (
+        f"the engine does not answer any more ({error}). When it runs again, `agent-eval reap` "
+        "removes what is left of the sandbox, and the run can be made again"
+    )
+
+
+def _why(state: dict[str, Any]) -> tuple[str, Blame]:
+    """What a state that the engine states says of an end, and who that points to."""
+    code = state.get("ExitCode")
+    if state.get("Paused"):
+        return (
+            "something outside paused its container (`docker pause`?). The model is not to "
+            "blame: run it again, and leave it running"
+        ), Blame.INFRASTRUCTURE
+    if state.get("OOMKilled"):
+        return "it used more memory than `sandbox.memory_bytes` allows", Blame.LIMIT
+    if state.get("Running"):
+        return "its container still runs", Blame.MODEL
+    if code in _SIGNALLED:
+        return (
+            f"something outside killed it (status {code}, and not for its own use of memory): "
+            "`docker kill`, an engine that stops, or a machine out of memory. The model is not "
+            "to blame: run it again"
+        ), Blame.INFRASTRUCTURE
+    return f"PID 1 ended with status {code} {state.get('Error') or ''}".strip(), Blame.MODEL
+
+
 def _died_meanwhile(error: BaseException) -> bool:
     """Whether the engine gave up a removal because the container ended while it was killed."""
     return isinstance(error, APIError) and "is not running" in str(error)
 
 
 def _words(error: Exception) -> str:
-    text = error.explanation if isinstance(error, APIError) else str(error)
-    return " ".join(str(text or error).split())[:300]
+    """What went wrong, without the wrappings of the libraries between here and the engine."""
+    text = error.explanation if isinstance(error, APIError) else None
+    root: BaseException = error
+    while inner := [each for each in root.args if isinstance(each, BaseException)]:
+        root = inner[0]
+    if isinstance(root, OSError) and root.strerror:
+        text = root.strerror
+    return " ".join(str(text or root).split())[:300]

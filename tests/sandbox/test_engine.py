@@ -1,7 +1,9 @@
 """What can be known of the engine's side without one."""
 
+import gc
 import socket
 import time
+import warnings
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, cast
@@ -12,7 +14,7 @@ from docker.errors import APIError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.errors import EngineUnavailable
+from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.engine import Attached, Container, Engine, plain_settings, runtime_for
 from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import (
@@ -77,6 +79,53 @@ def test_output_is_taken_out_of_the_engines_form(
     out, errors = anyio.run(received, sent)
     assert out == b"".join(one for stream, one in chunks if stream == 1)
     assert errors == b"".join(one for stream, one in chunks if stream == 2)[-4096:]
+
+
+@pytest.mark.parametrize("address", ["unix:///no/such/engine.sock", "tcp://127.0.0.1:1"])
+def test_no_engine_is_an_error_in_words_that_leaves_nothing_open(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(EngineUnavailable) as caught:
+            Engine()
+        said = str(caught.value)
+        del caught
+        gc.collect()
+    assert not [each for each in warned if issubclass(each.category, ResourceWarning)]
+    assert said.startswith(f"no Docker engine answers at {address}: ")
+    assert "setup" in said
+    assert "('" not in said
+
+
+@pytest.mark.parametrize(
+    ("state", "blame", "words"),
+    [
+        ({"Running": True, "Paused": True}, Blame.INFRASTRUCTURE, "paused"),
+        ({"Running": True}, Blame.MODEL, "still runs"),
+        ({"OOMKilled": True, "ExitCode": 137}, Blame.LIMIT, "memory_bytes"),
+        ({"OOMKilled": False, "ExitCode": 137}, Blame.INFRASTRUCTURE, "status 137"),
+        ({"ExitCode": 143}, Blame.INFRASTRUCTURE, "status 143"),
+        ({"ExitCode": 0}, Blame.MODEL, "status 0"),
+        ({"ExitCode": 2, "Error": "it broke"}, Blame.MODEL, "status 2 it broke"),
+    ],
+)
+async def test_who_is_to_blame_for_the_end_of_a_sandbox(
+    state: dict[str, Any], blame: Blame, words: str
+) -> None:
+    said, blamed = await Container(cast("Engine", Asks()), Stated(state), "x", {}).why_dead()
+    assert (blamed, words in said) == (blame, True), said
+
+
+class Stated:
+    """Stands in for the SDK's client: states this of the container."""
+
+    def __init__(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+    def inspect_container(self, _number: str) -> dict[str, Any]:
+        return {"State": self.state}
 
 
 class Removes:
