@@ -1,7 +1,6 @@
 """`agent-eval doctor`: what works on this machine, why not, and how to get it."""
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agent_eval.cli import features
+from agent_eval.cli.features import Feature
 from agent_eval.cli.overrides import limit_of
 from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
 from agent_eval.display import printable
@@ -19,15 +20,6 @@ from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.scenario import Sandbox
-
-
-@dataclass(frozen=True)
-class Feature:
-    """One thing that is on or off."""
-
-    name: str
-    on: bool
-    words: str
 
 
 @click.command("doctor")
@@ -61,13 +53,14 @@ def command(
     if model is not None:
         probe_model(Wish(model, models, prices, context, limit_of("usd", usd)))
         return
-    features, audits = anyio.run(_examine)
-    for feature in features:
-        click.echo(printable(f"{'on ' if feature.on else 'OFF'}  {feature.name}: {feature.words}"))
+    found, audits = anyio.run(_examine)
+    for feature in found:
+        for line in feature.lines():
+            click.echo(printable(line))
     if audit:
         for runtime, rows in audits.items():
             _print_audit(runtime, rows)
-    if not all(feature.on for feature in features if feature.name != "gVisor"):
+    if not all(feature.on for feature in found if feature.needed):
         raise EngineUnavailable("this machine cannot run scenarios yet; see what is OFF")
 
 
@@ -75,16 +68,17 @@ async def _examine() -> tuple[list[Feature], dict[str, list[Row]]]:
     try:
         engine = Engine()
     except EngineUnavailable as error:
-        return [Feature("engine", False, str(error))], {}
+        return [features.no_engine(error)], {}
     try:
         facts = await engine.facts()
-        words = f"Docker {facts['engine']} on {facts['system']}, kernel {facts['kernel']}"
-        features = [Feature("engine", True, words), await _image(engine)]
+        image = await _image(engine)
+        found = [*features.engine(facts), image]
         audits: dict[str, list[Row]] = {}
-        if features[-1].on:
+        if image.on:
             for name, runtime in (("runc", "runc"), ("gVisor", GVISOR)):
-                features.append(await _runtime(engine, facts, name, runtime, audits))
-        return features, audits
+                found.append(await _runtime(engine, facts, name, runtime, audits))
+                found += features.limits(name, audits.get(name, []))
+        return [*found, features.kernel_record(facts), features.checkpoints(facts)], audits
     finally:
         engine.close()
 
@@ -93,16 +87,18 @@ async def _image(engine: Engine) -> Feature:
     try:
         image = await engine.image(Sandbox().image)
     except EngineUnavailable as error:
-        return Feature("image", False, str(error))
-    return Feature("image", True, f"{image['name']}, content {image['layers'][-1][:19]}")
+        return Feature("image", False, str(error), HOW_TO_GET_ONE, needed=True)
+    words = f"{image['name']}, content {image['layers'][-1][:19]}"
+    return Feature("image", True, words, needed=True)
 
 
 async def _runtime(
     engine: Engine, facts: dict[str, Any], name: str, runtime: str, audits: dict[str, list[Row]]
 ) -> Feature:
+    needed = runtime != GVISOR
     if runtime not in facts["runtimes"]:
-        how = "`agent-eval setup --runtimes` adds it where gVisor is installed"
-        return Feature(name, False, f"the engine has no runtime {runtime}; {how}")
+        why = f"the engine has no runtime {runtime}"
+        return Feature(name, False, why, features.ADD_RUNTIMES, needed)
     asked = asked_for(Sandbox(), "doctor", runtime, int(time.time()) + 600)
     container = await engine.create(asked, COMMAND)
     try:
@@ -110,9 +106,10 @@ async def _runtime(
             audits[name] = sandbox.audit
             absent = [row.setting for row in sandbox.audit if row.note]
             words = f"{len(sandbox.audit)} settings as asked, ready in {sandbox.ready_s:.2f} s"
-            return Feature(name, True, words + (f"; see {', '.join(absent)}" if absent else ""))
+            words += f"; see --audit for {', '.join(absent)}" if absent else ""
+            return Feature(name, True, words, needed=needed)
     except AgentEvalError as error:
-        return Feature(name, False, f"{error}. {HOW_TO_GET_ONE}")
+        return Feature(name, False, str(error), HOW_TO_GET_ONE, needed)
     finally:
         await container.remove()
 

@@ -1,0 +1,94 @@
+"""What this machine can do: each feature on or off, why, and how to turn it on.
+
+`doctor` prints them. A part of the program that has a feature of the machine's adds a line here.
+"""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from agent_eval.sandbox.engine import HOW_TO_GET_ONE
+from agent_eval.sandbox.rows import Row
+from agent_eval.sandbox.seccomp_record import unavailable
+from agent_eval.sandbox.settings import GVISOR
+
+ADD_RUNTIMES = "`agent-eval setup --runtimes` adds it where gVisor is installed"
+
+_LIMITS = {
+    "memory_bytes, no swap": "memory limit",
+    "processes": "process limit",
+    "writable folders": "disk limit",
+}
+"""Rows of the audit that are limits of a run, and what they are called here."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One thing that is on or off."""
+
+    name: str
+    on: bool
+    why: str
+    how: str = ""
+    """What to do to turn it on, where something can be done."""
+    needed: bool = False
+    """Whether no scenario runs without it."""
+
+    def lines(self) -> list[str]:
+        """For a person to read."""
+        first = f"{'on ' if self.on else 'OFF'}  {self.name}: {self.why}"
+        return [first] if self.on or not self.how else [first, f"     to turn it on: {self.how}"]
+
+
+def engine(facts: dict[str, Any]) -> list[Feature]:
+    """The engine, and how it counts what sandboxes use; `facts` are the engine's."""
+    words = f"Docker {facts['engine']} on {facts['system']}, kernel {facts['kernel']}"
+    version = facts["cgroup_version"]
+    return [
+        Feature("engine", True, words, needed=True),
+        Feature("control groups", True, f"version {version}; what they hold is measured below"),
+    ]
+
+
+def no_engine(error: Exception) -> Feature:
+    """Why no engine answers."""
+    return Feature("engine", False, str(error), HOW_TO_GET_ONE, needed=True)
+
+
+def limits(runtime: str, rows: Iterable[Row]) -> list[Feature]:
+    """What an audited sandbox on a runtime is limited in."""
+    found = []
+    for row in rows:
+        if row.setting in _LIMITS:
+            name = f"{_LIMITS[row.setting]} under {runtime}"
+            what = row.measured if row.measured is not None else row.stated
+            how = "choose the other runtime, with --runtime or in the scenario's sandbox part"
+            why = f"{_amount(row.asked)} asked for, {_amount(what)} found"
+            why = row.note.removeprefix("absent: ") or why
+            found.append(Feature(name, row.ok and not row.note, why, how))
+    return found
+
+
+def _amount(value: Any) -> str:
+    """One number, or the numbers of several folders together."""
+    if isinstance(value, dict) and all(isinstance(each, int) for each in value.values()):
+        return f"{sum(value.values()):,} bytes in {len(value)} folders"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def kernel_record(facts: dict[str, Any]) -> Feature:
+    """Whether sandboxes under runc can have a kernel record."""
+    why = unavailable(facts)
+    what = "programs that start and addresses they connect to, as the kernel sees them"
+    return Feature("kernel record under runc", why is None, why or what)
+
+
+def checkpoints(facts: dict[str, Any]) -> Feature:
+    """Whether a running sandbox could be copied."""
+    name = "checkpoints"
+    if GVISOR not in facts["runtimes"]:
+        return Feature(name, False, "only gVisor can take them", ADD_RUNTIMES)
+    if shutil.which("runsc") is None:
+        return Feature(name, False, "gVisor runs where the engine is, and runsc is not here")
+    return Feature(name, False, "gVisor here can take them; runs of this version do not yet")
