@@ -14,7 +14,6 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 MAX_PATH_BYTES = 4096
 MAX_ARGUMENTS_BYTES = 32 * 1024
@@ -146,11 +145,12 @@ def named(thread: int, folder: int, path: str, *, follow: bool) -> str:
     if not path.startswith("/"):
         where = _link(f"/proc/{thread}/" + _place(folder))
         absolute = f"{where}/{path}" if path else where
-    if follow and (found := _resolved(thread, absolute)):
-        return found
-    whole = PurePosixPath(absolute)
-    if whole.name and whole.name != ".." and (parent := _resolved(thread, str(whole.parent))):
-        return str(PurePosixPath(parent, whole.name))
+    with contextlib.suppress(OSError), _root(thread) as root:
+        if follow and (found := _resolved(root, absolute)):
+            return found
+        parent, _, name = absolute.rstrip("/").rpartition("/")
+        if name not in ("", ".", "..") and (found := _resolved(root, parent or "/")):
+            return f"{found.rstrip('/')}/{name}"
     return absolute
 
 
@@ -210,18 +210,23 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
-def _resolved(thread: int, path: str) -> str | None:
-    """Where a path leads in the sandbox: looked up without opening what is there."""
-    how = _How(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+_LOOK = _How(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
+
+
+@contextmanager
+def _root(thread: int) -> Iterator[int]:
+    """The root folder that a thread has."""
+    root = os.open(f"/proc/{thread}/root", os.O_PATH | os.O_CLOEXEC)
     try:
-        root = os.open(f"/proc/{thread}/root", os.O_PATH | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        numbers = (ctypes.c_long(_OPENAT2), ctypes.c_long(root))
-        found = _SYSCALL(*numbers, path.encode(), ctypes.byref(how), ctypes.c_long(24))
+        yield root
     finally:
         os.close(root)
+
+
+def _resolved(root: int, path: str) -> str | None:
+    """Where a path leads below a root: looked up without opening what is there."""
+    numbers = (ctypes.c_long(_OPENAT2), ctypes.c_long(root))
+    found = _SYSCALL(*numbers, path.encode(), ctypes.byref(_LOOK), ctypes.c_long(24))
     if found < 0:
         return None
     try:

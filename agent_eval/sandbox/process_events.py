@@ -23,12 +23,12 @@ QUEUE_BYTES = 32 * 1024 * 1024
 
 _NETLINK = struct.Struct("=IHHII")
 _MESSAGE = struct.Struct("=IIIIHH")
-_EVENT = struct.Struct("=IIQ")
-_NUMBERS = struct.Struct("=4I")
+_WHOLE = struct.Struct("=16x8xI8xIIQ4I")
+"""Both heads and an event: its number, kind, processor, time, and what it is about."""
 _LISTEN = struct.pack("=I", 1)
 _DONE = 3
 
-_ACKNOWLEDGED, _FORK, _EXEC, _EXIT = 0, 0x1, 0x2, 0x80000000
+_FORK, _EXEC, _EXIT = 0x1, 0x2, 0x80000000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Event:
     """One event. Processes and threads as the host numbers them."""
 
     what: str
-    """`fork`, `exec` or `exit`; `other` for what is of no interest here."""
+    """`fork`, `exec`, `exit` or `acknowledged`; `other` for what is of no interest here."""
     thread: int
     """The thread it is about; for a fork, the new one."""
     process: int
     parent: int
     """For a fork, the parent's process."""
     status: int
-    """For an exit, as `wait` has it."""
+    """For an exit, as `wait` has it; for an acknowledgement, an error number."""
     monotonic_ns: int
     processor: int
     number: int
@@ -52,20 +52,16 @@ class Event:
 
 def decoded(raw: bytes) -> Event:
     """One datagram of the kernel; raises `struct.error` if it is too short to be an event."""
-    start = _NETLINK.size
-    _, _, number, _, _, _ = _MESSAGE.unpack_from(raw, start)
-    what, processor, monotonic_ns = _EVENT.unpack_from(raw, start + _MESSAGE.size)
-    numbers = _NUMBERS.unpack_from(raw.ljust(128, b"\0"), start + _MESSAGE.size + _EVENT.size)
-    name, thread, process, parent, status = "other", 0, 0, 0, 0
+    number, what, processor, monotonic_ns, *numbers = _WHOLE.unpack_from(raw)
+    first, second, third, fourth = numbers
     if what == _FORK:
-        name, parent, thread, process = "fork", numbers[1], numbers[2], numbers[3]
-    elif what == _EXEC:
-        name, thread, process = "exec", numbers[0], numbers[1]
-    elif what == _EXIT:
-        name, thread, process, status = "exit", numbers[0], numbers[1], numbers[2]
-    elif what == _ACKNOWLEDGED:
-        name, status = "acknowledged", numbers[0]
-    return Event(name, thread, process, parent, status, monotonic_ns, processor, number)
+        return Event("fork", third, fourth, second, 0, monotonic_ns, processor, number)
+    if what == _EXEC:
+        return Event("exec", first, second, 0, 0, monotonic_ns, processor, number)
+    if what == _EXIT:
+        return Event("exit", first, second, 0, third, monotonic_ns, processor, number)
+    name = "other" if what else "acknowledged"
+    return Event(name, 0, 0, 0, first, monotonic_ns, processor, number)
 
 
 class ProcessEvents:

@@ -32,6 +32,8 @@ class Processes:
     def __init__(self, events: ProcessEvents) -> None:
         self._events = events
         self._all: dict[int, Process] = {}
+        self.expected: set[int] = set()
+        """Those whose execution was asked for, until it is known what came of it."""
 
     def adopt(self, process: int) -> None:
         """Follow a process that the runtime is about to turn into the sandbox's."""
@@ -41,6 +43,8 @@ class Processes:
 
     def of(self, thread: int) -> Process | None:
         """The process of a thread that is held; None if it is of no sandbox."""
+        if (known := self._all.get(thread)) and known.known and not self._events.lost:
+            return known  # its first thread; so most are found without a look
         found = numbers(thread)
         if found is None or found.inside is None:
             return None
@@ -49,6 +53,11 @@ class Processes:
             process = Process(inside=found.inside, threads=threads(found.process))
             self._all[found.process] = process
         return process
+
+    def start(self, thread: int, process: Process, fact: Fact) -> None:
+        """A thread asks for an execution, which is a fact once it succeeded."""
+        process.starting = fact
+        self.expected.add(thread)
 
     def news(self) -> list[Fact]:
         """What happened up to now, in order."""
@@ -65,6 +74,7 @@ class Processes:
         if process is None:
             return []
         if event.what == "exec":
+            self.expected -= {*process.threads, event.process}
             return self._started(event.process, process)
         return self._exited(event, process) if event.what == "exit" else []
 
@@ -100,6 +110,7 @@ class Processes:
 
     def _exited(self, event: Event, process: Process) -> list[Fact]:
         process.threads.discard(event.thread)
+        self.expected.discard(event.thread)
         if process.threads:
             return []
         del self._all[event.process]

@@ -25,7 +25,7 @@ from agent_eval.errors import NotAsAsked
 from agent_eval.sandbox.calls import said
 from agent_eval.sandbox.held import memory
 from agent_eval.sandbox.kernel import Fact
-from agent_eval.sandbox.notifications import Notification, let_go_on, receive, still_waits
+from agent_eval.sandbox.notifications import Notification, let_go_on, prompt, receive, still_waits
 from agent_eval.sandbox.process_events import ProcessEvents
 from agent_eval.sandbox.processes import Processes
 from agent_eval.sandbox.settings import RECORDED_RUNC
@@ -96,7 +96,7 @@ class SeccompRecord:
         self._facts: list[Fact] = []
         self._listeners: set[int] = set()
         self._connected = self._closing = False
-        self._expecting_until = 0.0
+        self._expecting, self._expecting_until = False, 0.0
         self._poll = select.poll()
         self._thread: threading.Thread | None = None
         self._stack = contextlib.ExitStack()
@@ -168,8 +168,10 @@ class SeccompRecord:
                 os.close(listener)
 
     def _turn(self) -> None:
-        soon = time.monotonic() < self._expecting_until
-        self._poll.modify(self._events.fileno(), select.POLLIN if soon else 0)
+        soon = bool(self._processes.expected) and time.monotonic() < self._expecting_until
+        if soon != self._expecting:
+            self._expecting = soon
+            self._poll.modify(self._events.fileno(), select.POLLIN if soon else 0)
         for ready, how in self._poll.poll(_NEWS_S * 1000):
             if ready == self._socket.fileno():
                 self._greet()
@@ -197,6 +199,7 @@ class SeccompRecord:
             with self._changed:
                 self._take_news()
                 self._processes.adopt(int(state["pid"]))
+            prompt(each)
             self._listeners.add(each)
             self._poll.register(each, select.POLLIN)
             self._connected = True
@@ -225,7 +228,7 @@ class SeccompRecord:
         what, fields = asked
         fact = Fact(what, process.inside, time.time_ns(), fields)
         if what == "start":
-            process.starting = fact
+            self._processes.start(one.thread, process, fact)
             self._expecting_until = time.monotonic() + _NEWS_S
         else:
             self._facts.append(fact)

@@ -350,12 +350,13 @@ quiet = {{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}}
 subprocess.Popen(["sleep", "60"], close_fds=False, **quiet)
 os.kill(os.getpid(), signal.SIGKILL)
 """
-    async with container_made(["bash", "-c", "sleep 3; exec sleep 1000"]) as (container, _):
+    waiting = "trap 'exec sleep 1000' USR1; while :; do :; done"
+    async with container_made(["bash", "-c", waiting]) as (container, _):
         with private_folder(container.id):
             command = [sys.executable, "-c", script, container.id]
             ended = await anyio.run_process(command, check=False)
             assert ended.returncode == -signal.SIGKILL, ended.stderr
-            assert (await container.stated())["State"]["Running"]
+            await anyio.run_process(["docker", "kill", "--signal", "USR1", container.id])
             with anyio.fail_after(60):
                 done = await anyio.run_process(["docker", "wait", container.id])
     assert done.stdout == b"126\n", "bash could not start the program"
