@@ -17,16 +17,11 @@ from agent_eval.asking import Asking
 from agent_eval.budget import Amounts
 from agent_eval.conversation import Message, Reply, ToolCall
 from agent_eval.errors import GaveUp, LimitReached, SandboxDied, Stopped
-from agent_eval.events import (
-    ActionEnded,
-    ActionRefused,
-    ActionStarted,
-    Event,
-    MessageAdded,
-    Submitted,
-)
+from agent_eval.event import Event
+from agent_eval.events import ActionEnded, ActionRefused, ActionStarted, MessageAdded, Submitted
 from agent_eval.instructions import Instructions
 from agent_eval.models.fenced import calls_in
+from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Scenario
 
@@ -51,7 +46,12 @@ class Executes(Protocol):
     """What an agent needs of a sandbox."""
 
     async def execute(
-        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+        self,
+        program: str,
+        code: str,
+        timeout_s: float,
+        max_output_bytes: int,
+        cause: Cause | None = None,
     ) -> Execution:
         """Run code in a persistent session."""
 
@@ -161,7 +161,8 @@ class Agent:
         """What the sandbox did; an action that never comes back has its end on record as well."""
         began = time.monotonic()
         try:
-            return await self.sandbox.execute(action.program, action.code, timeout_s, room)
+            cause = Cause(self._actions, self.asking.name)
+            return await self.sandbox.execute(action.program, action.code, timeout_s, room, cause)
         except BaseException as error:
             event = ActionEnded(
                 action=self._actions,

@@ -22,7 +22,8 @@ from agent_eval.errors import (
     RequestRefused,
     ScenarioError,
 )
-from agent_eval.events import Event, ModelCalled, ModelFailed, ModelReplied, ModelRequest
+from agent_eval.event import Event
+from agent_eval.events import ModelCalled, ModelFailed, ModelReplied, ModelRequest
 from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.control import tokens_in
 from agent_eval.models.overflow import says_full

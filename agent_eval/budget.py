@@ -33,6 +33,7 @@ class Amounts:
     tool_s: Decimal = ZERO
     wall_s: Decimal = ZERO
     output_bytes: int = 0
+    record_bytes: int = 0
 
     @property
     def tokens(self) -> int:
@@ -53,7 +54,10 @@ class Amounts:
 
 _NAMES = tuple(field.name for field in fields(Amounts))
 
-LIMITED = ("usd", "tokens", "output_tokens", "steps", "tool_s", "wall_s", "output_bytes")
+LIMITED = (
+    *("usd", "tokens", "output_tokens", "steps", "tool_s", "wall_s"),
+    *("output_bytes", "record_bytes"),
+)
 """What a budget can limit, in the order in which limits are checked."""
 
 Limits = dict[str, Decimal]

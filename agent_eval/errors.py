@@ -16,6 +16,7 @@ only failures of the model and of limits may count in a rate.
     └── InfrastructureError      infrastructure    a part outside the model failed
         ├── EngineUnavailable                      no Docker engine, image or runtime
         ├── NotAsAsked                             the sandbox is not locked down as asked
+        ├── RecordBroken                           the kernel record ended before its sandbox
         ├── SandboxDied                            the sandbox is gone (its blame may differ)
         ├── ModelUnavailable                       the model's server, after all retries
         └── TranscriptBroken                       the record cannot be written or read
@@ -98,6 +99,10 @@ class EngineUnavailable(InfrastructureError):
 
 class NotAsAsked(InfrastructureError):
     """The sandbox that came up is not locked down as asked; the run was refused."""
+
+
+class RecordBroken(InfrastructureError):
+    """The kernel record ended while the sandbox lived; it was ended, for nothing runs unseen."""
 
 
 class SandboxDied(InfrastructureError):

@@ -1,4 +1,6 @@
-"""Every fact a run can record. The whole vocabulary of `events.jsonl` is on this page.
+"""Every fact a run can record: the whole vocabulary of `events.jsonl`.
+
+What a sandbox's kernel tells is in `kernel_events`; all else is on this page.
 
 Each class is one kind of event; its fields are plain JSON values. The transcript adds `seq`,
 `time`, `elapsed_s`, `agent`, `kind` and `prev` to each. Readers take events as plain dictionaries
@@ -8,19 +10,11 @@ and never need this module.
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from agent_eval.event import Event
+from agent_eval.kernel_events import OfKernel
+
 FORMAT = 1
 """Version of the vocabulary; raised when a field changes its meaning or goes away."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """The root of all kinds."""
-
-    kind: ClassVar[str]
-
-    def fields(self) -> dict[str, Any]:
-        """The event's own fields, those without a value left out."""
-        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -297,5 +291,9 @@ class RunClosed(Event):
     spent: dict[str, Any]
 
 
-KINDS: dict[str, type[Event]] = {cls.kind: cls for cls in Event.__subclasses__()}
+KINDS: dict[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (*Event.__subclasses__(), *OfKernel.__subclasses__())
+    if cls is not OfKernel
+}
 """Every kind by its name."""

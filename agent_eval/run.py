@@ -11,11 +11,12 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 import structlog
@@ -46,13 +47,16 @@ from agent_eval.events import (
     Trouble,
 )
 from agent_eval.instructions import Instructions
+from agent_eval.kernel_events import KernelOpened
 from agent_eval.models.base import Model
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.provenance import package_facts
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, Sandbox, opened, program_digest
-from agent_eval.sandbox.engine import Container, Engine, plain_settings, runtime_for
+from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened, program_digest
+from agent_eval.sandbox.engine import Container, Engine, plain_settings
+from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import Asked, asked_for
+from agent_eval.sandbox.sources import Choice, chosen
 from agent_eval.scenario import Loaded
 from agent_eval.seeds import seed_files
 from agent_eval.steering import Steering
@@ -103,7 +107,8 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
     try:
         run = _run_id(plan.loaded.title)
         facts = await engine.facts()
-        runtime = runtime_for(scenario.sandbox.runtime, facts)
+        choice = chosen(scenario.sandbox, facts)
+        runtime = choice.runtime
         image = await engine.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + LEASE_S)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
@@ -111,10 +116,14 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
         container = await engine.create(asked, COMMAND)
         try:
             stated = await container.stated()
-            with Transcript.create(plan.runs / run) as transcript:
+            with (
+                listening(choice.source, container),
+                Transcript.create(plan.runs / run) as transcript,
+            ):
                 transcript.listener = plan.listener
                 transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
-                return await _Run(plan, steering, transcript, container, asked).to_the_end()
+                box = _Box(container, asked, choice)
+                return await _Run(plan, steering, transcript, box).to_the_end()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await container.remove()
@@ -176,6 +185,14 @@ _STATED = (
 """What the engine states of a container and the first event keeps; the audit has the rest."""
 
 
+class _Box(NamedTuple):
+    """A sandbox that is made and not started."""
+
+    container: Container
+    asked: Asked
+    choice: Choice
+
+
 class _Run:
     """The part of a run that has a record."""
 
@@ -184,13 +201,13 @@ class _Run:
         plan: Plan,
         steering: Steering,
         transcript: Transcript,
-        container: Container,
-        asked: Asked,
+        box: _Box,
     ) -> None:
         self.plan, self.steering, self.transcript = plan, steering, transcript
-        self.container, self.asked = container, asked
+        self.container, self.asked, self.choice = box
         self.scenario = plan.loaded.scenario
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
+        self.recorder: Recorder | None = None
         self.answer: str | None = None
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
         self.fault: str | None = None
@@ -201,6 +218,8 @@ class _Run:
         outcome = await self._outcome()
         self._remember_the_end(outcome)
         await self._remove()
+        if self.recorder is not None:
+            self.recorder.close()
         self.transcript.write(SuccessJudged(*self.judged))
         self.transcript.write(RunClosed(outcome.record(), self._spent()))
         verdict, reason = self.judged
@@ -243,7 +262,8 @@ class _Run:
 
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
-        async with opened(self.container, self.asked, limit, self._gap) as sandbox:
+        source = self.choice.source
+        async with opened(self.container, self.asked, limit, self._gap, source) as sandbox:
             ready = SandboxReady(
                 container=sandbox.id,
                 runtime=self.asked.runtime,
@@ -251,10 +271,21 @@ class _Run:
                 audit=[row.record() for row in sandbox.audit],
             )
             self.transcript.write(ready)
-            await self._seed(sandbox)
-            outcome = await self._conversation(sandbox)
-            await self._evidence(sandbox, outcome)
-            return outcome
+            async with self._recorded(sandbox):
+                await self._seed(sandbox)
+                outcome = await self._conversation(sandbox)
+                await self._evidence(sandbox, outcome)
+                return outcome
+
+    def _recorded(self, sandbox: Sandbox) -> AbstractAsyncContextManager[None]:
+        """Have what the sandbox's kernel tells put on record, or say there why it is not."""
+        source, why = self.choice.source, self.choice.why
+        if source is None:
+            self.transcript.write(KernelOpened(sandbox.id[:12], None, {}, why))
+            return nullcontext()
+        name = self.account.name
+        self.recorder = Recorder(source, sandbox.id, self.transcript, self.account, name)
+        return sandbox.recorded(self.recorder)
 
     def _gap(self, silent_s: float) -> None:
         self.transcript.write(HarnessGap(round(silent_s, 3)))

@@ -97,6 +97,8 @@ class Budget(Part):
     """Seconds that actions took in all."""
     output_bytes: int | None = Field(default=100 * MIB, gt=0)
     """Bytes that actions wrote in all."""
+    record_bytes: int | None = Field(default=256 * MIB, gt=0)
+    """Bytes of events that the kernel record may come to; beyond them the sandbox is ended."""
 
 
 class Sandbox(Part):
@@ -124,6 +126,10 @@ class Sandbox(Part):
     """More folders the agent can write, with their room; everything else is read-only."""
     hostname: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "server"
     """The machine's name as seen inside."""
+    record: Literal["auto", "required", "off"] = "auto"
+    """Whether its kernel records what programs do: `auto` is where that can be done."""
+    marked: tuple[InsidePath, ...] = ()
+    """Files and folders whose opening for reading is recorded too; for writing, all are."""
 
     @model_validator(mode="after")
     def _may_be_writable(self) -> "Sandbox":

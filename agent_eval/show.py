@@ -17,7 +17,10 @@ from agent_eval.reading import content_bytes
 SHOWN_BYTES = 4000
 """Bytes of an output that are shown unless all of it is asked for."""
 
-QUIET = {"model.called", "model.request"}
+QUIET = {
+    *("model.called", "model.request", "process.forked", "process.started", "process.exited"),
+    *("file.opened", "file.removed", "file.renamed", "net.connected", "net.bound", "user.changed"),
+}
 """Kinds that a reader of the conversation does not miss."""
 
 
@@ -145,6 +148,26 @@ def _compacted(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(f"message {one['index']}: {sizes}", "dim")
 
 
+def _recorded(event: dict[str, Any], view: View) -> Iterator[Text]:
+    if event["source"] is None:
+        yield _head(event, f"no kernel record: {event.get('why')}", "dim")
+        return
+    yield _head(event, f"kernel record by {event['source']}", "dim")
+    for what, promise in event["promises"].items() if view.full else ():
+        yield _body(f"{what}: {promise}", "dim")
+
+
+def _lost(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    yield _head(event, f"the kernel record has lost {event['lost']} facts so far", "bold red")
+
+
+def _record_closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    count = sum(event["facts"].values())
+    broken = f"; it broke: {event['broken']}" if event.get("broken") else ""
+    said = f"kernel record: {count} facts, {event['lost']} lost{broken}"
+    yield _head(event, said, "bold red" if event["lost"] else "dim")
+
+
 def _submitted(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, "answer", "bold green")
     yield _body(event["answer"], "green")
@@ -205,6 +228,9 @@ _TELLERS = {
     "context.compacted": _compacted,
     "action.started": _started,
     "action.ended": _ended,
+    "kernel.opened": _recorded,
+    "kernel.lost": _lost,
+    "kernel.closed": _record_closed,
     "submitted": _submitted,
     "sandbox.frozen": _frozen,
     "harness.gap": _gap,

@@ -15,14 +15,14 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from agent_eval.errors import OperatorError, TranscriptBroken
-from agent_eval.events import Event
+from agent_eval.event import Event
 
 EVENTS, BLOBS, SUMMARY = "events.jsonl", "blobs", "run.json"
 GENESIS = "0" * 64
@@ -63,25 +63,38 @@ class Transcript:
 
     def write(self, event: Event, agent: str = "0") -> int:
         """Append one event and return its number; raises `TranscriptBroken` if it cannot."""
+        self.write_many([(event, agent)])
+        return self.events - 1
+
+    def write_many(self, events: Iterable[tuple[Event, str]]) -> int:
+        """Append events, each with its agent, in one write; return how many bytes that took."""
         now = time.monotonic()
-        record = {
-            "seq": self.events,
-            "time": datetime.now(UTC).isoformat(timespec="microseconds"),
-            "elapsed_s": round(now - self._opened, 6),
-            "agent": agent,
-            "kind": event.kind,
-            **event.fields(),
-            "prev": self.head,
-        }
-        line = line_of(record)
-        self._append(line)
-        self.head = hashlib.sha256(line).hexdigest()
-        self.events += 1
+        moment = datetime.now(UTC).isoformat(timespec="microseconds")
+        records, lines, head = [], [], self.head
+        for seq, (event, agent) in enumerate(events, self.events):
+            record = {
+                "seq": seq,
+                "time": moment,
+                "elapsed_s": round(now - self._opened, 6),
+                "agent": agent,
+                "kind": event.kind,
+                **event.fields(),
+                "prev": head,
+            }
+            line = line_of(record)
+            head = hashlib.sha256(line).hexdigest()
+            records.append(record)
+            lines.append(line)
+        whole = b"".join(lines)
+        self._append(whole)
+        self.head = head
+        self.events += len(records)
         if self.listener is not None:
-            self.listener(record)
+            for record in records:
+                self.listener(record)
         if now - self._synced > SYNC_EVERY_S:
             self.sync()
-        return self.events - 1
+        return len(whole)
 
     def _append(self, line: bytes) -> None:
         if self._broken:

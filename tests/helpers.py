@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from agent_eval.conversation import Reply, Request
 from agent_eval.events import ActionEnded, FilesSeeded, MessageAdded, RunClosed
 from agent_eval.prices import FREE, PriceCard
+from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import load
@@ -166,7 +167,12 @@ class SandboxInMemory:
     seen: list[tuple[str, str, float, int]] = field(default_factory=list)
 
     async def execute(
-        self, program: str, code: str, timeout_s: float, max_output_bytes: int
+        self,
+        program: str,
+        code: str,
+        timeout_s: float,
+        max_output_bytes: int,
+        cause: Cause | None = None,
     ) -> Execution:
         """Answer as told; the code itself is the output where nothing was told."""
         self.seen.append((program, code, timeout_s, max_output_bytes))

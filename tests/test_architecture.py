@@ -15,8 +15,8 @@ PACKAGE = Path(agent_eval.__file__).parent
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
-        *("errors", "events", "scenario", "scenario_file", "resources", "display"),
-        *("conversation", "tasks", "echo", "strict_yaml"),
+        *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
+        *("resources", "display", "conversation", "tasks", "echo", "strict_yaml"),
     ),
     "record": ("transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
@@ -132,7 +132,7 @@ def test_a_module_imports_only_from_its_own_layer_or_an_earlier_one(name: str) -
 
 
 def test_the_reader_of_imports_sees_them() -> None:
-    assert {"errors", "events"} <= imported_by("transcript")
+    assert {"errors", "event"} <= imported_by("transcript")
     assert "models.openai_chat" in imported_by("models.choose")
     assert "sandbox.container" in imported_by("run")
 

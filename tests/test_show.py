@@ -27,6 +27,8 @@ ENVELOPE: dict[str, Any] = {
 MESSAGE = {"role": "assistant", "content": NASTY}
 USAGE = {"input_tokens": 10, "output_tokens": 5, "estimated": True}
 OUTPUT = {"bytes": 30, "text": NASTY}
+PROCESS = {"sandbox": "c0ffee", "pid": 7, "at": "2026-01-01T00:00:00+00:00", "action": 1}
+
 EXAMPLES: dict[str, dict[str, Any]] = {
     "context.compacted": {
         "reason": NASTY,
@@ -87,6 +89,25 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "session": "lost",
     },
     "action.refused": {"call": 1, "reason": NASTY, "tool": NASTY, "call_id": NASTY},
+    "kernel.opened": {"sandbox": "c0ffee", "source": NASTY, "promises": {"open": NASTY}},
+    "kernel.lost": {"sandbox": "c0ffee", "lost": 3},
+    "kernel.closed": {
+        "sandbox": "c0ffee",
+        "facts": {"process.started": 2},
+        "lost": 1,
+        "received_bytes": 10,
+        "recorded_bytes": 10,
+        "broken": NASTY,
+    },
+    "process.forked": {**PROCESS, "child": 9},
+    "process.started": {**PROCESS, "program": NASTY, "argv": [NASTY], "cwd": NASTY, "note": NASTY},
+    "process.exited": {**PROCESS, "signal": 9},
+    "file.opened": {**PROCESS, "path": NASTY, "mode": ["write"], "errno": 13},
+    "file.removed": {**PROCESS, "path": NASTY},
+    "file.renamed": {**PROCESS, "path": NASTY, "to": NASTY},
+    "net.connected": {**PROCESS, "address": NASTY, "errno": 113},
+    "net.bound": {**PROCESS, "address": NASTY},
+    "user.changed": {**PROCESS, "call": NASTY, "uid": 0, "errno": 1},
     "submitted": {"call": 1, "answer": NASTY},
     "operator.acted": {"act": NASTY},
     "sandbox.frozen": {"moving": 0},

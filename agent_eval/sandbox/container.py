@@ -7,8 +7,8 @@ leaving removes it, whatever happened in between.
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
 from agent_eval.errors import Blame, NotAsAsked, SandboxDied
@@ -17,7 +17,10 @@ from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.heart import SILENCE_S, Heart
+from agent_eval.sandbox.kernel import Source, private_folder
+from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
 from agent_eval.sandbox.supervisor import Execution, Supervisor
@@ -69,14 +72,49 @@ class Sandbox:
         self._container = container
         self._supervisor = supervisor
         self._pipe = pipe
+        self._recorder: Recorder | None = None
 
     async def execute(
+        self,
+        program: str,
+        code: str,
+        timeout_s: float,
+        max_output_bytes: int,
+        cause: Cause | None = None,
+    ) -> Execution:
+        """Run code in a persistent session; raises `SandboxDied` with who is to blame.
+
+        What its programs did for that cause is on record when this returns or raises.
+        """
+        if self._recorder is None or cause is None:
+            return await self._execute(program, code, timeout_s, max_output_bytes)
+        self._recorder.begin(program, cause)
+        try:
+            return await self._execute(program, code, timeout_s, max_output_bytes)
+        finally:
+            self._recorder.take()
+
+    async def _execute(
         self, program: str, code: str, timeout_s: float, max_output_bytes: int
     ) -> Execution:
-        """Run code in a persistent session; raises `SandboxDied` with who is to blame."""
         return await self._explained(
             self._supervisor.execute(program, code, timeout_s, max_output_bytes)
         )
+
+    @asynccontextmanager
+    async def recorded(self, recorder: Recorder) -> AsyncIterator[None]:
+        """Have what its kernel tells put on record while the block runs.
+
+        Raises `RecordBroken` or `LimitReached` in the block when that can go on no longer.
+        """
+        recorder.open()
+        for program, pid in self._supervisor.pids.items():
+            recorder.session(program, pid)
+        self._supervisor.on_session = recorder.session
+        self._recorder = recorder
+        async with beside() as tasks:
+            tasks.start_soon(recorder.serve, self._container.runs)
+            yield
 
     def unfinished(self, program: str) -> tuple[bytes, int]:
         """What came of an action that never ended, and how many bytes of it were dropped."""
@@ -104,18 +142,33 @@ class Sandbox:
             raise SandboxDied(f"the sandbox died: {error}; {words}", blame) from error
 
 
+@contextmanager
+def listening(source: Source | None, container: Container) -> Iterator[None]:
+    """Have a source of kernel facts listen; to be entered before the container starts."""
+    if source is None:
+        yield
+        return
+    with private_folder(container.id) as folder:
+        try:
+            source.listen(folder)
+            yield
+        finally:
+            source.close()
+
+
 @asynccontextmanager
 async def opened(
     container: Container,
     asked: Asked,
     max_output_bytes: int,
     on_gap: Callable[[float], None] = lambda _silent_s: None,
+    source: Source | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Start a created container, hand it over locked down and ready, and end its pipe after.
 
     `on_gap` is told when this process was not there for a while, and for how many seconds. Raises
-    `NotAsAsked` if it is not locked down, `SandboxDied` if it does not come up. Removing the
-    container is the caller's, who made it.
+    `NotAsAsked` if it is not locked down or its kernel does not report to the source that listens,
+    `SandboxDied` if it does not come up. Removing the container is the caller's, who made it.
     """
     started = time.monotonic()
     async with AsyncExitStack() as stack:
@@ -132,6 +185,11 @@ async def opened(
         sandbox = Sandbox(container, supervisor, pipe)
         try:
             sandbox.audit = await _prove(supervisor, container, asked)
+            if source is not None and not source.connected():
+                raise NotAsAsked(
+                    "the sandbox's kernel does not report to the kernel record. `agent-eval setup "
+                    "--runtimes` may mend that; `sandbox.record: off` does without"
+                )
         except SandboxDied as error:
             words, blame = await container.why_dead()
             said = attached.stderr.decode(errors="replace")[-500:]

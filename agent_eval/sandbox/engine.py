@@ -78,6 +78,9 @@ class Engine:
             "system": info["OperatingSystem"],
             "storage": info["Driver"],
             "cgroup_version": info.get("CgroupVersion", "1"),
+            "local": self._client.api.base_url.startswith(
+                "http+docker:"
+            ),  # a socket of this machine
             "runtimes": {
                 name: {"path": one.get("path"), "args": one.get("runtimeArgs") or []}
                 for name, one in sorted(info["Runtimes"].items())
@@ -158,6 +161,13 @@ class Container:
     async def start(self) -> None:
         """Start its PID 1."""
         await self._engine.call("starting the sandbox", partial(self._api.start, self.id))
+
+    async def runs(self) -> bool:
+        """Whether the engine says that it runs, or says nothing."""
+        try:
+            return bool((await self.stated())["State"].get("Running"))
+        except EngineUnavailable:
+            return True
 
     async def why_dead(self) -> tuple[str, Blame]:
         """What the engine knows of its end, and who that points to."""

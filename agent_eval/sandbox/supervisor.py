@@ -61,6 +61,10 @@ class Supervisor:
         self._clock = clock
         self._max_output_bytes = max_output_bytes
         self._sessions: dict[str, Channel] = {}
+        self.pids: dict[str, int] = {}
+        """Which process PID 1 says each session is that it opened before somebody listened."""
+        self.on_session: Callable[[str, int], None] = self.pids.__setitem__
+        """Told the name of each new session and which process PID 1 says it is."""
         self._actions = 0
 
     async def open(self, program: str) -> None:
@@ -130,6 +134,8 @@ class Supervisor:
             while report := await self._pipe.report(channel):
                 if report.get("op") in OVER:
                     return report
+                if report.get("op") == "opened":
+                    self._opened(channel, _number(report.get("pid")))
                 if report.get("op") == "done" and report.get("action") == action:
                     return report
             return None
@@ -146,6 +152,11 @@ class Supervisor:
             with anyio.move_on_after(left_s):
                 return await wait()
         return None
+
+    def _opened(self, channel: Channel, pid: int | None) -> None:
+        for program, known in self._sessions.items():
+            if known is channel and pid is not None:
+                self.on_session(program, pid)
 
     async def _end(self, channel: Channel, action: int, cause: str) -> tuple[str, dict[str, Any]]:
         """Climb the ladder until the action ends; too much output starts at its second rung."""

@@ -196,6 +196,7 @@ class Init:
             session.waiting += self.python_session
         pipes = {"output": (1, 2), "status": (STATUS_FD,), "feed": (code_fd,)}
         self.start(session, body, **pipes)
+        self.say("opened", channel=channel, pid=session.pid)
 
     def become_bash(self) -> NoReturn:
         os.execvpe("bash", ["bash", "--noprofile", "--norc", "--noediting", "-i"], self.env)

@@ -1,0 +1,65 @@
+"""Which action caused what a process did: worked out by process tree.
+
+A process belongs to the action that its parent belonged to when it was made, for as long as it
+lives, whatever becomes of the parent. Only the sessions' own processes, children of PID 1, change
+hands: they belong to the action that runs in them, and after it to that one still. Whatever else
+PID 1 starts belongs to none.
+"""
+
+from dataclasses import dataclass
+
+from agent_eval.sandbox.kernel import Fact
+
+PID_1 = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An action and the agent that asked for it."""
+
+    action: int
+    agent: str
+
+
+class Lineage:
+    """The processes of one sandbox; told every fact in order."""
+
+    def __init__(self) -> None:
+        self._causes: dict[int, Cause | None] = {}
+        """Of every process that is alive, PID 1 aside."""
+        self._of_pid_1: set[int] = set()
+        """The living children that PID 1 made."""
+        self._sessions: dict[str, int] = {}
+        """The process of each session, by its name."""
+        self._running: dict[str, Cause] = {}
+        """The action that runs in each session, or ran last."""
+
+    def session(self, program: str, pid: int) -> bool:
+        """PID 1 says that a session is this process; believed if PID 1 did make it."""
+        if pid not in self._of_pid_1:
+            return False
+        self._sessions[program] = pid
+        self._causes[pid] = self._running.get(program)
+        return True
+
+    def begin(self, program: str, cause: Cause) -> None:
+        """From here on, what the process of that session does is done for this action."""
+        self._running[program] = cause
+        pid = self._sessions.get(program)
+        if pid is not None:
+            self._causes[pid] = cause
+
+    def cause_of(self, fact: Fact) -> Cause | None:
+        """Whom a fact belongs to; also takes note of who was made and who is gone."""
+        cause = self._causes.get(fact.pid)
+        if fact.what == "fork":
+            child = int(fact.fields["child"])
+            self._causes[child] = cause
+            self._of_pid_1.discard(child)
+            if fact.pid == PID_1:
+                self._of_pid_1.add(child)
+        elif fact.what == "exit":
+            self._causes.pop(fact.pid, None)
+            self._of_pid_1.discard(fact.pid)
+            self._sessions = {name: pid for name, pid in self._sessions.items() if pid != fact.pid}
+        return cause
