@@ -7,7 +7,7 @@ alone decides what they mean.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -77,6 +77,7 @@ class Agent:
     def __post_init__(self) -> None:
         self._account = self.asking.account
         self._fenced = self.scenario.model.tool_format == "fenced"
+        self._redactor = self.asking.transcript.redactor
 
     def record(self, event: Event) -> None:
         """Put an event of this agent on record."""
@@ -89,6 +90,7 @@ class Agent:
 
     def hear(self, message: Message) -> None:
         """Add a message that the model will see at its next call."""
+        message = Message(self._redactor.value(message.content))
         index = self.asking.conversation.add(message)
         self.record(MessageAdded(index, message.content))
 
@@ -154,6 +156,8 @@ class Agent:
             spent = Amounts(tool_s=Decimal(f"{done.duration_s:.6f}"), output_bytes=written)
         finally:
             hold.settle(spent)
+        take_out = self._redactor.cut if done.dropped_bytes else self._redactor.data
+        done = replace(done, output=take_out(done.output))
         self._record_action(done, spent)
         self._observe(action.call, self._view(done, timeout_s))
 
@@ -164,10 +168,11 @@ class Agent:
             cause = Cause(self._actions, self.asking.name)
             return await self.sandbox.execute(action.program, action.code, timeout_s, room, cause)
         except BaseException as error:
+            output, dropped_bytes = self.sandbox.unfinished(action.program)
             event = ActionEnded(
                 action=self._actions,
                 duration_s=round(time.monotonic() - began, 6),
-                output=self._kept(*self.sandbox.unfinished(action.program)),
+                output=self._kept(self._redactor.cut(output), dropped_bytes),
                 rung="sandbox",
                 settled=most.record(),
                 cause="died" if isinstance(error, SandboxDied) else "cancelled",

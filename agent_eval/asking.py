@@ -122,7 +122,16 @@ class Asking:
             self._record_failure(number, error, worst)
             raise
         # Calls that were not offered would stand unanswered in the conversation.
-        return reply if self.tools else replace(reply, calls=())
+        return self._without_secrets(reply if self.tools else replace(reply, calls=()))
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        """The reply as it may be shown to a model again, and be done."""
+        take_out = self.transcript.redactor.text
+        calls = tuple(
+            ToolCall(take_out(call.id), take_out(call.name), take_out(call.arguments))
+            for call in reply.calls
+        )
+        return replace(reply, text=take_out(reply.text), calls=calls)
 
     async def _unless_it_overflows(self, request: Request) -> Reply:
         """The model's answer; a server's words for a full window raise `ContextOverflow`."""

@@ -40,6 +40,8 @@ class RunOpened(Event):
     """The same settings as the engine states them."""
     command_line: list[str]
     canary: str
+    secrets: int = 0
+    """How many secrets of the host are looked for and taken out, by value."""
 
 
 @dataclass(frozen=True)

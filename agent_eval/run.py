@@ -7,12 +7,13 @@ Whatever happens after the record is open ends in a sealed record that says what
 to blame. Errors before that (no engine, no image) are raised: there was no run.
 """
 
+import os
 import secrets
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -51,6 +52,7 @@ from agent_eval.kernel_events import KernelOpened
 from agent_eval.models.base import Model
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.provenance import package_facts
+from agent_eval.redact import Redactor, host_secrets
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened, program_digest
 from agent_eval.sandbox.engine import Container, Engine, plain_settings
@@ -85,6 +87,8 @@ class Plan:
     """What the command line laid over the scenario."""
     key: bytes | None = None
     listener: Callable[[dict[str, Any]], None] | None = None
+    redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
+    """Takes the host's secrets out of all that is written and sent."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,7 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
             stated = await container.stated()
             with (
                 listening(choice.source, container),
-                Transcript.create(plan.runs / run) as transcript,
+                Transcript.create(plan.runs / run, plan.redactor) as transcript,
             ):
                 transcript.listener = plan.listener
                 transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
@@ -175,6 +179,7 @@ def _opening(
         in_force={name: host.get(name) for name in _STATED},
         command_line=plan.command_line,
         canary=scenario.canary,
+        secrets=len(plan.redactor),
     )
 
 

@@ -73,6 +73,12 @@ def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
     )
 
 
+def evidence_of(loaded: Loaded) -> bytes:
+    """All that a scenario's files say, its honeytokens included."""
+    names = (FILE, *loaded.file_digests)
+    return b"\n".join(loaded.folder.joinpath(name).read_bytes() for name in names)
+
+
 def variants_of(folder: Path) -> list[str]:
     """Names of the variants that a scenario has."""
     return [

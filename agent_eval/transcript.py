@@ -4,7 +4,8 @@ The only writer of run folders. An event is handed to the operating system in on
 `write` returns, so that it outlives the death of this process at any instant. For the case of a
 power failure all of it is forced to disk at the first event after `SYNC_EVERY_S` seconds and at
 the end. When a write fails the run must end, and nothing more is written after what may be torn:
-nothing is done that is not on record.
+nothing is done that is not on record. Secrets of the host are taken out here, at the last place
+before the disk and the live view, whatever was done about them before.
 """
 
 import base64
@@ -23,6 +24,7 @@ from typing import Any, Self
 
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.event import Event
+from agent_eval.redact import NOTHING, Redactor
 
 EVENTS, BLOBS, SUMMARY = "events.jsonl", "blobs", "run.json"
 GENESIS = "0" * 64
@@ -34,8 +36,12 @@ INLINE_BYTES = 4096
 class Transcript:
     """A run folder open for writing, by one process at a time."""
 
-    def __init__(self, folder: Path, fd: int, seq: int, head: str) -> None:
+    def __init__(
+        self, folder: Path, fd: int, seq: int, head: str, redactor: Redactor = NOTHING
+    ) -> None:
         self.folder = folder
+        self.redactor = redactor
+        """Takes secrets out of all that is written, and of all that is sent to a model."""
         self.head = head
         """SHA-256 of the last line written, its line end included."""
         self.events = seq
@@ -49,7 +55,7 @@ class Transcript:
         self._broken = False
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
+    def create(cls, folder: Path, redactor: Redactor = NOTHING) -> Self:
         """Make a run folder, private to its owner; refuses one that is there already."""
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -59,7 +65,7 @@ class Transcript:
             if folder.exists():
                 raise OperatorError(f"{folder} is there already; choose another --runs") from error
             raise OperatorError(f"cannot make the run folder {folder}: {error.strerror}") from error
-        return cls(folder, open_locked(folder / EVENTS), 0, GENESIS)
+        return cls(folder, open_locked(folder / EVENTS), 0, GENESIS, redactor)
 
     def write(self, event: Event, agent: str = "0") -> int:
         """Append one event and return its number; raises `TranscriptBroken` if it cannot."""
@@ -78,7 +84,7 @@ class Transcript:
                 "elapsed_s": round(now - self._opened, 6),
                 "agent": agent,
                 "kind": event.kind,
-                **event.fields(),
+                **self.redactor.value(event.fields()),
                 "prev": head,
             }
             line = line_of(record)
@@ -118,8 +124,9 @@ class Transcript:
 
     def content(self, data: bytes) -> dict[str, Any]:
         """Bytes in the form events hold them: text or base64 if small, otherwise a blob."""
+        data = self.redactor.data(data)
         if len(data) > INLINE_BYTES:
-            return {"bytes": len(data), "blob": self.blob(data)}
+            return {"bytes": len(data), "blob": self._blob(data)}
         try:
             return {"bytes": len(data), "text": data.decode()}
         except UnicodeDecodeError:
@@ -127,6 +134,9 @@ class Transcript:
 
     def blob(self, data: bytes) -> str:
         """Keep bytes in a file named by their SHA-256, and return it."""
+        return self._blob(self.redactor.data(data))
+
+    def _blob(self, data: bytes) -> str:
         name = hashlib.sha256(data).hexdigest()
         path = self.folder / BLOBS / name
         if not path.exists():
@@ -151,7 +161,7 @@ class Transcript:
     def seal(self, summary: dict[str, Any], key: bytes | None = None) -> str:
         """Write `run.json` with the head hash, signed if a key is given; return the head hash."""
         self.sync()
-        sealed = {**summary, "events": self.events, "head": self.head}
+        sealed = {**self.redactor.value(summary), "events": self.events, "head": self.head}
         if key is not None:
             sealed["signature"] = {"algorithm": "hmac-sha256", "value": signature(self.head, key)}
         text = json.dumps(sealed, indent=2, ensure_ascii=True, allow_nan=False) + "\n"

@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
         *("resources", "display", "conversation", "tasks", "echo", "strict_yaml"),
     ),
-    "record": ("transcript", "reading", "verify", "budget", "prices"),
+    "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
     "agent": ("actions", "context", "asking", "agent"),
     "run": ("run", "outcome", "seeds", "steering", "success", "provenance"),

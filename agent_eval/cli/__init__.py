@@ -5,6 +5,7 @@ and reading a transcript needs neither Docker nor a model's client.
 """
 
 import importlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ import click
 from agent_eval import __version__
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, Blame, LimitReached
+from agent_eval.redact import Redactor, host_secrets
 
 COMMANDS = {
     "run": "Run scenarios and record everything.",
@@ -75,7 +77,8 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         commands.main(args=arguments, prog_name="agent-eval")
     except AgentEvalError as error:
-        for line in str(error).splitlines():
+        said = Redactor(host_secrets(os.environ)).text(str(error))
+        for line in said.splitlines():
             click.echo(f"agent-eval: {printable(line)}", err=True)
         sys.exit(exit_code_of(error))
 

@@ -1,5 +1,6 @@
 """`agent-eval run`: scenarios against a model, watched and steered from the terminal."""
 
+import os
 import signal
 import sys
 from collections.abc import MutableMapping
@@ -26,10 +27,13 @@ from agent_eval.errors import Blame
 from agent_eval.instructions import read_instructions
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
+from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
+from agent_eval.redact import Redactor, host_secrets
 from agent_eval.run import Plan, Result, run_scenario
-from agent_eval.scenario_file import load
+from agent_eval.scenario import Loaded
+from agent_eval.scenario_file import evidence_of, load
 from agent_eval.show import outcome_words, spent_words
 from agent_eval.steering import Steering
 from agent_eval.tasks import beside
@@ -55,13 +59,24 @@ A list of models (--models) names each with all that is needed to ask it:
 writes local.profile.yaml beside the list; runs follow it."""
 
 
-def _plain(_logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
-    """What this program says of itself, in a line that cannot act on a terminal."""
-    fields = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
-    return printable(f"agent-eval: {level}: {event['event']} {fields}".strip())
+def _log_to(redactor: Redactor) -> list[Processor]:
+    """How this program speaks of itself: lines that hold no secret and cannot act on a terminal."""
+
+    def plain(_logger: Any, level: str, event: MutableMapping[str, Any]) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in event.items() if name != "event")
+        line = f"agent-eval: {level}: {event['event']} {fields}".strip()
+        return printable(redactor.text(line))
+
+    return [structlog.contextvars.merge_contextvars, plain]
 
 
-LOG: list[Processor] = [structlog.contextvars.merge_contextvars, _plain]
+def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redactor:
+    """What takes the host's secrets out of one run; those in the scenario are evidence."""
+    also = endpoint.key_variable if endpoint else None
+    known = host_secrets(os.environ, *([also] if also else []))
+    if key:
+        known["SIGNING_KEY"] = key.read_bytes().decode("utf-8", "replace").strip()
+    return Redactor(known, evidence_of(loaded))
 
 
 @click.command("run", epilog=PRICES_FORM)
@@ -100,7 +115,10 @@ def command(
     Ctrl-C once ends the run after its current step, twice at once, three times without tidying up;
     the record is sealed in every case.
     """
-    structlog.configure(processors=LOG, logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(
+        processors=_log_to(Redactor(host_secrets(os.environ))),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     catalogue = read_catalogue(models) if models else None
     model = model or (catalogue.agent if catalogue else None)
     if model is None:
@@ -124,6 +142,7 @@ def command(
                 command_line=["agent-eval", *sys.argv[1:]],
                 changed=changed,
                 key=key.read_bytes() if key else None,
+                redactor=_guard(loaded, endpoint, key),
             )
             planned.append(plan)
     codes = []
@@ -144,7 +163,7 @@ def one(plan: Plan, index: int, count: int) -> int:
     with Watch(title, plan.loaded.scenario.budget) as watch:
         result = _result_of(plan, watch)
     for line in report(result):
-        click.echo(printable(line))
+        click.echo(printable(plan.redactor.text(line)))
     return code_of(result.outcome)
 
 

@@ -22,6 +22,7 @@ from agent_eval.models.endpoint import Endpoint, without_password
 from agent_eval.models.limiter import Limiter
 from agent_eval.models.wire import Answer, Wire
 from agent_eval.prices import PriceCard
+from agent_eval.redact import NOTHING, Redactor
 from agent_eval.scenario import ModelArguments
 
 MAX_WAIT_S = 600.0
@@ -53,13 +54,15 @@ class OpenAIChat:
         self.context_tokens = endpoint.context_tokens
         self._endpoint = endpoint
         self._wanted = wanted
-        self._key = endpoint.key()
+        key = endpoint.key()
+        # A server may repeat the key it was shown, and what it says is cut before it is written.
+        self._redactor = Redactor({endpoint.key_variable or "KEY": key or ""})
         self._limiter = limiter or Limiter(endpoint.max_connections)
         try:
             self._url = httpx2.URL(endpoint.address)
         except httpx2.InvalidURL as error:
             raise OperatorError(f"{endpoint.address_from} is no address: {error}") from error
-        self._wire = Wire(endpoint.address, self._key, wanted, transport)
+        self._wire = Wire(endpoint.address, key, wanted, transport)
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """The request's fields beside messages and tools."""
@@ -100,12 +103,12 @@ class OpenAIChat:
             answer = await self._wire.post("/chat/completions", request.body())
             if not 200 <= answer.status < 300:
                 raise self._refusal(answer)
-            reply = _reply(answer.content)
+            reply = _reply(answer.content, self._redactor)
         except AttemptFailed as error:
             if error.status in _TOO_MUCH:
                 self._limiter.refused(error.retry_after_s)
             raise AttemptFailed(
-                self._without_key(str(error)),
+                self._redactor.text(str(error)),
                 may_be_billed=error.may_be_billed,
                 status=error.status,
                 retry_after_s=error.retry_after_s,
@@ -115,19 +118,17 @@ class OpenAIChat:
         self._limiter.answered()
         return reply
 
-    def _without_key(self, text: str) -> str:
-        """A server may repeat the key it was shown."""
-        return text.replace(self._key, f"[{self._endpoint.key_variable}]") if self._key else text
-
     def _mendable(self, error: OperatorError) -> OperatorError:
         if isinstance(error, RequestRefused):
-            return RequestRefused(self._without_key(str(error)))
+            return error
         where = self._endpoint.address_from
-        return OperatorError(self._without_key(f"{error}. {where} begins with http:// or https://"))
+        return OperatorError(
+            self._redactor.text(f"{error}. {where} begins with http:// or https://")
+        )
 
     def _refusal(self, answer: Answer) -> Exception:
         """What a status other than success means: worth another attempt, or not."""
-        status, said = answer.status, _said(answer.content)
+        status, said = answer.status, _said(answer.content, self._redactor)
         if status in _TRY_AGAIN or status >= 500:
             if "insufficient_quota" in said:
                 return RequestRefused(f"the account has no credit left: {said}")
@@ -140,7 +141,7 @@ class OpenAIChat:
             )
         where = self._endpoint.address_from
         if 300 <= status < 400:
-            to = answer.headers.get("location", "nowhere")[:200]
+            to = self._redactor.text(answer.headers.get("location", "nowhere"))[:200]
             hint = f"It points to {to}: if that is where the model is, let {where} say so"
         elif "tool" in said.lower():
             hint = "-M tool_format=fenced does without the server's tool calls"
@@ -160,9 +161,10 @@ class OpenAIChat:
         }.get(status, "see what it says of the arguments; -M name=value changes or adds one")
 
 
-def _said(content: bytes) -> str:
+def _said(content: bytes, redactor: Redactor) -> str:
     """The beginning of an answer, in one line."""
-    return " ".join(content[:4000].decode(errors="replace").split())[:500] or "(nothing)"
+    start = redactor.cut(content[:4000])
+    return " ".join(start.decode(errors="replace").split())[:500] or "(nothing)"
 
 
 def _retry_after_s(header: str | None) -> float | None:
@@ -179,7 +181,7 @@ def _retry_after_s(header: str | None) -> float | None:
     return min(max(seconds, 0.0), MAX_WAIT_S) if math.isfinite(seconds) else None
 
 
-def _reply(content: bytes) -> Reply:
+def _reply(content: bytes, redactor: Redactor = NOTHING) -> Reply:
     try:
         body = untrusted_json(content)
         choice = body["choices"][0]
@@ -187,7 +189,7 @@ def _reply(content: bytes) -> Reply:
         if not isinstance(message, dict):
             raise TypeError("message is no object")
     except (ValueError, KeyError, IndexError, TypeError) as error:
-        start = content[:300].decode(errors="replace")
+        start = redactor.cut(content[:4000])[:300].decode(errors="replace")
         raise AttemptFailed(
             f"an answer that is no chat completion ({type(error).__name__}): {start}",
             may_be_billed=True,

@@ -107,7 +107,7 @@ async def _body(response: httpx2.Response, clock: _Clock) -> bytes:
     status = response.status_code
     encoding = response.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        said = f"an answer packed as {encoding[:40]}, which was not asked for"
+        said = f"an answer packed as {encoding[:10]}, which was not asked for"
         raise AttemptFailed(said, may_be_billed=True, status=status)
     body = bytearray()
     async for chunk in response.aiter_raw():

@@ -385,7 +385,7 @@ async def test_a_server_cannot_put_the_key_into_the_record(patch: pytest.MonkeyP
                 await completed()
             assert len(server.came) == 1
             assert KEY not in str(caught.value)
-            assert "[OPENAI_API_KEY]" in str(caught.value)
+            assert "[secret:OPENAI_API_KEY:" in str(caught.value)
             model = plain()
             about = json.dumps(model.about())
             await model.close()
