@@ -14,7 +14,7 @@ from agent_eval import conversation as words
 from agent_eval.budget import Account, Amounts
 from agent_eval.context import Context, window_of
 from agent_eval.conversation import Conversation, Reply, Request, ToolCall, Usage
-from agent_eval.echo import sendable, told_apart
+from agent_eval.echo import sendable, sendable_text, told_apart
 from agent_eval.errors import (
     ContextFull,
     ModelUnavailable,
@@ -99,10 +99,10 @@ class Asking:
             reply = self._with_usage(reply, request)
             spent = self._cost(reply, worst)
             self._record_reply(reply, given.calls, number, spent)
-        except AttemptFailed as error:
+        except (AttemptFailed, ContextOverflow) as error:
             spent = worst if error.may_be_billed else Amounts()
             raise
-        except (OperatorError, ModelUnavailable, ScenarioError, ContextOverflow):
+        except (OperatorError, ModelUnavailable, ScenarioError):
             spent = Amounts()
             raise
         finally:
@@ -115,7 +115,10 @@ class Asking:
             reply = await self._unless_it_overflows(request)
         except AttemptFailed:
             raise
-        except (OperatorError, ModelUnavailable, ScenarioError, ContextOverflow) as error:
+        except ContextOverflow as error:
+            self._record_failure(number, error, worst if error.may_be_billed else Amounts())
+            raise
+        except (OperatorError, ModelUnavailable, ScenarioError) as error:
             self._record_failure(number, error, Amounts())
             raise
         except BaseException as error:  # cancelled, or a fault: the server may have worked
@@ -139,7 +142,8 @@ class Asking:
             return await self.model.complete(request)
         except (AttemptFailed, RequestRefused) as error:
             if says_full(str(error)):
-                raise ContextOverflow(str(error)) from error
+                billed = isinstance(error, AttemptFailed) and error.may_be_billed
+                raise ContextOverflow(str(error), may_be_billed=billed) from error
             raise
 
     # --- what a call may cost -------------------------------------------------------------------
@@ -234,7 +238,7 @@ class Asking:
         self, reply: Reply, given: tuple[ToolCall, ...], attempt: int, spent: Amounts
     ) -> None:
         sent_back = [sendable(call) for call in reply.calls]
-        message = words.assistant(reply.text, sent_back)
+        message = words.assistant(sendable_text(reply.text, sent_back), sent_back)
         event = ModelReplied(
             call=self.calls,
             attempt=attempt,

@@ -12,6 +12,9 @@ from dataclasses import replace
 
 from agent_eval.conversation import ToolCall, wire_json
 
+NOTHING = "(nothing)"
+"""What stands in a conversation for a reply without a word or a call."""
+
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]")
 _ID = re.compile(r"[!-~]{1,64}")
 """Servers form ids in their own ways and want them back as they were."""
@@ -34,6 +37,11 @@ def sendable(call: ToolCall) -> ToolCall:
     """The call as it may be shown to a server again."""
     name = _NOT_IN_A_NAME.sub("_", call.name)[:64] or "unnamed"
     return ToolCall(call.id, name, _object(call.arguments))
+
+
+def sendable_text(text: str, calls: Sequence[ToolCall]) -> str:
+    """What was said; many servers refuse a message that says nothing and calls nothing."""
+    return text if calls or text.strip() else NOTHING
 
 
 def _object(arguments: str) -> str:

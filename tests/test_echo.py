@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.conversation import ToolCall
-from agent_eval.echo import sendable, told_apart
+from agent_eval.echo import NOTHING, sendable, sendable_text, told_apart
 from tests.helpers import JSON_VALUES, NASTY, TEXTS
 
 
@@ -43,6 +43,13 @@ def test_whatever_was_given_can_be_sent(name: str, arguments: str) -> None:
     sent = sendable(ToolCall("c", name, arguments))
     assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", sent.name)
     assert isinstance(json.loads(sent.arguments), dict)
+
+
+def test_a_reply_that_says_nothing_is_sent_back_as_such() -> None:
+    call = ToolCall("c", "bash", "{}")
+    assert sendable_text(" \n", []) == sendable_text("", []) == NOTHING
+    assert sendable_text("", [call]) == ""
+    assert sendable_text(" x", []) == " x"
 
 
 IDS = st.sampled_from(["", "c", "call_1", "call_2", "a b", "\n", "x" * 65, "functions.bash:0"])

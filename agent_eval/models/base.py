@@ -38,6 +38,11 @@ class Model(Protocol):
 class ContextOverflow(Exception):
     """The request does not fit the model's window; a shorter one may."""
 
+    def __init__(self, message: str, *, may_be_billed: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_billed = may_be_billed
+        """Whether the server may have worked, as with `AttemptFailed`."""
+
 
 class AttemptFailed(Exception):
     """One attempt came to nothing; another may not."""

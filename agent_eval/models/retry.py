@@ -64,6 +64,6 @@ async def with_retries(
         failed(number, error, None)
         raise ModelUnavailable(
             f"the model's server failed {number} times, the last time with: {error}. Is it up, and "
-            "is OPENAI_BASE_URL right? -M attempts=N tries more often"
+            "is its address right? -M attempts=N tries more often"
         ) from error
     raise AssertionError("unreachable: tenacity returns or raises")

@@ -37,6 +37,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 JSON = b"Content-Type: application/json\r\n"
 BUDGET = {"usd": 1.0, "tokens": 200_000, "steps": 12}
 AMPLE = {"usd": 100.0, "tokens": 10_000_000}
+TOO_LONG = "prompt is too long"
 LONG_S = 60.0
 """Longer than any limit here."""
 
@@ -135,6 +136,9 @@ ROWS = [
         failures=(("HTTP 307", FREE),)),
     Row("a redirect to itself", (Answer("go", 308, {"Location": "/v1/chat/completions"}),),
         "operator", failures=(("HTTP 308", FREE),)),
+    *(Row(f"{number}, for it does not fit", (GOOD, Answer({"error": TOO_LONG}, number)), "limit",
+          failures=((TOO_LONG, settled),)) for number, settled in (
+              (400, FREE), (413, FREE), (500, FULL), (200, FULL))),
     # --- takes its time ---
     Row("silence at first", (raw(LONG_S), DONE), failures=(("first_byte_timeout_s", FULL),),
         limits={"first_byte_timeout_s": 0.5}),
@@ -184,7 +188,7 @@ ROWS = [
     Row("repeats the key", (Answer(KEY), DONE),
         failures=(("OPENAI_API_KEY", FULL),)),
     # --- odd replies ---
-    Row("empty", (Answer(completion("")), Answer(completion(None)), DONE)),
+    Row("empty", (Answer(completion("")), Answer(completion(None)), Answer(completion(" ")), DONE)),
     Row("empty for ever", (Answer(completion(None)),), "model"),
     Row("a megabyte of text", (Answer(completion("x" * 1_000_000)), DONE), budget=AMPLE),
     Row("a megabyte that the budget cannot send back", (Answer(completion("x" * 1_000_000)),),
@@ -285,7 +289,7 @@ def check_sent(came: Came) -> None:
             assert isinstance(arguments, dict)
             seen.add(call["id"])
             waiting.append(call["id"])
-        assert message["content"] is not None or message["tool_calls"]
+        assert (message["content"] or "").strip() or message["tool_calls"]
     assert waiting == []
 
 
