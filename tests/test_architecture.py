@@ -22,7 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "outside": ("models", "sandbox", "instructions"),
     "agent": ("actions", "context", "asking", "agent"),
     "run": ("run", "outcome", "seeds", "steering", "success", "provenance"),
-    "after": ("show",),
+    "after": ("show", "seen"),
     "edge": ("cli", "__main__"),
 }
 """First to last; a module imports only from its own or an earlier one."""

@@ -278,3 +278,19 @@ def test_what_cannot_be_locked_or_written_is_a_broken_transcript(tmp_path: Path)
     with pytest.raises(TranscriptBroken, match="cannot write"):
         transcript.write(OperatorActed("after the end"))
     assert len(lines_of_run(tmp_path / "run")) == 1
+
+
+def test_many_events_in_one_write_are_one_chain(tmp_path: Path) -> None:
+    heard: list[dict[str, Any]] = []
+    with Transcript.create(tmp_path / "run") as transcript:
+        transcript.listener = heard.append
+        transcript.write(OperatorActed("first"))
+        written = transcript.write_many([(OperatorActed(str(n)), f"0.{n}") for n in range(1000)])
+        transcript.write(OperatorActed("last"))
+        head = transcript.seal({})
+    lines = (tmp_path / "run" / EVENTS).read_bytes().splitlines(keepends=True)
+    assert sum(map(len, lines[1:-1])) == written
+    assert [json.loads(line)["agent"] for line in lines[1:4]] == ["0.0", "0.1", "0.2"]
+    assert [event["seq"] for event in heard] == list(range(1002))
+    report = verify(tmp_path / "run", head)
+    assert report.authentic and not report.faults

@@ -15,10 +15,11 @@ from agent_eval.cli.overrides import limit_of
 from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, EngineUnavailable
-from agent_eval.sandbox.container import COMMAND, opened
+from agent_eval.sandbox.container import COMMAND, listening, opened
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
+from agent_eval.sandbox.sources import chosen
 from agent_eval.scenario import Sandbox
 
 
@@ -76,7 +77,7 @@ async def _examine() -> tuple[list[Feature], dict[str, list[Row]]]:
         audits: dict[str, list[Row]] = {}
         if image.on:
             for name, runtime in (("runc", "runc"), ("gVisor", GVISOR)):
-                found.append(await _runtime(engine, facts, name, runtime, audits))
+                found += await _runtime(engine, facts, name, runtime, audits)
                 found += features.limits(name, audits.get(name, []))
         return [*found, features.kernel_record(facts), features.checkpoints(facts)], audits
     finally:
@@ -94,22 +95,27 @@ async def _image(engine: Engine) -> Feature:
 
 async def _runtime(
     engine: Engine, facts: dict[str, Any], name: str, runtime: str, audits: dict[str, list[Row]]
-) -> Feature:
+) -> list[Feature]:
     needed = runtime != GVISOR
     if runtime not in facts["runtimes"]:
         why = f"the engine has no runtime {runtime}"
-        return Feature(name, False, why, features.ADD_RUNTIMES, needed)
+        return [Feature(name, False, why, features.ADD_RUNTIMES, needed)]
     asked = asked_for(Sandbox(), "doctor", runtime, int(time.time()) + 600)
     container = await engine.create(asked, COMMAND)
+    # Under runc a record takes another runtime; see features.kernel_record.
+    record = None if needed else chosen(Sandbox(runtime="runsc"), facts)
+    source = record.source if record else None
     try:
-        async with opened(container, asked, 65536) as sandbox:
-            audits[name] = sandbox.audit
-            absent = [row.setting for row in sandbox.audit if row.note]
-            words = f"{len(sandbox.audit)} settings as asked, ready in {sandbox.ready_s:.2f} s"
-            words += f"; see --audit for {', '.join(absent)}" if absent else ""
-            return Feature(name, True, words, needed=needed)
+        with listening(source, container):
+            async with opened(container, asked, 65536, source=source) as sandbox:
+                audits[name] = sandbox.audit
+                absent = [row.setting for row in sandbox.audit if row.note]
+                words = f"{len(sandbox.audit)} settings as asked, ready in {sandbox.ready_s:.2f} s"
+                words += f"; see --audit for {', '.join(absent)}" if absent else ""
+                found = [Feature(name, True, words, needed=needed)]
+                return [*found, features.gvisor_record(record)] if record else found
     except AgentEvalError as error:
-        return Feature(name, False, str(error), HOW_TO_GET_ONE, needed)
+        return [Feature(name, False, str(error), HOW_TO_GET_ONE, needed)]
     finally:
         await container.remove()
 

@@ -12,6 +12,7 @@ from agent_eval.sandbox.engine import HOW_TO_GET_ONE
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.seccomp_record import unavailable
 from agent_eval.sandbox.settings import GVISOR
+from agent_eval.sandbox.sources import Choice
 
 ADD_RUNTIMES = "`agent-eval setup --runtimes` adds it where gVisor is installed"
 
@@ -82,6 +83,15 @@ def kernel_record(facts: dict[str, Any]) -> Feature:
     why = unavailable(facts)
     what = "programs that start and addresses they connect to, as the kernel sees them"
     return Feature("kernel record under runc", why is None, why or what)
+
+
+def gvisor_record(choice: Choice) -> Feature:
+    """Whether a sandbox under gVisor had a kernel record while it came up."""
+    name = "kernel record under gVisor"
+    if choice.source is None:
+        return Feature(name, False, choice.why or "", "agent-eval setup --runtimes")
+    told, lost = len(choice.source.drain()), choice.source.lost
+    return Feature(name, True, f"{told} facts while a sandbox came up, {lost} lost")
 
 
 def checkpoints(facts: dict[str, Any]) -> Feature:

@@ -16,8 +16,9 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
     changed: dict[str, Any] = {}
     if model := changes.get("endpoint", {}) | dict(_pair(text) for text in changes["model"]):
         changed["model"] = model
-    if changes["runtime"]:
-        changed["sandbox"] = {"runtime": changes["runtime"]}
+    sandbox = {name: changes[name] for name in ("runtime", "record") if changes.get(name)}
+    if sandbox:
+        changed["sandbox"] = sandbox
     limits = {name: text for name, text in changes["budget"].items() if text is not None}
     if limits:
         changed["budget"] = {name: limit_of(name, text) for name, text in limits.items()}

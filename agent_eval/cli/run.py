@@ -96,6 +96,8 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
                    "request_timeout_s, output_tokens_field, and more (README).")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["any", "runc", "runsc"]),
               help="Lay over the scenario's runtime; runsc is gVisor.")  # fmt: skip
+@click.option("--record", type=click.Choice(["auto", "required", "off"]),
+              help="Lay over the scenario's kernel record.")  # fmt: skip
 @click.option("--usd", help="Dollar limit, or none.")
 @click.option("--tokens", help="Token limit, or none.")
 @click.option("--steps", help="Limit of answered model calls, or none.")
@@ -106,9 +108,8 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
               help="A file with a key to sign the record with.")  # fmt: skip
 def command(
     scenarios: tuple[str, ...], model: str | None, models: Path | None, epochs: int, runs: Path,
-    system: Path | None,
-    arguments: tuple[str, ...], runtime: str | None, prices: Path | None, key: Path | None,
-    **budget: str | None,
+    system: Path | None, arguments: tuple[str, ...], runtime: str | None, record: str | None,
+    prices: Path | None, key: Path | None, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -128,6 +129,7 @@ def command(
         "endpoint": endpoint.arguments if endpoint else {},
         "model": list(arguments),
         "runtime": runtime,
+        "record": record,
         "budget": budget,
     }
     planned, limiters = [], Limiters()

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from agent_eval.reading import events_file, parse_line
+from agent_eval.seen import Seen
 from agent_eval.show import lines_of
 
 POLL_S = 0.2
@@ -27,6 +28,7 @@ def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str,
     Text of models and sandboxes is shown with its control characters as escapes.
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    seen = Seen()
     for event in _events(run, follow):
         if kind and event["kind"] not in kind:
             continue
@@ -34,7 +36,7 @@ def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str,
             # Of all characters that act on a terminal JSON leaves only this one as it is.
             click.echo(json.dumps(event).replace("\x7f", "\\u007f"))
             continue
-        for line in lines_of(event, run, full=full):
+        for line in (*seen.lines(event), *lines_of(event, run, full=full)):
             console.print(line)
 
 

@@ -77,7 +77,8 @@ class GvisorSource:
     name = "gvisor"
     promises: Mapping[str, str] = PROMISES
 
-    def __init__(self, marked: Sequence[str] = ()) -> None:
+    def __init__(self, marked: Sequence[str] = (), pending: int = PENDING) -> None:
+        self._pending = pending
         self.lost = 0
         self.received_bytes = 0
         self.broken: str | None = None
@@ -141,7 +142,7 @@ class GvisorSource:
         while not self._wait(connection):
             with self._lock:
                 self._receive()
-                full, over = len(self._facts) >= PENDING, self.broken
+                full, over = len(self._facts) >= self._pending, self.broken
             if over:
                 return
             if full and self._wait(None, 10):
@@ -160,7 +161,7 @@ class GvisorSource:
         if self._connection is None or self._closed or self.broken:
             return
         for _ in range(AT_ONCE):
-            if len(self._facts) >= PENDING:
+            if len(self._facts) >= self._pending:
                 return
             try:
                 data, _, flags, _ = self._connection.recvmsg(wire.PACKET_BYTES)
