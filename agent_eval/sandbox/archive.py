@@ -15,6 +15,9 @@ from pathlib import PurePosixPath
 MAX_ENTRIES = 10_000
 """Entries of one archive that are looked at."""
 
+MAX_DEPTH = 100
+"""Folders that a file may lie in; what handles files on the host calls itself for each of them."""
+
 _BLOCK = tarfile.BLOCKSIZE
 _LONGEST_NAME = 4096
 _SHOWN_REFUSALS = 100
@@ -48,15 +51,14 @@ def unpacked(data: bytes, asked: Sequence[str]) -> tuple[list[File], list[str]]:
     refused: list[str] = []
     try:
         for count, (entry, name, content) in enumerate(_entries(data)):
-            path = PurePosixPath("/", name)
-            inside = any(path.is_relative_to(top) for top in asked) and ".." not in path.parts
             if count >= MAX_ENTRIES:
                 refused.append(f"more than {MAX_ENTRIES} files")
                 break
-            if inside and entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
-                files[str(path)] = File(str(path), content, entry.mode & 0o777)
+            if why := _refusal(entry, name, asked):
+                refused.append(f"{name[:_SHOWN_NAME]!r}: {why}")
             else:
-                refused.append(f"{name[:_SHOWN_NAME]!r}: no plain file below what was asked for")
+                path = str(PurePosixPath("/", name))
+                files[path] = File(path, content, entry.mode & 0o777)
     except (tarfile.HeaderError, ValueError) as error:
         refused.append(f"the archive is damaged: {error}")
     if len(refused) > _SHOWN_REFUSALS:
@@ -64,6 +66,17 @@ def unpacked(data: bytes, asked: Sequence[str]) -> tuple[list[File], list[str]]:
     found = [PurePosixPath(path) for path in files]
     missing = [top for top in asked if not any(path.is_relative_to(top) for path in found)]
     return list(files.values()), refused + [f"{top}: no file there" for top in missing]
+
+
+def _refusal(entry: tarfile.TarInfo, name: str, asked: Sequence[str]) -> str | None:
+    """Why an entry is none of the files that were asked for."""
+    if name.count("/") > MAX_DEPTH:
+        return f"more than {MAX_DEPTH} folders deep"
+    path = PurePosixPath("/", name)
+    inside = any(path.is_relative_to(top) for top in asked) and ".." not in path.parts
+    if inside and entry.type in (tarfile.REGTYPE, tarfile.AREGTYPE):
+        return None
+    return "no plain file below what was asked for"
 
 
 def _entries(data: bytes) -> Iterator[tuple[tarfile.TarInfo, str, bytes]]:

@@ -180,6 +180,13 @@ def test_more_than_the_most_files_are_cut_off() -> None:
     assert sum(map(len, refused)) < 40_000, "a record of refusals stays small"
 
 
+def test_files_deeper_than_the_host_can_go_are_refused() -> None:
+    deep = archive(entry("home/" + "d/" * 99 + "deep"), entry("home/" + "d/" * 2000 + "deeper"))
+    files, refused = unpacked(deep, ["/home"])
+    assert [file.path for file in files] == ["/home/" + "d/" * 99 + "deep"]
+    assert refused == [f"{'home/' + 'd/' * 97 + 'd'!r}: more than 100 folders deep"]
+
+
 def test_a_name_that_no_file_can_have_ends_the_archive() -> None:
     named = entry("long", b"n/" * 1_000_000, tarfile.GNUTYPE_LONGNAME) + entry("x")
     files, refused = unpacked(archive(entry("home/good") + named + entry("home/late")), ["/home"])
