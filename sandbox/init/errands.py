@@ -31,7 +31,11 @@ SETTINGS = (  # one of each kind that would reach the host
         "/sys/kernel/uevent_helper",
     ),
     *("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/devices/devices.allow"),
-    *("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/cgroup.procs", "/sys/fs/cgroup/release_agent"),
+    *(
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/cgroup.procs",
+        "/sys/fs/cgroup/pids/notify_on_release",
+    ),
 )
 MEMORY_LIMITS = ("memory/memory.limit_in_bytes", "memory.max")
 

@@ -154,8 +154,10 @@ class Running:
     def __init__(self, run_dir: Path) -> None:
         program = PROGRAMS["init"].replace('"/run/sessions"', repr(str(run_dir)))
         data = json.dumps(settings(program=program)).encode()
+        # Here it is not process 1, which is what it would end over.
+        command = [word.replace("os.getpid()!=1", "False") for word in COMMAND[1:]]
         self.process = subprocess.Popen(
-            [sys.executable, *COMMAND[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         self._decoder = Decoder()
         self._reports: list[dict[str, Any]] = []
