@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from agent_eval.models.catalogue import profile_of
+from agent_eval.models.profile import Profile, write_profile
 from agent_eval.reading import rebuild_request
 from agent_eval.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
@@ -16,6 +18,27 @@ from tests.models.server import KEY, Answer, completion, serving
 pytestmark = pytest.mark.docker
 
 PRICES = 'made-up: {input: 10, cached: 1, output: 30, as_of: "2026-01-01", source: a test}\n'
+LIST = """
+models:
+  mine:
+    model: made-up
+    base_url: {address}
+    key_variable: MY_KEY
+    arguments: {{seed: 3}}
+    price: {{input: 10, cached: 1, output: 30, as_of: "2026-01-01", source: a test}}
+roles: {{agent: mine, world: mine, grader: mine}}
+"""
+FOUND: dict[str, Any] = {
+    "probed_at": "2026-01-31T00:00:00+00:00",
+    "tools": "ignored",
+    "parallel_calls": False,
+    "usage": "always",
+    "output_tokens_field": "max_completion_tokens",
+    "refused_arguments": ["temperature"],
+    "reasoning": False,
+    "context_tokens": 8000,
+    "context_end": "cut",
+}
 USAGE = {
     "prompt_tokens": 100,
     "completion_tokens": 20,
@@ -126,3 +149,76 @@ def test_a_dollar_limit_holds_against_a_server_that_answers_too_much(tmp_path: P
     assert summary(folder)["outcome"]["limit"] == "usd"
     for event in events(folder, "model.called"):
         assert event["reserved"]["usd"] <= 0.5
+
+
+def test_a_listed_model_is_run_as_its_profile_says_and_the_record_says_so(tmp_path: Path) -> None:
+    answers = [reply("```bash\necho $((6*7))\n```"), reply("```submit\ndone\n```")]
+    with serving(*answers) as server:
+        models = tmp_path / "models.yaml"
+        models.write_text(LIST.format(address=server.address))
+        found = {"model": "made-up", "server": server.address, **FOUND}
+        write_profile(profile_of(models, "mine"), Profile(**found))
+        options = ("--models", models, "--runs", tmp_path / "runs", "-M", "top_p=0.5")
+        environment = {**os.environ, "MY_KEY": KEY}
+        done = agent_eval("run", scenario(tmp_path), *options, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = only_run(tmp_path / "runs")
+    sent = json.loads(server.came[0].body)
+    assert server.came[0].headers["authorization"] == f"Bearer {KEY}"
+    assert (sent["model"], sent["max_completion_tokens"], sent["top_p"]) == ("made-up", 4000, 0.5)
+    assert "tools" not in sent
+    assert "temperature" not in sent, "the server refuses it, the profile says"
+    (opened,) = events(folder, "run.opened")
+    model = opened["model"]
+    assert (model["name"], model["server"], model["context_tokens"]) == (
+        "mine",
+        server.address,
+        8000,
+    )
+    assert model["price"]["source"] == "a test"
+    assert model["profile"]["tools"] == "ignored"
+    assert len(model["profile"]["sha256"]) == 64
+    assert model["roles"]["grader"] == {"name": "mine", "model": "made-up"}
+    assert summary(folder)["model"] == "mine"
+    assert KEY.encode() not in b"".join(
+        path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    )
+    assert verify(folder).good
+
+
+def test_a_run_gets_through_a_server_that_does_everything_wrong(tmp_path: Path) -> None:
+    act = ("bash", {"command": "echo seen"})
+    whole = reply("", act).as_bytes()
+    odd = [
+        {"id": one, "type": "function", "function": {"name": name, "arguments": given}}
+        for one, name, given in (
+            ("c0", "bash", '{"command": "echo one"}'),
+            ("c0", "bash", "{not json"),
+            (None, "rm -rf /", None),
+        )
+    ]
+    answers = [
+        Answer({"error": "slow down"}, 429, {"Retry-After": "0"}),
+        reply("", act),
+        Answer(raw=whole[:-9]),
+        Answer(completion("", tool_calls=odd, usage=USAGE)),
+        Answer({"error": "overloaded"}),
+        reply("", act, usage={"prompt_tokens": -1}),
+        Answer(raw=(whole[:60], 60.0)),
+        Answer(b" " * 9_000_000),
+        reply("", ("submit", {"answer": "done"})),
+    ]
+    limits = ("-M", "first_byte_timeout_s=1", "-M", "idle_timeout_s=1", "--usd", "5")
+    with serving(*answers) as server:
+        code, said, folder = run(tmp_path, server.address, *limits)
+    assert code == 0, said
+    sent = [request.body for request in server.came]
+    called = events(folder, "model.called")
+    places = [(event["call"], event["attempt"]) for event in called]
+    assert [rebuild_request(folder, *place) for place in places] == sent
+    assert len(sent) == len(answers)
+    settled = [event["settled"] for event in events(folder, "model.failed")]
+    assert [bool(each) for each in settled] == [False, True, True, True, True]
+    assert len(events(folder, "action.refused")) == 2
+    assert summary(folder)["spent"]["usd"] <= 5
+    assert verify(folder).good
