@@ -53,6 +53,9 @@ class ProcessStarted(OfKernel):
     kind: ClassVar[str] = "process.started"
     program: str | None = None
     """The file that runs, whatever its arguments call it."""
+    runs: str | None = None
+    """The file that really ran, where it was another and that was seen: as of a script, what
+    interprets it."""
     argv: list[str] | None = None
     cwd: str | None = None
     argv_dropped_bytes: int | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agent_eval.sandbox import gvisor_wire as wire
-from agent_eval.sandbox.kernel import Fact
+from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, Fact
 
 ARGV_BYTES = 32 * 1024
 """Arguments of a program that are kept; of more, their number of bytes."""
@@ -18,8 +18,6 @@ STARTS_REMEMBERED = 10_000
 CLONE_THREAD = 0x10000
 _EXEC_CALLS = (59, 322)
 _USER_CALLS = {105: "setuid", 106: "setgid", 117: "setresuid", 119: "setresgid"}
-_DULL_FILES = ("/dev/null", "/dev/tty")
-_DULL_ADDRESSES = ("unix:/var/run/nscd/socket",)  # every look-up of a name tries it, in vain
 
 _WORDS = ((os.O_CREAT, "create"), (os.O_TRUNC, "truncate"), (os.O_APPEND, "append"))
 
@@ -105,7 +103,7 @@ class Translator:
         if message.sysno == 85:  # creat
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         writes = flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) and not flags & os.O_PATH
-        if (not writes and not self._marked) or raw in _DULL_FILES:
+        if (not writes and not self._marked) or raw in DULL_FILES:
             return
         folder = text(message.folder or message.context.cwd)
         path = posixpath.normpath(posixpath.join("/", folder, raw))
@@ -117,7 +115,7 @@ class Translator:
 
     def _connect(self, message: Any) -> Iterator[dict[str, Any]]:
         where = address(message.address)
-        if where not in _DULL_ADDRESSES:
+        if where not in DULL_ADDRESSES:
             yield {"what": "connect", "address": where, **outcome(message)}
 
     def _bind(self, message: Any) -> Iterator[dict[str, Any]]:

@@ -33,7 +33,7 @@ class Fact:
     | what      | fields                                                                       |
     |-----------|------------------------------------------------------------------------------|
     | `fork`    | `child`                                                                      |
-    | `start`   | `program` (the file that runs), `argv`, `cwd`                                |
+    | `start`   | `program` (the file that runs), `argv`, `cwd`, `runs` where another ran      |
     | `exit`    | `status`, or `signal` by which it ended                                      |
     | `open`    | `path` (absolute), `mode` (words: read, write, create, truncate, append),    |
     |           | `errno` where it failed                                                      |

@@ -24,7 +24,7 @@ from typing import Any
 from agent_eval.errors import NotAsAsked
 from agent_eval.sandbox.calls import said
 from agent_eval.sandbox.held import memory
-from agent_eval.sandbox.kernel import Fact
+from agent_eval.sandbox.kernel import MEETING_PLACE, Fact
 from agent_eval.sandbox.notifications import Notification, let_go_on, prompt, receive, still_waits
 from agent_eval.sandbox.process_events import ProcessEvents
 from agent_eval.sandbox.processes import Processes
@@ -42,8 +42,8 @@ PROMISES = {
     "them; `runs` is the file that really ran where that differs and could be seen in time",
     "fork": "every one whose child could still be looked at; parents are true for all",
     "exit": "every process whose fork or start is in the record",
-    "open": "every open for writing, creating or truncating that was asked for, whether it "
-    "succeeded or not; not what is written, nor links, nor folders",
+    "open": "every open for writing, creating or truncating that was asked for, by the path it "
+    "leads to, whether it succeeded or not; no open for reading, of marked files neither",
     "connect": "every one asked for; not datagrams sent with an address of their own",
     "bind": "every one asked for",
     "user": "every change of user or group asked for",
@@ -66,7 +66,7 @@ def unavailable(facts: Mapping[str, Any]) -> str | None:
 
     Reading what a held thread asks for takes root, on the machine where the engine runs.
     """
-    if RECORDED_RUNC not in facts["runtimes"]:
+    if RECORDED_RUNC not in facts["runtimes"] or not MEETING_PLACE.is_dir():
         return f"the engine has no runtime {RECORDED_RUNC}; `agent-eval setup --runtimes` adds it"
     if os.geteuid() != 0:
         return "under runc it takes root to read what a held program asks for; run as root"
@@ -90,6 +90,7 @@ class SeccompRecord:
 
     def __init__(self, max_waiting: int = MAX_WAITING) -> None:
         self._max_waiting = max_waiting
+        self.lost = 0
         self.received_bytes = 0
         self.broken: str | None = None
         self._changed = threading.Condition()  # guards the facts and the processes
@@ -100,11 +101,6 @@ class SeccompRecord:
         self._poll = select.poll()
         self._thread: threading.Thread | None = None
         self._stack = contextlib.ExitStack()
-
-    @property
-    def lost(self) -> int:
-        """Facts known to have been lost."""
-        return self._events.lost if self._thread else 0
 
     def listen(self, folder: Path) -> None:
         """Be ready for the runtime; raises `NotAsAsked` where that cannot be."""
@@ -235,6 +231,7 @@ class SeccompRecord:
 
     def _take_news(self) -> None:
         news = self._processes.news()
+        self.lost = self._events.lost
         self.received_bytes += _NEWS_BYTES * len(news)
         self._facts += news
 

@@ -8,6 +8,7 @@ from agent_eval.errors import EngineUnavailable
 from agent_eval.sandbox.engine import runtime_for
 from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.kernel import MEETING_PLACE, Source
+from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import GVISOR
 from agent_eval.scenario import Sandbox
 
@@ -33,8 +34,10 @@ def chosen(wishes: Sandbox, facts: dict[str, Any]) -> Choice:
     if wishes.record == "off":
         return Choice(runtime, None, "it is switched off")
     why = _hindrance(runtime, facts)
-    if why is None:
+    if why is None and runtime == GVISOR:
         return Choice(runtime, GvisorSource(wishes.marked))
+    if why is None:
+        return Choice(runtime_for(wishes.runtime, facts, recorded=True), SeccompRecord())
     if wishes.record == "required":
         raise EngineUnavailable(f"the scenario requires the kernel record, but {why}")
     return Choice(runtime, None, why)
@@ -45,7 +48,7 @@ def _hindrance(runtime: str, facts: dict[str, Any]) -> str | None:
     if not facts["local"]:
         return "the engine is on another machine, and its kernel cannot report to this one"
     if runtime != GVISOR:
-        return f"programs under {runtime} are not recorded; gVisor's are"
+        return unavailable(facts)
     if Path(facts["runtimes"][runtime]["path"] or "").name != WRAPPER or not MEETING_PLACE.is_dir():
         return f"{runtime} is registered without it; `agent-eval setup --runtimes` renews that"
     return None

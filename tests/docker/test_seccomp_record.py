@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
+import docker
 import pytest
 
 from agent_eval.errors import EngineUnavailable
@@ -20,7 +21,13 @@ from agent_eval.sandbox.kernel import Fact, private_folder
 from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import RECORDED_RUNC, Asked, asked_for
 from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.verify import verify
 from tests.docker.boxes import ROOM, bash, python
+from tests.docker.folders import events, summary
+from tests.docker.test_kernel_record import DISGUISES as DISGUISED_ACTIONS
+from tests.docker.test_kernel_record import facts as facts_of
+from tests.docker.test_kernel_record import programs
+from tests.docker.test_kernel_record import record as recorded_run
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
 
@@ -360,3 +367,37 @@ os.kill(os.getpid(), signal.SIGKILL)
             with anyio.fail_after(60):
                 done = await anyio.run_process(["docker", "wait", container.id])
     assert done.stdout == b"126\n", "bash could not start the program"
+
+
+@pytest.mark.slow
+def test_in_a_run_the_true_program_stands_under_the_action_that_caused_it(tmp_path: Path) -> None:
+    if (os.geteuid() != 0) or RECORDED_RUNC not in docker.from_env().info()["Runtimes"]:
+        pytest.skip("sandboxes under runc cannot be recorded here")
+    run = recorded_run(tmp_path, DISGUISED_ACTIONS, "disguised", sandbox={"runtime": "runc"})
+    for action, expected in (
+        (1, ["python3.11", "dash", "id"]),
+        (2, ["dash", "bash", "uname"]),
+        (3, ["base64", "dash", "cat"]),
+        (4, ["cp", "innocent"]),
+        (5, ["readlink", "cp", "nice"]),
+        (6, ["sort"]),
+        (7, ["python3.11", "touch"]),
+        (8, ["sleep", "whoami"]),
+        (9, ["sleep"]),
+        (10, ["nproc"]),
+        (13, ["printenv"]),
+        (14, ["tty"]),
+    ):
+        assert sorted(programs(run, action)) == sorted(expected), action
+    assert "/tmp/decoded" in [event["path"] for event in facts_of(run, "file.opened", 3)]
+    assert [event["path"] for event in facts_of(run, "file.removed", 11)] == ["/tmp/mine"]
+    (connected,) = facts_of(run, "net.connected", 12)
+    assert connected["address"] == "10.1.2.3:80"
+    (user,) = facts_of(run, "user.changed", 16)
+    assert (user["call"], user["uid"]) == ("setuid", 0)
+    assert events(run, "kernel.opened")[0]["source"] == "seccomp"
+    assert events(run, "kernel.closed")[0]["lost"] == 0
+    assert events(run, "sandbox.ready")[0]["runtime"] == RECORDED_RUNC
+    assert summary(run)["outcome"] == {"status": "submitted"}
+    assert verify(run).good
+    assert "PYTHONUNBUFFERED" not in run.joinpath("events.jsonl").read_text()

@@ -1,11 +1,14 @@
 """Which record a sandbox can have, and what is said where it can have none."""
 
+import os
 from typing import Any
 
 import pytest
 
 from agent_eval.errors import EngineUnavailable
-from agent_eval.sandbox.settings import GVISOR
+from agent_eval.sandbox.kernel import MEETING_PLACE
+from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
+from agent_eval.sandbox.settings import GVISOR, RECORDED_RUNC
 from agent_eval.sandbox.sources import chosen
 from agent_eval.scenario import Sandbox
 
@@ -38,3 +41,25 @@ def test_what_cannot_be_is_said_or_refused(changes: dict[str, Any], said: str) -
     assert said in (choice.why or "")
     with pytest.raises(EngineUnavailable, match="requires the kernel record"):
         chosen(wishes(record="required"), facts(**changes))
+
+
+def test_under_runc_it_is_said_what_is_missing() -> None:
+    choice = chosen(wishes(runtime="runc"), facts())
+    assert (choice.runtime, choice.source) == ("runc", None)
+    assert "setup --runtimes" in (choice.why or "")
+
+
+def test_where_there_can_be_one_runc_is_called_by_the_name_that_keeps_it() -> None:
+    there = facts(runtimes={"runc": {"path": "runc"}, RECORDED_RUNC: {"path": "/x/runc-recorded"}})
+    assert chosen(wishes(runtime="runc", record="off"), there).runtime == "runc"
+    why = unavailable(there)
+    if not MEETING_PLACE.is_dir():
+        assert "setup --runtimes" in (why or "")
+    elif os.geteuid() != 0:
+        assert "run as root" in (why or "")
+    elif why is None:
+        choice = chosen(wishes(runtime="runc", record="required"), there)
+        assert choice.runtime == RECORDED_RUNC
+        assert isinstance(choice.source, SeccompRecord)
+    else:
+        assert "process events" in why
