@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the steps of a run.")
     parser.add_argument("--runtime", choices=RUNTIMES, default="runc")
     parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--record", choices=("auto", "required", "off"), default="auto")
     parser.add_argument("--command", default="true", help="true, echo, or a file with shell code")
     parser.add_argument("--client", choices=("control", "openai"), default="control")
     parser.add_argument("--runs", type=Path, help="keep the run here (otherwise it is removed)")
@@ -158,6 +159,7 @@ def scenario(folder: Path, asked: argparse.Namespace) -> Loaded:
             "tool_s": 86400,
             "output_bytes": 10**12,
         },
+        "sandbox": {"record": asked.record},
         "variants": {name: {"sandbox": {"runtime": name}} for name in RUNTIMES},
     }
     folder.mkdir()

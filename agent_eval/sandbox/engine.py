@@ -6,6 +6,7 @@ run and its lease before it starts; nothing without that label is ever touched.
 
 import contextlib
 import os
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_fixed
 
 from agent_eval.errors import Blame, EngineUnavailable
+from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.owner import owner_is_gone
 from agent_eval.sandbox.settings import (
     GVISOR,
@@ -200,6 +202,7 @@ class Container:
         except (APIError, requests.RequestException) as error:
             if "already in progress" not in str(error):
                 raise EngineUnavailable(f"removing the sandbox: {_words(error)}") from error
+        shutil.rmtree(MEETING_PLACE / self.id, ignore_errors=True)  # left by a harness that died
         return {name: state[name] for name in ("Status", "OOMKilled", "ExitCode") if name in state}
 
     def abandoned(self) -> str | None:

@@ -24,7 +24,13 @@ CONFIG = "pod-init.json"
 PENDING = 20_000
 """Facts that may wait to be drained; then the sandbox waits."""
 
-AT_ONCE = 1_000
+PENDING_BYTES = 16 * 1024 * 1024
+"""Bytes that those may have come in."""
+
+AT_ONCE = 32
+"""Packets taken between two looks at how many wait."""
+
+IN_SOCKET = 1_000
 """Packets a drain takes at most; far more than fit into the socket at one time."""
 
 _WHO = ["time", "thread_id", "group_id"]
@@ -84,6 +90,7 @@ class GvisorSource:
         self.broken: str | None = None
         self._translator = Translator(marked)
         self._facts: list[Fact] = []
+        self._held_bytes = 0
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
@@ -107,8 +114,8 @@ class GvisorSource:
     def drain(self) -> list[Fact]:
         """Every fact that was sent before this call and not handed over yet, in order."""
         with self._lock:
-            self._receive()
-            facts, self._facts = self._facts, []
+            self._receive(IN_SOCKET)
+            facts, self._facts, self._held_bytes = self._facts, [], 0
         return facts
 
     def close(self) -> None:
@@ -116,7 +123,7 @@ class GvisorSource:
         with self._lock:
             if self._closed:
                 return
-            self._receive()
+            self._receive(IN_SOCKET)
             self._closed = True
         os.close(self._stop_write)
         if self._thread.is_alive():
@@ -141,11 +148,11 @@ class GvisorSource:
         self._connection = connection
         while not self._wait(connection):
             with self._lock:
-                self._receive()
-                full, over = len(self._facts) >= self._pending, self.broken
-            if over:
-                return
-            if full and self._wait(None, 10):
+                full = self._is_full()
+                if not full:
+                    self._receive(AT_ONCE)
+                over = self.broken is not None
+            if over or (full and self._wait(None, 10)):
                 return
 
     def _wait(self, sock: socket.socket | None, wait_ms: int | None = None) -> bool:
@@ -156,13 +163,11 @@ class GvisorSource:
             poll.register(sock, select.POLLIN)
         return any(fd == self._stop_read for fd, _ in poll.poll(wait_ms))
 
-    def _receive(self) -> None:
-        """Take what is there, with the lock held; never waits."""
+    def _receive(self, most: int) -> None:
+        """Take what is there, so many packets at most, with the lock held; never waits."""
         if self._connection is None or self._closed or self.broken:
             return
-        for _ in range(AT_ONCE):
-            if len(self._facts) >= self._pending:
-                return
+        for _ in range(most):
             try:
                 data, _, flags, _ = self._connection.recvmsg(wire.PACKET_BYTES)
             except BlockingIOError:
@@ -174,11 +179,15 @@ class GvisorSource:
                 self.broken = "the sandbox's kernel closed it"
                 return
             self.received_bytes += len(data)
+            self._held_bytes += len(data)
             try:
                 self._take(data, whole=not flags & socket.MSG_TRUNC)
             except wire.NotAMessage as error:
                 self.broken = f"the sandbox's kernel sent {error}"
                 return
+
+    def _is_full(self) -> bool:
+        return len(self._facts) >= self._pending or self._held_bytes >= PENDING_BYTES
 
     def _take(self, data: bytes, *, whole: bool) -> None:
         if not whole:

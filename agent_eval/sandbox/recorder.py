@@ -29,7 +29,7 @@ from agent_eval.kernel_events import (
     UserChanged,
 )
 from agent_eval.sandbox.kernel import Fact, Source
-from agent_eval.sandbox.lineage import Cause, Lineage
+from agent_eval.sandbox.lineage import PID_1, Cause, Lineage
 from agent_eval.transcript import Transcript
 
 EVERY_S = 0.1
@@ -39,6 +39,9 @@ GONE_CHECKS = 10
 """How many times, `EVERY_S` apart, a sandbox whose record ended is looked at before it is ended."""
 
 LIMIT = "record_bytes"
+
+OWN_FILES = "/run/sessions/"
+"""Where PID 1 leaves the code of an action for its shell; nobody else can write there."""
 
 _EVENTS: dict[str, type[OfKernel]] = {
     "fork": ProcessForked,
@@ -88,18 +91,8 @@ class Recorder:
         self._lineage.begin(program, cause)
 
     def take(self) -> None:
-        """Put on record what has come; raises `LimitReached` when that is more than is allowed."""
-        if self._record() and self._account.free(LIMIT) == 0:
-            limit = self._account.limits[LIMIT]
-            raise LimitReached(
-                LIMIT,
-                f"{LIMIT}: the kernel record has more than {limit:,} bytes, so the sandbox was "
-                "ended. Raise budget.record_bytes, or turn the record off with sandbox.record",
-            )
-
-    def _record(self) -> int:
-        """Put on record what has come; how many facts there were."""
-        facts = self._source.drain()
+        """Put on record what has come."""
+        facts = [fact for fact in self._source.drain() if not _is_dull(fact)]
         if facts:
             events = []
             for fact in facts:
@@ -112,7 +105,6 @@ class Recorder:
         if self._source.lost > self._lost:
             self._lost = self._source.lost
             self._transcript.write(KernelLost(self._sandbox, self._lost), self._owner)
-        return len(facts)
 
     def _event(self, fact: Fact, cause: Cause | None) -> OfKernel:
         fields: dict[str, Any] = dict(fact.fields)
@@ -129,6 +121,7 @@ class Recorder:
         while not self._source.broken:
             await anyio.sleep(EVERY_S)
             self.take()
+            self._check_size()
         for _ in range(GONE_CHECKS):
             if not await alive():
                 return
@@ -139,10 +132,19 @@ class Recorder:
             f"{self._broken}"
         )
 
+    def _check_size(self) -> None:
+        if self._account.free(LIMIT) == 0:
+            limit = self._account.limits[LIMIT]
+            raise LimitReached(
+                LIMIT,
+                f"{LIMIT}: the kernel record has more than {limit:,} bytes, so the sandbox was "
+                "ended. Raise budget.record_bytes, or turn the record off with sandbox.record",
+            )
+
     def close(self) -> None:
         """Put the rest on record, and how it ended."""
         self._source.close()
-        self._record()
+        self.take()
         closed = KernelClosed(
             sandbox=self._sandbox,
             facts=dict(sorted(self._counts.items())),
@@ -152,3 +154,9 @@ class Recorder:
             broken=self._broken,
         )
         self._transcript.write(closed, self._owner)
+
+
+def _is_dull(fact: Fact) -> bool:
+    """Whether it only says that PID 1 hands over an action that is on record already."""
+    opened = fact.what == "open" and fact.pid == PID_1
+    return opened and str(fact.fields.get("path")).startswith(OWN_FILES)
