@@ -63,7 +63,7 @@ from agent_eval.scenario import Loaded
 from agent_eval.seeds import seed_files
 from agent_eval.steering import Steering
 from agent_eval.success import judge
-from agent_eval.transcript import Transcript
+from agent_eval.transcript import Transcript, refuse_full_disk
 
 LEASE_S = 3600
 """Seconds after the planned end of a run for which nobody else removes its sandbox."""
@@ -107,6 +107,7 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
     """Run a scenario once. Raises only where there was no run; see the module's words."""
     steering = steering or Steering()
     scenario = plan.loaded.scenario
+    refuse_full_disk(plan.runs)
     engine = Engine()
     try:
         run = _run_id(plan.loaded.title)

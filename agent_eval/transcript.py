@@ -15,6 +15,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from agent_eval.redact import NOTHING, Redactor
 EVENTS, BLOBS, SUMMARY = "events.jsonl", "blobs", "run.json"
 GENESIS = "0" * 64
 SYNC_EVERY_S = 1.0
+LEAST_FREE_BYTES = 16 * 1024 * 1024
+"""No run is begun on a disk with less room."""
+
 INLINE_BYTES = 4096
 """Text up to this size stands in the event itself; more goes to a blob."""
 
@@ -117,10 +121,22 @@ class Transcript:
         try:
             yield
         except OSError as error:
-            raise TranscriptBroken(
-                f"cannot write {path}: {error.strerror}. The run ends here; what was written "
-                "before is intact (agent-eval verify --repair mends a torn last line)"
-            ) from error
+            raise TranscriptBroken(self._what_now(path, error)) from error
+
+    def _what_now(self, path: Path, error: OSError) -> str:
+        """What happened to the record, and what to type next."""
+        if not self.folder.joinpath(EVENTS).exists():
+            return (
+                f"the run folder {self.folder} is gone: something removed it while the run went "
+                "on. The run ends here; run it again, and leave its folder alone"
+            )
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        first = "free some space" if full else "make it writable"
+        return (
+            f"cannot write {path}: {error.strerror}. The run ends here; what was written before "
+            f"is intact (agent-eval verify --repair {self.folder} mends a torn last line). To run "
+            f"it again, {first} or choose another --runs"
+        )
 
     def content(self, data: bytes) -> dict[str, Any]:
         """Bytes in the form events hold them: text or base64 if small, otherwise a blob."""
@@ -156,6 +172,8 @@ class Transcript:
                 _sync(self.folder / BLOBS)
             self._unsynced.clear()
             os.fdatasync(self._fd)
+            if not os.fstat(self._fd).st_nlink:  # what is written now goes nowhere
+                raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
         self._synced = time.monotonic()
 
     def seal(self, summary: dict[str, Any], key: bytes | None = None) -> str:
@@ -184,6 +202,17 @@ class Transcript:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def refuse_full_disk(runs: Path) -> None:
+    """Raise `OperatorError` where there is hardly room for a run folder in `runs`."""
+    there = next(each for each in (runs, *runs.absolute().parents) if each.exists())
+    free_bytes = shutil.disk_usage(there).free
+    if free_bytes < LEAST_FREE_BYTES:
+        raise OperatorError(
+            f"the disk that holds {runs} has {free_bytes / 2**20:.1f} MiB left, and a run is not "
+            f"begun with less than {LEAST_FREE_BYTES // 2**20}. Free some, or choose another --runs"
+        )
 
 
 def line_of(record: dict[str, Any]) -> bytes:

@@ -21,6 +21,7 @@ from agent_eval.cli import (
     how_called,
 )
 from agent_eval.cli.overrides import laid_over
+from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
 from agent_eval.display import printable
 from agent_eval.errors import Blame
@@ -116,10 +117,6 @@ def command(
     Ctrl-C once ends the run after its current step, twice at once, three times without tidying up;
     the record is sealed in every case.
     """
-    structlog.configure(
-        processors=_log_to(Redactor(host_secrets(os.environ))),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
     catalogue = read_catalogue(models) if models else None
     model = model or (catalogue.agent if catalogue else None)
     if model is None:
@@ -147,6 +144,23 @@ def command(
                 redactor=_guard(loaded, endpoint, key),
             )
             planned.append(plan)
+    with lasting(sys.stdout, sys.stderr) as (out, _):
+        structlog.configure(
+            processors=_log_to(Redactor(host_secrets(os.environ))),
+            logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        )
+        code = every(planned)
+    if out.why is not None and not isinstance(out.why, BrokenPipeError):
+        click.echo(
+            f"agent-eval: what came of it could not be printed ({out.why.strerror}). The records "
+            f"in {runs} are whole: {how_called()} show reads them",
+            err=True,
+        )
+    raise click.exceptions.Exit(code)
+
+
+def every(planned: list[Plan]) -> int:
+    """Run the plans in their order until a person ends one; return the highest exit code."""
     codes = []
     for index, plan in enumerate(planned):
         codes.append(one(plan, index, len(planned)))
@@ -154,7 +168,7 @@ def command(
             break
     if left := len(planned) - len(codes):
         click.echo(f"not run     {left} more")
-    raise click.exceptions.Exit(max(codes))
+    return max(codes)
 
 
 def one(plan: Plan, index: int, count: int) -> int:
@@ -192,14 +206,22 @@ async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
 
 
 async def _obey(steering: Steering, watch: Watch) -> None:
-    """Ctrl-C: once drains, twice cancels, three times abandons; each says so."""
+    """Ctrl-C: once drains, twice cancels, three times abandons; each says so.
+
+    A terminal that closes and a machine that goes down ask no second time.
+    """
     steps = [
         (steering.drain, "ending after this step; Ctrl-C again ends at once"),
         (steering.cancel, "ending at once; Ctrl-C again leaves the sandbox to `agent-eval reap`"),
         (steering.abandon, "leaving; the record is sealed, `agent-eval reap` removes the sandbox"),
     ]
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async for _ in signals:
+    ends = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
+        ends.append(signal.SIGHUP)
+    with anyio.open_signal_receiver(*ends) as signals:
+        async for each in signals:
+            if each is not signal.SIGINT and not steering.stopping:
+                del steps[0]
             act, words = steps.pop(0) if len(steps) > 1 else steps[0]
             watch.say(words)
             act()

@@ -17,21 +17,13 @@ from agent_eval.scenario import Budget
 REFRESHES_PER_S = 8
 
 
-class _Screen(Console):
-    """Where the view goes; a run goes on without it when nobody looks any more."""
-
-    def on_broken_pipe(self) -> None:
-        """Say nothing from here on, where rich would end the program."""
-        self.quiet = True
-
-
 class Watch:
     """Shows agent, step, spend against budget and the last action."""
 
     def __init__(self, title: str, budget: Budget) -> None:
         self._title = title
         self._budget = budget
-        self._console = _Screen(file=sys.stderr, highlight=False, markup=False, emoji=False)
+        self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
         self._steps = self._tokens = 0
         self._usd = 0.0
         self._agent, self._last = "0", "starting the sandbox"

@@ -544,11 +544,13 @@ def test_the_live_view_counts_what_is_on_record(capsys: pytest.CaptureFixture[st
 def test_a_run_goes_on_when_nobody_looks_any_more() -> None:
     script = """
 import os
+import sys
+from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
 from agent_eval.scenario import Budget
 
 event = {"kind": "submitted", "agent": "0", "elapsed_s": 1.0, "answer": "x"}
-with Watch("title", Budget()) as watch:
+with lasting(sys.stdout, sys.stderr), Watch("title", Budget()) as watch:
     for _ in range(3):
         watch.see(event)
     watch.say("words")

@@ -32,6 +32,15 @@ def dawdles(task):
     yield bash("sleep 600", timeout_s=2)
     yield submit("done")
 
+def naps(task):
+    yield bash("sleep 2")
+    yield submit("done")
+
+def writes(task):
+    yield bash("sleep 1")
+    yield bash("head -c 9000 /dev/urandom")
+    yield submit("done")
+
 def hoards(task):
     one = "import time; kept = bytearray(200_000_000); time.sleep(60)"
     yield bash(f"for i in $(seq 12); do python3 -c '{one}' & done; wait", timeout_s=60)
@@ -129,6 +138,167 @@ def test_a_sandbox_that_dies_of_memory_reached_its_limit(tmp_path: Path) -> None
     with going(tmp_path, "hoards", options=("--runtime", "runsc")) as there:
         assert there.ended() == 4, there.err
     assert_failed(there.run, "limit", "more memory than `sandbox.memory_bytes` allows")
+
+
+# --- the person's end -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [signal.SIGHUP, signal.SIGTERM])
+def test_a_terminal_that_closes_and_a_machine_that_goes_down(
+    how: signal.Signals, tmp_path: Path
+) -> None:
+    """They end the run at once: nobody is there to press Ctrl-C again."""
+    with going(tmp_path) as there:
+        there.process.send_signal(how)
+        assert there.ended() == 130, there.err
+    assert "ending at once" in there.err
+    assert verify(there.run).good
+    assert summary(there.run)["outcome"]["status"] == "cancelled"
+    assert not docker("ps", "-aq", "--filter", f"id={there.container}")
+
+
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "agent_eval", "run", str(scenario(tmp_path, CONTROLS))]
+    runs = tmp_path / "runs"
+    options = ["-m", "control:naps", "--runs", str(runs)]
+    with subprocess.Popen(
+        ["nohup", *command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_for_event(runs, "action.started")
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(timeout=100) == 0
+    assert summary(only_run(runs))["outcome"] == {"status": "submitted"}
+
+
+def test_nothing_can_be_printed_any_more(tmp_path: Path) -> None:
+    """A log on a full disk, a reader that has gone: the run goes on and is sealed."""
+    for number, (out, error) in enumerate([("/dev/full", "pipe"), ("closed", "/dev/full")]):
+        place = tmp_path / str(number)
+        place.mkdir()
+        with (
+            stream(out) as one,
+            stream(error) as other,
+            going(place, "naps", stdout=one, stderr=other) as there,
+        ):
+            assert there.ended() == 0, there.err
+        assert verify(there.run).good
+        assert summary(there.run)["outcome"] == {"status": "submitted"}
+        if error == "pipe":
+            assert "could not be printed (No space left on device)" in there.err
+
+
+@contextmanager
+def stream(kind: str) -> Iterator[Any]:
+    """What a program is given to write to."""
+    if kind == "pipe":
+        yield subprocess.PIPE
+        return
+    if kind == "closed":
+        read, write = os.pipe()
+        os.close(read)
+        with os.fdopen(write, "w") as file:
+            yield file
+        return
+    with Path(kind).open("w") as file:
+        yield file
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        ("removed", "is gone: something removed it while the run went on"),
+        ("a file", "cannot write"),
+    ],
+)
+def test_a_run_folder_that_is_taken_away(act: str, words: str, tmp_path: Path) -> None:
+    with going(tmp_path, "writes") as there:
+        blobs = there.run / "blobs"
+        shutil.rmtree(there.run if act == "removed" else blobs)
+        if act == "a file":
+            blobs.write_text("no folder")
+        assert there.ended() == 4, there.err
+    assert words in there.err
+    assert "run it again" in there.err
+    if act == "a file":
+        assert "Not a directory" in there.err
+        assert "--repair" in there.err
+    assert not docker("ps", "-aq", "--filter", f"id={there.container}")
+    assert not there.run.joinpath("run.json").exists(), "no end is made up"
+
+
+@contextmanager
+def small_disk(parent: Path, size: str) -> Iterator[Path]:
+    """A file system of its own."""
+    where = parent / "small-disk"
+    where.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(where)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", str(where)], check=True)
+
+
+FILLS = """
+from pathlib import Path
+
+BALLAST = Path({ballast!r})
+
+def leave(free):
+    room = __import__("shutil").disk_usage(BALLAST.parent).free
+    with BALLAST.open("ab") as file:
+        file.write(bytes(max(room - free, 0)))
+
+def event(task):
+    yield bash("true")
+    leave(0)
+    yield bash("echo one more")
+
+def blob(task):
+    yield bash("true")
+    leave(200_000)
+    yield bash("head -c 400000 /dev/urandom")
+
+def end(task):
+    yield bash("true")
+    leave(16_384)
+    yield submit("x" * 12_000)
+"""
+
+
+@pytest.mark.parametrize("place", ["event", "blob", "end"])
+def test_a_disk_that_fills_up(place: str, tmp_path: Path) -> None:
+    """An event, a blob, and what stands at the end: nothing is done or judged off the record."""
+    with small_disk(tmp_path, "20m") as disk:
+        folder = scenario(tmp_path, FILLS.format(ballast=str(disk / "ballast")))
+        done = agent_eval("run", folder, "-m", f"control:{place}", "--runs", disk / "runs")
+        assert done.returncode == 4, done.stderr
+        run = only_run(disk / "runs")
+        assert "No space left on device" in done.stderr
+        assert f"agent-eval verify --repair {run}" in done.stderr
+        assert "free some space or choose another --runs" in done.stderr
+        assert "Traceback" not in done.stderr
+        report = verify(run)
+        assert report.faults == []
+        assert not report.complete
+        (disk / "ballast").unlink()
+        assert agent_eval("verify", "--repair", run).returncode == 1, "mended, and not complete"
+        assert verify(run).torn_bytes == 0
+        assert not docker("ps", "-aq", "--filter", f"label=agent-eval.run={run.name}")
+
+
+def test_no_run_is_begun_on_a_full_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path, "1m") as disk:
+        folder = scenario(tmp_path, CONTROLS)
+        done = agent_eval("run", folder, "-m", "control:waits", "--runs", disk / "runs")
+        assert done.returncode == 2, done.stderr
+        assert "has 1.0 MiB left" in done.stderr
+        assert "choose another --runs" in done.stderr
+        assert not (disk / "runs").exists()
 
 
 # --- the engine -----------------------------------------------------------------------------------

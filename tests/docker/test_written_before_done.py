@@ -1,6 +1,5 @@
 """Promise 2: whatever is acknowledged is on record, whenever the harness dies."""
 
-import os
 import random
 import subprocess
 import sys
@@ -68,34 +67,3 @@ def test_an_action_is_on_record_before_it_starts(tmp_path: Path) -> None:
         assert not events(only_run(runs), "action.ended")
         process.wait(timeout=60)
     assert events(only_run(runs), "action.ended")[0]["output"]["text"] == "over\n"
-
-
-def test_a_full_disk_ends_the_run_and_nothing_is_done_unrecorded(tmp_path: Path) -> None:
-    """The runs live on a file system of 600 KB; a run that fills it ends with who is to blame."""
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small file system needs root")
-    small = tmp_path / "small-disk"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(small)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine lets nobody mount a tmpfs")
-    try:
-        step = "yield bash('head -c 3000 /dev/urandom')"
-        controls = f"def fills(task):\n    while True:\n        {step}\n"
-        folder = scenario(tmp_path, controls, budget={"steps": None, "tokens": None, "usd": None})
-        done = agent_eval("run", folder, "-m", "control:fills", "--runs", small / "runs")
-        assert done.returncode == 4, done.stderr[-500:]
-        assert "No space left on device" in done.stderr
-        run = only_run(small / "runs")
-        report = verify(run)
-        assert report.faults == [] and not report.complete
-        started = len(events(run, "action.started"))
-        assert started - len(events(run, "action.ended")) in (0, 1)
-        left = subprocess.run(
-            ["docker", "ps", "-aq", "--filter", f"label=agent-eval.run={run.name}"],
-            capture_output=True,
-            check=True,
-        )
-        assert left.stdout == b""
-    finally:
-        subprocess.run(["umount", str(small)], check=True)

@@ -2,14 +2,11 @@
 
 import json
 import os
-from typing import Any
 
 from agent_eval.sandbox.frames import CONTROL, Decoder, Frame
 from sandbox.init import init
+from tests.sandbox.test_init import settings
 
-SETTINGS: dict[str, Any] = {
-    "uid": 0, "gid": 0, "env": {}, "home": "/", "rlimits": {}, "python_session": "", "errands": "",
-}  # fmt: skip
 SEEDS = (b"7 0\n", b"7 -1\n8 0\n7 0 0\n", b"7 " + b"9" * 200 + b"\n", b"\n\n 7\t0\n7 0x1\n7 1_0\n")
 
 
@@ -20,7 +17,7 @@ class Pid1(init.Init):
         """Keep it."""
 
 
-PID1 = Pid1(SETTINGS)
+PID1 = Pid1(settings())
 
 
 def check(data: bytes) -> None:
