@@ -193,7 +193,8 @@ class Supervisor:
         report = await self._answer(channel, 60)
         self._pipe.forget(channel)
         data, dropped = channel.take()
-        files, refused = unpacked(data, paths)
+        # In a thread: a hostile archive takes seconds, and other sandboxes have deadlines.
+        files, refused = await anyio.to_thread.run_sync(unpacked, data, paths)
         if report.get("exit") != 0 or dropped:
             refused.append("the sandbox did not send all of them")
         return files, refused

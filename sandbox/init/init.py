@@ -439,6 +439,7 @@ class Init:
                 os.close(fd)
         child.output = child.status = child.feed = None
         if isinstance(child, Session):
+            quietly(os.truncate, child.code_path, 0)  # or it takes up room while they have it open
             quietly(os.unlink, child.code_path)
 
     # --- transfers, freezing, looking -----------------------------------------------------------

@@ -273,9 +273,10 @@ async def test_a_full_disk_of_its_own_costs_an_action_and_no_more(runtime: str) 
             assert b"No space left" in seen.output
             assert b"ran" not in seen.output
             assert (await bash(sandbox, "echo next")).output == b"next\n"
-        assert (await bash(sandbox, "exit #" + "x" * 100_000)).session_lost
+        holds = "(setsid sleep 300 7<$(ls -d /run/sessions/*) &); exit #"
+        assert (await bash(sandbox, holds + "x" * 100_000)).session_lost
         seen = await bash(sandbox, "echo fits #" + "x" * 100_000)
-        assert seen.output == b"fits\n", "the file of the ended session is gone"
+        assert seen.output == b"fits\n", "the file of the ended session is gone, even if held open"
 
 
 FORKS = """cat > forks.py <<'END'
