@@ -77,7 +77,7 @@ def _limits(model: Model, context: int, usd: float | None) -> Limits:
         click.echo(printable(f"{said}; its price is not known"))
         return {}
     worst = model.price.worst(read, written)
-    click.echo(printable(f"{said}, ${worst:.4f}; as a rule a tenth of it"))
+    click.echo(printable(f"{said}, ${worst:.4f}; as a rule less than half of it"))
     if usd is not None and not worst <= usd:
         raise OperatorError(
             f"that is above the limit of {usd:g} dollars: --context N with fewer than {context} "

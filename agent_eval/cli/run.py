@@ -74,7 +74,8 @@ def _log_to(redactor: Redactor) -> list[Processor]:
 def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redactor:
     """What takes the host's secrets out of one run; those in the scenario are evidence."""
     also = endpoint.key_variable if endpoint else None
-    known = host_secrets(os.environ, *([also] if also else []))
+    address = {"model address": endpoint.address} if endpoint else {}
+    known = host_secrets({**os.environ, **address}, *([also] if also else []))
     if key:
         known["SIGNING_KEY"] = key.read_bytes().decode("utf-8", "replace").strip()
     return Redactor(known, evidence_of(loaded))

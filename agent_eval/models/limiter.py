@@ -2,7 +2,8 @@
 
 Every agent waits for its turn before anything is set aside or recorded. A server that says that it
 is too much is left alone by everyone, for as long as it says or ever longer, and then asked by one,
-two, four and so on, so that many runs do not fall upon it at the same instant.
+two, four and so on up to somewhat less than what was too much, and from there by few more each
+round: many runs neither fall upon it at the same instant nor creep for ever.
 """
 
 import time
@@ -14,6 +15,8 @@ import anyio
 from agent_eval.models.endpoint import Endpoint
 
 LONGEST_PAUSE_S = 60.0
+SAFE_PART = 0.75
+"""Of what was too much, the part that is tried again quickly."""
 
 
 class Limiter:
@@ -21,7 +24,8 @@ class Limiter:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._room = most
+        self._room = float(most)
+        self._safe = float(most)
         self._busy = 0
         self._again_at = 0.0
         self._refusals = 0
@@ -30,7 +34,7 @@ class Limiter:
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """A place; waits until there is one and the server is not being left alone."""
-        while (pause_s := self._again_at - time.monotonic()) > 0 or self._busy >= self._room:
+        while (pause_s := self._again_at - time.monotonic()) > 0 or self._busy >= int(self._room):
             if pause_s > 0:
                 await anyio.sleep(pause_s)
             else:
@@ -47,15 +51,19 @@ class Limiter:
         now = time.monotonic()
         if now >= self._again_at:  # else it is of the same flood as the one before
             self._refusals += 1
+            self._safe = max(self._busy * SAFE_PART, 1.0)
         if wait_s is None:
             wait_s = min(2.0 ** (self._refusals - 1), LONGEST_PAUSE_S)
         self._again_at = max(self._again_at, now + wait_s)
-        self._room = 1
+        self._room = 1.0
 
     def answered(self) -> None:
         """The server did its work."""
+        if time.monotonic() < self._again_at:
+            return  # it had begun before the server had too much
         self._refusals = 0
-        self._room = min(self._room + 1, self._most)
+        more = 1.0 if self._room < self._safe else 1.0 / self._room
+        self._room = min(self._room + more, float(self._most))
         self._wake()
 
     async def _change(self) -> None:

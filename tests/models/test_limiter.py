@@ -75,24 +75,42 @@ async def test_everyone_waits_for_as_long_as_the_server_said() -> None:
 
 async def test_after_a_pause_the_server_is_asked_slowly() -> None:
     limiter, busy, seen = Limiter(100), 0, []
-    limiter.refused(0.0)
 
-    async def one() -> None:
+    async def one(refused: bool) -> None:
         nonlocal busy
         async with limiter.turn():
             busy += 1
             seen.append(busy)
             await anyio.sleep(0.01)
             busy -= 1
-            limiter.answered()
+            if refused:
+                limiter.refused(0.0)
+            else:
+                limiter.answered()
 
-    async with anyio.create_task_group() as tasks:
-        for _ in range(40):
-            tasks.start_soon(one)
-    assert seen[0] == 1, "first one alone"
-    assert max(seen[:3]) <= 2, "then two"
-    assert max(seen[:7]) <= 4, "then four"
-    assert max(seen) > 4
+    async def many(count: int, refused: bool) -> list[int]:
+        seen.clear()
+        async with anyio.create_task_group() as tasks:
+            for _ in range(count):
+                tasks.start_soon(one, refused)
+        return list(seen)
+
+    assert max(await many(16, refused=True)) == 16
+    limiter._safe = 12.0  # each refusal was a flood of its own, for the pause was of no time
+    rising = await many(200, refused=False)
+    assert rising[0] == 1, "first one alone"
+    assert max(rising[:3]) <= 2, "then two"
+    assert max(rising[:7]) <= 4, "then four"
+    assert max(rising[:40]) <= 13, "quickly to a part of what was too much"
+    assert 13 <= max(rising) <= 30, "and slowly on from there"
+
+
+async def test_answers_from_before_the_pause_do_not_end_it() -> None:
+    limiter = Limiter(8)
+    limiter.refused(5.0)
+    for _ in range(9):
+        limiter.answered()
+    assert (limiter._room, limiter._refusals) == (1.0, 1)
 
 
 def test_a_server_that_says_no_more_often_is_left_alone_longer() -> None:
@@ -104,8 +122,8 @@ def test_a_server_that_says_no_more_often_is_left_alone_longer() -> None:
         limiter.refused(None)  # another of the same flood
         pauses.append(round(limiter._again_at - now))
     assert pauses == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    limiter.answered()
     limiter._again_at = 0
+    limiter.answered()
     now = time.monotonic()
     limiter.refused(None)
     assert round(limiter._again_at - now) == 1, "an answer makes good"
