@@ -62,6 +62,9 @@ class FilesSeeded(Event):
 
     kind: ClassVar[str] = "files.seeded"
     files: list[dict[str, Any]]
+    """Path, mode, when it claims to have been changed (seconds since 1970), and content of each."""
+    moved_days: int = 0
+    """By how many days the dates in them and in the task were moved; see a scenario's `today`."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.sources import Choice, chosen
 from agent_eval.scenario import Loaded
-from agent_eval.seeds import seed_files
+from agent_eval.seeds import Calendar, seed_files
 from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript, refuse_full_disk
@@ -211,7 +211,9 @@ class _Run:
     ) -> None:
         self.plan, self.steering, self.transcript = plan, steering, transcript
         self.container, self.asked, self.choice = box
-        self.scenario = plan.loaded.scenario
+        written = plan.loaded.scenario
+        self.calendar = Calendar(written.today, datetime.now(UTC))
+        self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         self.recorder: Recorder | None = None
         self.answer: str | None = None
@@ -297,13 +299,18 @@ class _Run:
         self.transcript.write(HarnessGap(round(silent_s, 3)))
 
     async def _seed(self, sandbox: Sandbox) -> None:
-        files = seed_files(self.plan.loaded)
+        files = seed_files(self.plan.loaded, self.calendar.start)
         if files:
             await sandbox.put(files)
-        self.transcript.write(FilesSeeded([self._kept(file) for file in files]))
+        self.transcript.write(
+            FilesSeeded([self._kept(file) for file in files], self.calendar.moved_days)
+        )
 
     def _kept(self, file: File) -> dict[str, Any]:
-        return {"path": file.path, "mode": oct(file.mode), **self.transcript.content(file.data)}
+        about: dict[str, Any] = {"path": file.path, "mode": oct(file.mode)}
+        if file.modified is not None:
+            about["modified"] = file.modified
+        return about | self.transcript.content(file.data)
 
     async def _conversation(self, sandbox: Sandbox) -> Outcome:
         plan = self.plan
@@ -344,6 +351,7 @@ class _Run:
             files, refused = await sandbox.get(wanted, EXPORT_BYTES)
             self.transcript.write(FilesExported([self._kept(file) for file in files], refused))
         if outcome.blame in (None, Blame.MODEL, Blame.LIMIT):
+            files = [self.calendar.as_written(file) for file in files]
             self.judged = await anyio.to_thread.run_sync(
                 judge, self.plan.loaded, self.answer, files
             )

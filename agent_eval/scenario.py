@@ -6,6 +6,7 @@ resolved (its variant applied), frozen, and with a digest of all that can influe
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -65,6 +66,9 @@ class SeedFile(Part):
     """The content itself."""
     mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] | None = None
     """Permission bits, octal; left out means 0644, or 0755 for a source that can be executed."""
+    age_s: Annotated[float, Field(ge=0, le=10**9)] | None = None
+    """Seconds before the start that it was last changed; left out means the last moment that its
+    text or name tells, or else about three weeks."""
 
     @model_validator(mode="after")
     def _one_content(self) -> "SeedFile":
@@ -273,6 +277,10 @@ class Scenario(Part):
     """What the agent is told to do: its first message."""
     success: Success
     """How its answer is judged."""
+    today: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))] | None = None
+    """The day that `files` and `task` take for today. With the day of a run, all days in them
+    (`2026-11-01`, `1 November 2026`) move by whole weeks; what is exported is moved back before it
+    is judged. Left out means that nothing moves."""
     files: tuple[SeedFile, ...] = ()
     """What is in the sandbox from the start."""
     tools: tuple[Literal["bash", "python"], ...] = ("bash", "python")

@@ -16,7 +16,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
         *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
-        *("resources", "display", "conversation", "tasks", "echo", "strict_yaml"),
+        *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
     ),
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),

@@ -1,5 +1,7 @@
 """The files that are there before the agent looks."""
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from agent_eval.sandbox.archive import File
@@ -25,7 +27,7 @@ def test_texts_files_and_folders_are_put_where_they_belong(tmp_path: Path) -> No
             {"to": "/home/user/all", "source": "data"},
         ],
     )
-    assert seed_files(read) == [
+    assert [replace(file, modified=None) for file in seed_files(read)] == [
         File("/home/user/t", "é\n".encode(), 0o600),
         File("/tmp/one", b"\xff", 0o644),
         File("/home/user/all/b", b"\xff", 0o644),
@@ -41,3 +43,22 @@ def test_any_text_can_be_seeded(tmp_path: Path) -> None:
     file.write_text(file.read_text() + 'files: [{to: /tmp/x, text: "a\\ud800\\0"}]\n')
     (seed,) = seed_files(load(str(folder)))
     assert seed.data == b"a\xed\xa0\x80\x00"
+
+
+def test_dates_move_in_names_and_texts_and_files_look_as_old_as_they_say(tmp_path: Path) -> None:
+    folder = scenario(tmp_path)
+    folder.joinpath("data").mkdir()
+    folder.joinpath("data", "2026-11-20.log").write_text("2026-11-20 10:00:00 started\n")
+    read = loaded(
+        tmp_path,
+        today="2026-11-21",
+        files=[
+            {"to": "/tmp/logs", "source": "data"},
+            {"to": "/tmp/old", "text": "2026-11-20", "age_s": 3600},
+        ],
+    )
+    start = datetime(2026, 12, 6, 12, tzinfo=UTC)
+    log, old = seed_files(read, start)
+    assert (log.path, log.data) == ("/tmp/logs/2026-12-04.log", b"2026-12-04 10:00:00 started\n")
+    assert log.modified == datetime(2026, 12, 4, 10, tzinfo=UTC).timestamp()
+    assert (old.data, old.modified) == (b"2026-12-04", start.timestamp() - 3600)

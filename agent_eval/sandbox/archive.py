@@ -31,6 +31,8 @@ class File:
     path: str
     data: bytes
     mode: int = 0o644
+    modified: int | None = None
+    """When it was last changed, in seconds since 1970; None means now, or that it is not known."""
 
 
 def packed(files: Sequence[File], owner: int) -> bytes:
@@ -39,7 +41,8 @@ def packed(files: Sequence[File], owner: int) -> bytes:
     with tarfile.open(fileobj=out, mode="w") as archive:
         for file in files:
             entry = tarfile.TarInfo(file.path.lstrip("/"))
-            entry.size, entry.mode, entry.mtime = len(file.data), file.mode, int(time.time())
+            entry.size, entry.mode = len(file.data), file.mode
+            entry.mtime = int(time.time()) if file.modified is None else file.modified
             entry.uid = entry.gid = owner
             archive.addfile(entry, io.BytesIO(file.data))
     return out.getvalue()

@@ -46,7 +46,22 @@ def unpack() -> None:
 
     with os.fdopen(0, "rb") as file, tarfile.open(fileobj=file, mode="r|") as archive:
         archive.extraction_filter = getattr(tarfile, "fully_trusted_filter", None)
-        archive.extractall("/")
+        made: set[str] = set()
+        archive.extractall("/", members=noting_folders(archive, made))
+    for folder in sorted(made, reverse=True):
+        with os.scandir(folder) as inside:
+            newest = max(entry.stat(follow_symlinks=False).st_mtime for entry in inside)
+        os.utime(folder, (newest, newest))
+
+
+def noting_folders(archive: Any, made: set[str]) -> Iterator[Any]:
+    """Yield what an archive holds, and note the folders that have to be made for it."""
+    for entry in archive:
+        folder = os.path.dirname("/" + entry.name)
+        while not os.path.isdir(folder):
+            made.add(folder)
+            folder = os.path.dirname(folder)
+        yield entry
 
 
 def pack(paths: list[str], limit: int) -> None:
