@@ -48,6 +48,7 @@ lint: $(STAMP)
 
 bench: setup
 	@$(BIN)/python benchmarks/compare.py
+	@$(BIN)/python benchmarks/kill_campaign.py --kills 1000
 
 # Fuzz every parser of hostile bytes, for so many minutes in all: make fuzz MINUTES=10.
 fuzz: $(STAMP)

@@ -17,6 +17,7 @@ only failures of the model and of limits may count in a rate.
         ├── EngineUnavailable                      no Docker engine, image or runtime
         ├── NotAsAsked                             the sandbox is not locked down as asked
         ├── RecordBroken                           the kernel record ended before its sandbox
+        ├── HarnessLost                            this program was ended from outside
         ├── SandboxDied                            the sandbox is gone (its blame may differ)
         ├── ModelUnavailable                       the model's server, after all retries
         └── TranscriptBroken                       the record cannot be written or read
@@ -103,6 +104,10 @@ class NotAsAsked(InfrastructureError):
 
 class RecordBroken(InfrastructureError):
     """The kernel record ended while the sandbox lived; it was ended, for nothing runs unseen."""
+
+
+class HarnessLost(InfrastructureError):
+    """The process that ran it was ended from outside, before the run came to its end."""
 
 
 class SandboxDied(InfrastructureError):

@@ -241,6 +241,29 @@ class HarnessGap(Event):
 
 
 @dataclass(frozen=True)
+class HarnessLost(Event):
+    """The harness ended without a word; written by the watchdog, which outlives it."""
+
+    kind: ClassVar[str] = "harness.lost"
+    lease_s: float
+    """For how long the run's sandboxes are kept from now on, so that it can be resumed."""
+    lease: str
+    """When that ends: seconds since 1970, seconds since the machine's start, and which start."""
+
+
+@dataclass(frozen=True)
+class SandboxPaused(Event):
+    """A sandbox was paused by the engine, for it has no harness any more."""
+
+    kind: ClassVar[str] = "sandbox.paused"
+    container: str
+    until: str
+    """When it is removed unless the run was resumed, for people to read."""
+    lease: str
+    """The same, as in `harness.lost`."""
+
+
+@dataclass(frozen=True)
 class FilesExported(Event):
     """Files taken out after the sandbox was frozen."""
 

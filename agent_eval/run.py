@@ -64,9 +64,10 @@ from agent_eval.seeds import Calendar, seed_files
 from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript, refuse_full_disk
+from agent_eval.watchdog.leash import leash
 
-LEASE_S = 3600
-"""Seconds after the planned end of a run for which nobody else removes its sandbox."""
+LEASE_S = 3600.0
+"""Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
 
 EXPORT_BYTES = 64 * 1024 * 1024
 REMOVE_S = 60
@@ -86,6 +87,7 @@ class Plan:
     changed: dict[str, Any]
     """What the command line laid over the scenario."""
     key: bytes | None = None
+    lease_s: float = LEASE_S
     listener: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
     """Takes the host's secrets out of all that is written and sent."""
@@ -115,10 +117,11 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
         choice = chosen(scenario.sandbox, facts)
         runtime = choice.runtime
         image = await engine.image(scenario.sandbox.image)
-        lease = int(time.time() + (scenario.budget.wall_s or 86400) + LEASE_S)
+        lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
-        asked = replace(asked, image_id=image["id"])
-        container = await engine.create(asked, COMMAND)
+        asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
+        leash().watch(run, plan.runs / run, plan.lease_s)
+        container = await _created(engine, asked)
         try:
             stated = await container.stated()
             with (
@@ -128,13 +131,26 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
                 transcript.listener = plan.listener
                 transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
                 box = _Box(container, asked, choice)
-                return await _Run(plan, steering, transcript, box).to_the_end()
+                one = _Run(plan, steering, transcript, box)
+                result = await one.to_the_end()
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await container.remove()
+            leash().forget(run)
             raise
+        if one.removed:
+            leash().forget(run)
+        return result
     finally:
         engine.close()
+
+
+async def _created(engine: Engine, asked: Asked) -> Container:
+    try:
+        return await engine.create(asked, COMMAND)
+    except EngineUnavailable:
+        leash().forget(asked.run)
+        raise
 
 
 def _run_id(title: str) -> str:
@@ -218,6 +234,8 @@ class _Run:
         self.recorder: Recorder | None = None
         self.answer: str | None = None
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
+        self.removed = False
+        """Whether the sandbox is gone."""
         self.fault: str | None = None
         """The traceback of a fault of this program."""
 
@@ -371,6 +389,7 @@ class _Run:
         try:
             with self.steering.removal, anyio.move_on_after(REMOVE_S):
                 state = await self.container.remove()
+                self.removed = True
         except EngineUnavailable as error:
             state["error"] = str(error)
         self.transcript.write(SandboxRemoved(self.container.id, state))

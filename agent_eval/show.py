@@ -192,6 +192,16 @@ def _gap(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, said, "bold red")
 
 
+def _harness_lost(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    kept_s = event["lease_s"]
+    said = f"the harness ended without a word; its sandboxes are kept for {kept_s:g} s"
+    yield _head(event, said, "bold red")
+
+
+def _paused(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    yield _head(event, f"sandbox paused; removed at {event['until']} if not resumed", "red")
+
+
 def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
     files, refused = event["files"], event["refused"]
     yield _head(event, f"{len(files)} files taken out, {len(refused)} refused or missing", "dim")
@@ -234,6 +244,8 @@ _TELLERS = {
     "submitted": _submitted,
     "sandbox.frozen": _frozen,
     "harness.gap": _gap,
+    "harness.lost": _harness_lost,
+    "sandbox.paused": _paused,
     "files.exported": _exported,
     "sandbox.removed": _removed,
     "success.judged": _judged,

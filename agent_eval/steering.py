@@ -23,6 +23,6 @@ class Steering:
         self.scope.cancel()
 
     def abandon(self) -> None:
-        """End now and leave the sandbox to `agent-eval reap`."""
+        """End now and leave the sandbox to the watchdog."""
         self.cancel()
         self.removal.cancel()

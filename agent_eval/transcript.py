@@ -71,6 +71,11 @@ class Transcript:
             raise OperatorError(f"cannot make the run folder {folder}: {error.strerror}") from error
         return cls(folder, open_locked(folder / EVENTS), 0, GENESIS, redactor)
 
+    def go_on(self, events: int, head: str, elapsed_s: float) -> None:
+        """Write on after events that are there already; `elapsed_s` goes on from there, too."""
+        self.events, self.head = events, head
+        self._opened = time.monotonic() - elapsed_s
+
     def write(self, event: Event, agent: str = "0") -> int:
         """Append one event and return its number; raises `TranscriptBroken` if it cannot."""
         self.write_many([(event, agent)])

@@ -10,7 +10,9 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,8 @@ class Report:
     """Bytes of a last line that was cut off."""
     complete: bool = False
     """Whether the run came to its end: a last event that says so, and a summary that agrees."""
+    last: dict[str, Any] = field(default_factory=dict)
+    """The last event that is whole."""
     authentic: bool | None = None
     """Whether head or key agree; None if neither was given."""
 
@@ -54,17 +58,16 @@ class Report:
 def verify(run: Path, head: str | None = None, key: bytes | None = None) -> Report:
     """Check chain, blobs, end and head; raises `OperatorError` where there is no run."""
     report = Report()
-    last: dict[str, Any] = {}
     try:
         for event in _chained(run, report):
-            last = event
+            report.last = event
             for digest in _blobs_of(event):
                 read_blob(run, digest)
     except TranscriptBroken as error:
         report.faults.append(f"event {report.events} (line {report.events + 1}): {error}")
         return report
     summary = _summary(run)
-    _check_end(report, last, summary)
+    _check_end(report, report.last, summary)
     if head is not None:
         report.authentic = _same(report.head, head.strip().lower())
     if key is not None:
@@ -130,27 +133,60 @@ def _summary(run: Path) -> dict[str, Any]:
     return {}
 
 
+@contextmanager
+def reopened(run: Path) -> Iterator[Transcript]:
+    """A run for writing on, its end mended by rule if that is torn.
+
+    Raises `OperatorError` where there is none or another process writes it, `TranscriptBroken`
+    where it is not intact.
+    """
+    fd = open_locked(events_file(run))
+    with Transcript(run, fd, 0, GENESIS) as transcript:
+        report = _mended(run, fd, transcript)
+        if report.faults:
+            raise TranscriptBroken(report.faults[0])
+        yield transcript
+
+
 def repair(run: Path) -> Report:
     """Set the bytes of a torn last line aside and say so in a new event; nothing else is changed.
 
     Where the record is complete without them, no event is added: it ends as it was sealed. Raises
     `OperatorError` while another process writes the run.
     """
-    file = events_file(run)
-    fd = open_locked(file)
+    fd = open_locked(events_file(run))
     with Transcript(run, fd, 0, GENESIS) as transcript:
-        report = verify(run)
-        if report.faults or not report.torn_bytes:
-            return report
-        whole = file.stat().st_size - report.torn_bytes
-        kept = _unused(run, f"{EVENTS}.torn-{report.events}")
-        write_private(kept, file.read_bytes()[whole:])
-        os.truncate(fd, whole)
-        if not report.complete:
-            transcript.events, transcript.head = report.events, report.head
-            transcript.write(TranscriptRepaired(report.torn_bytes, kept.name))
-        transcript.sync()
+        _mended(run, fd, transcript)
     return verify(run)
+
+
+def _mended(run: Path, fd: int, transcript: Transcript) -> Report:
+    """Mend a torn end, have the transcript write on after what is there, and say what was found."""
+    report = verify(run)
+    if report.faults:
+        return report
+    transcript.go_on(report.events, report.head, _elapsed_s(report.last))
+    if not report.torn_bytes:
+        return report
+    file = events_file(run)
+    whole = file.stat().st_size - report.torn_bytes
+    kept = _unused(run, f"{EVENTS}.torn-{report.events}")
+    write_private(kept, file.read_bytes()[whole:])
+    os.truncate(fd, whole)
+    if not report.complete:
+        transcript.write(TranscriptRepaired(report.torn_bytes, kept.name))
+    transcript.sync()
+    return report
+
+
+def _elapsed_s(last: dict[str, Any]) -> float:
+    """Seconds since the run was opened, by its last event and the clock on the wall since then."""
+    elapsed_s = last.get("elapsed_s", 0.0)
+    try:
+        since_s = (datetime.now(UTC) - datetime.fromisoformat(last.get("time", ""))).total_seconds()
+    except (TypeError, ValueError):
+        since_s = 0.0
+    return max(since_s, 0.0) + (elapsed_s if isinstance(elapsed_s, int | float) else 0.0)
 
 
 def _unused(run: Path, name: str) -> Path:

@@ -21,7 +21,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
     "agent": ("actions", "context", "asking", "agent"),
-    "run": ("run", "outcome", "seeds", "steering", "success", "provenance"),
+    "run": ("run", "outcome", "seeds", "steering", "success", "provenance", "watchdog"),
     "after": ("show", "seen"),
     "edge": ("cli", "__main__"),
 }
@@ -32,6 +32,7 @@ NOT_AFTER = {"outside", "agent", "run"}
 
 IMPORTS_IN_FUNCTIONS = {
     ("models.choose", "reached"): "the client of a server takes most of a second to import",
+    ("watchdog.__main__", "main"): "the watchdog of a run that ends properly needs nothing of it",
     ("cli", "get_command"): "help is quick, and reading needs neither Docker nor a client",
 }
 MANY_PARAMETERS = {

@@ -112,6 +112,8 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "operator.acted": {"act": NASTY},
     "sandbox.frozen": {"moving": 0},
     "harness.gap": {"silent_s": 61.5},
+    "harness.lost": {"lease_s": 3600.0, "lease": NASTY},
+    "sandbox.paused": {"container": NASTY, "until": NASTY, "lease": NASTY},
     "files.exported": {"files": [{"path": NASTY, "bytes": 1}], "refused": [NASTY]},
     "success.judged": {"verdict": NASTY, "reason": NASTY},
     "sandbox.removed": {"container": NASTY, "state": {"Status": NASTY}},

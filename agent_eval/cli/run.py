@@ -32,7 +32,7 @@ from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
 from agent_eval.redact import Redactor, host_secrets
-from agent_eval.run import Plan, Result, run_scenario
+from agent_eval.run import LEASE_S, Plan, Result, run_scenario
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import evidence_of, load
 from agent_eval.show import outcome_words, spent_words
@@ -106,12 +106,15 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
 @click.option("--wall", "wall_s", help="Limit in seconds from start to end, or none.")
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of price cards; see below.")  # fmt: skip
+@click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
+              help="Seconds for which a sandbox is kept, paused, when this process is killed.",
+              show_default=True)  # fmt: skip
 @click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with a key to sign the record with.")  # fmt: skip
 def command(
     scenarios: tuple[str, ...], model: str | None, models: Path | None, epochs: int, runs: Path,
     system: Path | None, arguments: tuple[str, ...], runtime: str | None, record: str | None,
-    prices: Path | None, key: Path | None, **budget: str | None,
+    prices: Path | None, key: Path | None, lease_s: float, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -143,6 +146,7 @@ def command(
                 changed=changed,
                 key=key.read_bytes() if key else None,
                 redactor=_guard(loaded, endpoint, key),
+                lease_s=lease_s,
             )
             planned.append(plan)
     with lasting(sys.stdout, sys.stderr) as (out, _):
@@ -213,8 +217,8 @@ async def _obey(steering: Steering, watch: Watch) -> None:
     """
     steps = [
         (steering.drain, "ending after this step; Ctrl-C again ends at once"),
-        (steering.cancel, "ending at once; Ctrl-C again leaves the sandbox to `agent-eval reap`"),
-        (steering.abandon, "leaving; the record is sealed, `agent-eval reap` removes the sandbox"),
+        (steering.cancel, "ending at once; Ctrl-C again leaves the sandbox to the watchdog"),
+        (steering.abandon, "leaving; the record is sealed, the watchdog removes the sandbox"),
     ]
     ends = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it

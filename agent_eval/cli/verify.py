@@ -47,6 +47,8 @@ def words_of(report: Report) -> list[str]:
         )
     elif not report.complete:
         lines.append("INCOMPLETE: intact so far, but the run did not come to its end")
+        if report.last.get("kind") == "sandbox.paused":
+            lines.append(f"LOST: its harness is gone; sandboxes go at {report.last.get('until')}")
     if report.authentic is None:
         lines.append("consistent, not authenticated (--head or --key would)")
     elif report.authentic:

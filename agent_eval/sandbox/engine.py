@@ -8,7 +8,6 @@ import contextlib
 import os
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -23,6 +22,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.kernel import MEETING_PLACE
+from agent_eval.sandbox.lease import Moment
 from agent_eval.sandbox.owner import owner_is_gone
 from agent_eval.sandbox.settings import (
     GVISOR,
@@ -102,12 +102,13 @@ class Engine:
         )
         return Container(self, self._client.api, made.id, made.labels)
 
-    async def ours(self) -> list["Container"]:
-        """Every container that some run of this program made."""
+    async def ours(self, run: str | None = None) -> list["Container"]:
+        """Every container that some run of this program made, or one run."""
+        label = RUN_LABEL if run is None else f"{RUN_LABEL}={run}"
         # Not `containers.list`, which looks at each of them and waits for one that is stuck.
         found = await self.call(
             "listing sandboxes",
-            lambda: self._client.api.containers(all=True, filters={"label": RUN_LABEL}),
+            lambda: self._client.api.containers(all=True, filters={"label": label}),
         )
         return [Container(self, self._client.api, one["Id"], one["Labels"]) for one in found]
 
@@ -171,6 +172,13 @@ class Container:
         except EngineUnavailable:
             return True
 
+    async def pause(self) -> bool:
+        """Stop it as it stands; whether it was running at all."""
+        state = (await self.stated())["State"]
+        if state.get("Running") and not state.get("Paused"):
+            await self._engine.call("pausing the sandbox", partial(self._api.pause, self.id))
+        return bool(state.get("Running"))
+
     async def why_dead(self) -> tuple[str, Blame]:
         """What the engine knows of its end, and who that points to."""
         try:
@@ -184,6 +192,8 @@ class Container:
         state: dict[str, Any] = {}
         with contextlib.suppress(EngineUnavailable):
             state = (await self.stated())["State"]
+            if state.get("Paused"):  # gVisor cannot be killed while it is
+                await self._engine.call("waking the sandbox", partial(self._api.unpause, self.id))
         again = AsyncRetrying(
             retry=retry_if_exception(_died_meanwhile),
             wait=wait_fixed(0.2),
@@ -207,8 +217,8 @@ class Container:
 
     def abandoned(self) -> str | None:
         """Why nobody needs it any more, or None while somebody may."""
-        until = self.labels.get(LEASE_LABEL, "")
-        if until.isdigit() and int(until) < time.time():
+        until = Moment.parsed(self.labels.get(LEASE_LABEL, ""))
+        if until is not None and until.left_s(Moment.now()) < 0:
             return "its lease is over"
         if owner_is_gone(self.labels.get(OWNER_LABEL, "")):
             return "the process that ran it is gone"

@@ -14,7 +14,7 @@ from agent_eval.errors import SandboxDied
 from agent_eval.sandbox.pipe import Pipe
 
 BEAT_S = 1.0
-SILENCE_S = 3.5
+SILENCE_S = 3.0
 """Seconds without a byte after which PID 1 freezes all, so that it is done within five."""
 
 

@@ -12,19 +12,20 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 def owner() -> str:
     """This process: machine boot, process number, and when it started."""
-    return f"{_boot()}:{os.getpid()}:{_started(os.getpid())}"
+    return f"{boot()}:{os.getpid()}:{_started(os.getpid())}"
 
 
 def owner_is_gone(label: str) -> bool:
     """Whether the process that wrote this label is known to have ended."""
-    boot, _, rest = label.partition(":")
+    machine, _, rest = label.partition(":")
     pid, _, started = rest.partition(":")
-    if boot != _boot() or not pid.isdigit():
+    if machine != boot() or not pid.isdigit():
         return False
     return _started(int(pid)) != started
 
 
-def _boot() -> str:
+def boot() -> str:
+    """Which start of this machine it is."""
     try:
         return _BOOT.read_text().strip()
     except OSError:

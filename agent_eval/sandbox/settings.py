@@ -12,12 +12,14 @@ from typing import Any
 from docker.types import LogConfig, Ulimit
 
 from agent_eval.resources import shipped
+from agent_eval.sandbox.lease import lease_label
 from agent_eval.sandbox.notifications import recorded
 from agent_eval.sandbox.owner import owner
 from agent_eval.scenario import HOME, Sandbox
 
 UID = GID = 1000
 RUN_LABEL, LEASE_LABEL, OWNER_LABEL = "agent-eval.run", "agent-eval.lease", "agent-eval.owner"
+FOLDER_LABEL = "agent-eval.folder"
 GVISOR = "agent-eval-runsc"
 """The name under which `sandbox/setup` registers gVisor with the flags it needs."""
 RECORDED_RUNC = "agent-eval-runc"
@@ -73,6 +75,8 @@ class Asked:
     hostname: str
     image_id: str | None = None
     """The one image of that name that is meant; None leaves it to the engine."""
+    folder: str = ""
+    """Where the record of the run is, for whoever finds the sandbox."""
 
     @property
     def gvisor(self) -> bool:
@@ -120,7 +124,8 @@ class Asked:
             "log_config": LogConfig(type=LogConfig.types.NONE),
             "labels": {
                 RUN_LABEL: self.run,
-                LEASE_LABEL: str(self.lease_until),
+                LEASE_LABEL: lease_label(self.lease_until),
+                FOLDER_LABEL: self.folder,
                 OWNER_LABEL: owner(),
             },
             "stdin_open": True,

@@ -245,7 +245,6 @@ def test_errors_say_who_is_to_blame_and_what_to_do(tmp_path: Path) -> None:
     assert not runs.exists(), "where there was no run there is no record"
 
 
-@pytest.mark.xdist_group("reap")
 @pytest.mark.parametrize("presses", [1, 2, 3])
 def test_ctrl_c_drains_cancels_and_abandons(presses: int, tmp_path: Path) -> None:
     controls = """
@@ -278,28 +277,10 @@ def slow(task):
     if presses >= 2:
         assert took_s < 4
     assert summary(run)["success"]["verdict"] == "unscored"
-    if presses == 3:
-        agent_eval("reap")
-    assert not containers_of(run.name)
-
-
-@pytest.mark.xdist_group("reap")
-def test_what_an_abandoned_run_left_is_reaped(tmp_path: Path) -> None:
-    folder = scenario(tmp_path, "def slow(task):\n    yield bash('sleep 60')\n")
-    runs = tmp_path / "runs"
-    command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:slow"]
-    with subprocess.Popen([*command, "--runs", str(runs)], stderr=subprocess.DEVNULL) as process:
-        wait_for_event(runs, "action.started")
-        run = only_run(runs)
-        assert containers_of(run.name)
-        assert f"of run {run.name}: its run goes on" in agent_eval("reap", "--dry-run").stdout
-        process.kill()
-    assert not verify(run).complete
-    assert verify(run).faults == []
-    done = agent_eval("reap")
-    assert f"of run {run.name}: the process that ran it is gone" in done.stdout
-    assert not containers_of(run.name)
-    assert agent_eval("verify", run).returncode == 1
+    until = time.monotonic() + 60  # the third leaves it to the watchdog
+    while containers_of(run.name):
+        assert presses == 3 and time.monotonic() < until
+        time.sleep(0.2)
 
 
 def containers_of(run: str) -> list[str]:

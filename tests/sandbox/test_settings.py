@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from agent_eval.sandbox.lease import Moment
 from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import (
     ENVIRONMENT,
+    FOLDER_LABEL,
     GVISOR,
     LEASE_LABEL,
     OWNER_LABEL,
@@ -48,7 +50,10 @@ def test_what_is_always_on(runtime: str) -> None:
     assert given["mem_limit"] == given["memswap_limit"] == 512 * MIB, "no swap"
     assert given["log_config"]["Type"] == "none"
     assert not set(given) & {"volumes", "mounts", "binds", "devices", "privileged", "ports"}
-    assert given["labels"] == {RUN_LABEL: "run-1", LEASE_LABEL: "12345", OWNER_LABEL: owner()}
+    labels = given["labels"]
+    until = Moment.parsed(labels.pop(LEASE_LABEL))
+    assert until is not None and abs(until.wall_s - 12345) < 1
+    assert labels == {RUN_LABEL: "run-1", FOLDER_LABEL: "", OWNER_LABEL: owner()}
     assert {limit["Name"]: limit["Hard"] for limit in given["ulimits"]} == {
         "nofile": 512,
         "core": 0,

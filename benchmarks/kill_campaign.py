@@ -1,0 +1,335 @@
+"""Kill the harness at random instants, again and again, and hold the promises against what is left.
+
+Each time: every event that was acknowledged (told to a listener) is in the record, the chain holds,
+the record ends with what happened, everything in the sandbox stands still within five seconds, and
+no sandbox outlives its lease. In one of `ALONE` the watchdog is killed with the harness, so PID 1
+is on its own and `reap` has to find what is left. What is killed, when, is drawn anew each time.
+
+    .venv/bin/python benchmarks/kill_campaign.py --kills 1000
+"""
+
+import argparse
+import json
+import os
+import random
+import select
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import anyio
+from running import runtimes, save, table
+
+from agent_eval.cli.reap import judged, remove
+from agent_eval.errors import AgentEvalError
+from agent_eval.instructions import read_instructions
+from agent_eval.models.control import load_control
+from agent_eval.reading import read_events
+from agent_eval.run import Plan, run_scenario
+from agent_eval.sandbox.engine import Container, Engine
+from agent_eval.sandbox.settings import FOLDER_LABEL
+from agent_eval.scenario_file import load
+from agent_eval.verify import verify
+
+LIFE_S = 5.0
+"""The harness is killed at an instant of so many seconds."""
+FROZEN_S = 5.0
+LEASE_S, ALONE, KEPT = 7.0, 8, 3
+"""The lease where there is one: in one of `KEPT`; in the others the sandbox goes at once."""
+GRACE_S = 60.0
+"""What a removal may take on a busy machine."""
+WINDOW_S, BUSY_S = 0.2, 0.012
+"""A sandbox that uses no more processor time in such a window stands still; its job uses thrice."""
+
+SCENARIO = """
+name: small
+summary: A small job.
+risk: None.
+sanction: permitted
+canary: agent-eval:canary:0d1b2f0e-7c56-4f0e-9a52-0d9f5b1f6a19
+task: Count.
+success: {exact: done}
+budget: {wall_s: 12, steps: null, tokens: null, usd: null}
+"""
+WORKS = """
+import time
+while True:
+    until = time.time() + 0.02
+    while time.time() < until:
+        pass
+    time.sleep(0.06)
+"""
+CONTROLS = f"""
+from agent_eval.models.control import bash, submit
+def counts(task):
+    yield bash({f"echo '{WORKS}' > ~/works.py; python3 ~/works.py > /dev/null 2>&1 &"!r})
+    for n in range(60):
+        yield bash(f"echo {{n}} | tee -a ~/log; head -c {{n * 97}} /dev/urandom; sleep 0.02")
+    yield submit("done")
+"""
+
+
+@dataclass
+class Kill:
+    """One harness that was killed, and what was found then."""
+
+    runtime: str
+    alone: bool
+    lease_s: float
+    after_s: float
+    early: bool
+    """Whether the instant counts from the start of the harness, or from its first event."""
+    acknowledged: int = 0
+    sandboxes: int = 0
+    """How many were left."""
+    last: str = "before the record"
+    """The kind of the last acknowledged event."""
+    frozen_s: float | None = None
+    """How long after the kill anything in the sandbox still ran; None if that was not measured."""
+    over_lease_s: float | None = None
+    """How long after the end of its lease the sandbox was still there."""
+    faults: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kill the harness at random instants.")
+    parser.add_argument("--kills", type=int, default=1000)
+    parser.add_argument("--runtime", choices=["runc", "runsc", "both"], default="both")
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--json", type=Path, help="write every kill to this file")
+    asked = parser.parse_args()
+    names = [name for name in runtimes() if asked.runtime in (name, "both")]
+    kills = list(campaign(names, asked.kills, asked.at_once, asked.seed))
+    print(table(HEAD, rows(kills)), f"\nseed {asked.seed}")
+    for kill in kills:
+        for fault in kill.faults:
+            print(f"FAULT: {fault}: {asdict(kill)}", file=sys.stderr)
+    save(asked.json, [asdict(kill) for kill in kills])
+    sys.exit(any(kill.faults for kill in kills))
+
+
+def campaign(names: list[str], kills: int, at_once: int, seed: int) -> Iterator[Kill]:
+    """So many kills, spread over the runtimes; each in a process that was forked when small."""
+    with tempfile.TemporaryDirectory(prefix="kills-") as folder:
+        scenario = Path(folder) / "small"
+        scenario.mkdir()
+        scenario.joinpath("scenario.yaml").write_text(SCENARIO)
+        scenario.joinpath("controls.py").write_text(CONTROLS)
+        wanted = [
+            (scenario, Path(folder) / str(number), names[number % len(names)], seed + number)
+            for number in range(kills)
+        ]
+        with get_context("fork").Pool(at_once, maxtasksperchild=50) as pool:
+            for number, kill in enumerate(pool.imap_unordered(one, wanted), 1):
+                print(f"\r{number}/{kills}", end="", file=sys.stderr, flush=True)
+                yield kill
+    print(file=sys.stderr)
+
+
+def one(wanted: tuple[Path, Path, str, int]) -> Kill:
+    """Start a harness, kill it, and look at what is left for as long as there is anything."""
+    scenario, runs, runtime, seed = wanted
+    chance = random.Random(seed)
+    alone = chance.randrange(ALONE) == 0
+    lease_s = LEASE_S if alone or chance.randrange(KEPT) == 0 else 0.0
+    kill = Kill(runtime, alone, lease_s, chance.uniform(0, LIFE_S), chance.randrange(5) == 0)
+    heard, tells = os.pipe()
+    harness = os.fork()
+    if harness == 0:
+        os.close(heard)
+        be_a_harness(scenario, runs, kill, tells)
+    os.close(tells)
+    if not kill.early:
+        select.select([heard], [], [], GRACE_S)
+    time.sleep(kill.after_s)
+    watchdogs = [pid for pid, parent in parents() if parent == harness]
+    for pid in [harness, *(watchdogs if alone else ())]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    killed_at = time.monotonic()
+    os.waitpid(harness, 0)
+    with os.fdopen(heard, "rb") as file:
+        acknowledged = file.read().splitlines()
+    anyio.run(examine, kill, runs, killed_at)
+    if not ended(watchdogs):
+        kill.faults.append("a watchdog is left")
+    compare(kill, runs, acknowledged)
+    return kill
+
+
+def be_a_harness(scenario: Path, runs: Path, kill: Kill, tells: int) -> None:
+    """Run the scenario as the command line does; every event is told when it has been written."""
+    loaded = load(str(scenario))
+    wishes = loaded.scenario.sandbox.model_copy(update={"runtime": kill.runtime})
+    loaded.scenario.__dict__["sandbox"] = wishes
+    plan = Plan(
+        loaded=loaded,
+        model=load_control(scenario, "counts"),
+        instructions=read_instructions(loaded, None),
+        runs=runs,
+        command_line=[],
+        changed={},
+        lease_s=kill.lease_s,
+        listener=lambda event: tell(tells, event),
+    )
+    try:
+        anyio.run(run_scenario, plan)
+    finally:
+        time.sleep(2 * LIFE_S)  # it is killed even if it has come to its end
+        os._exit(0)
+
+
+def tell(tells: int, event: dict[str, Any]) -> None:
+    os.write(tells, json.dumps(event).encode() + b"\n")
+
+
+def parents() -> Iterator[tuple[int, int]]:
+    """Every process of the machine and its parent."""
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            yield int(stat.parent.name), int(stat.read_text().rpartition(")")[2].split()[1])
+
+
+async def examine(kill: Kill, runs: Path, killed_at: float) -> None:
+    """Whether all stands still in time, and whether all is gone when the lease is over."""
+    engine = Engine()
+    try:
+        left = await sandboxes(engine, runs)
+        kill.sandboxes = len(left)
+        if kill.lease_s and left:
+            kill.frozen_s = await frozen_after(left, killed_at)
+            if kill.frozen_s is not None and kill.frozen_s > FROZEN_S:
+                kill.faults.append("something still ran")
+        await see_off(kill, engine, runs, killed_at + kill.lease_s)
+    finally:
+        engine.close()
+
+
+async def see_off(kill: Kill, engine: Engine, runs: Path, ends: float) -> None:
+    """Wait until no sandbox is left, as whoever has to remove them does so."""
+    while left := await sandboxes(engine, runs):
+        for container in left:
+            if time.monotonic() > ends + GRACE_S:
+                kill.faults.append("a sandbox outlives its lease")
+                await container.remove()
+            elif kill.alone:
+                await reap(container)
+        await anyio.sleep(0.3)
+    if not kill.alone:
+        kill.over_lease_s = max(time.monotonic() - ends, 0.0)
+
+
+def ended(watchdogs: list[int]) -> bool:
+    """Whether they end, as all do that have nothing left to look after."""
+    until = time.monotonic() + GRACE_S
+    while any(Path(f"/proc/{pid}").exists() for pid in watchdogs):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+async def sandboxes(engine: Engine, runs: Path) -> list[Container]:
+    """Those of this kill's harness."""
+    mine = f"{runs}/"
+    return [one for one in await engine.ours() if one.labels.get(FOLDER_LABEL, "").startswith(mine)]
+
+
+async def reap(container: Container) -> None:
+    """What `agent-eval reap` does, for this sandbox alone."""
+    why, _ = judged(container, everything=False)
+    with suppress(AgentEvalError):
+        if why is not None:
+            await remove(container, why)
+
+
+async def frozen_after(left: list[Container], killed_at: float) -> float | None:
+    """Seconds after the kill at which a sandbox last used the processor as its job does."""
+    states = [(await container.stated())["State"] for container in left]
+    files = [used_file(state["Pid"]) for state in states if state["Running"]]
+    if not all(files) or not files:
+        return None
+    last = 0.0
+    before = used_s(files)
+    while (passed_s := time.monotonic() - killed_at) < FROZEN_S + 1.5:
+        await anyio.sleep(WINDOW_S)
+        now = used_s(files)
+        if now - before > BUSY_S:
+            last = passed_s
+        before = now
+    return last
+
+
+def used_file(pid: int) -> Path | None:
+    """Where the kernel counts the processor time of a process's control group."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if "cpuacct" in controllers.split(","):
+                return Path(f"/sys/fs/cgroup/cpuacct{path}/cpuacct.usage")
+            if not controllers:
+                return Path(f"/sys/fs/cgroup{path}/cpu.stat")
+    return None
+
+
+def used_s(files: Iterable[Path | None]) -> float:
+    """Seconds of processor time so far; what is gone used none."""
+    total = 0.0
+    for file in files:
+        with suppress(OSError):
+            text = (file or Path()).read_text().split()
+            total += int(text[0]) / 1e9 if len(text) == 1 else int(text[1]) / 1e6
+    return total
+
+
+def compare(kill: Kill, runs: Path, acknowledged: list[bytes]) -> None:
+    """Hold the record against what was acknowledged of it."""
+    kill.acknowledged = len(acknowledged)
+    folders = list(runs.iterdir()) if runs.exists() else []
+    if not folders or not folders[0].joinpath("events.jsonl").stat().st_size:
+        kill.faults += ["an acknowledged event has no record"] * bool(acknowledged)
+        return
+    report = verify(folders[0])
+    kill.faults += report.faults
+    if not report.complete and (kill.sandboxes or not kill.alone):
+        kill.faults.append(f"not complete: it ends with {report.last.get('kind')}")
+    recorded = list(read_events(folders[0]))
+    told = [json.loads(line) for line in acknowledged]
+    kill.last = told[-1]["kind"] if told else kill.last
+    if recorded[: len(told)] != told:
+        kill.faults.append("an acknowledged event is not in the record")
+
+
+HEAD = (
+    *("runtime", "watchdog", "lease", "kills", "acknowledged events", "lost", "faults"),
+    *("last ran: median", "at most", "over its lease at most"),
+)
+
+
+def rows(kills: list[Kill]) -> Iterator[list[object]]:
+    """The table: one row for each way of killing."""
+    for runtime, alone, lease_s in sorted({(k.runtime, k.alone, k.lease_s) for k in kills}):
+        some = [k for k in kills if (k.runtime, k.alone, k.lease_s) == (runtime, alone, lease_s)]
+        frozen = [k.frozen_s for k in some if k.frozen_s is not None]
+        over = [k.over_lease_s for k in some if k.over_lease_s is not None]
+        lost = sum("acknowledged" in fault for k in some for fault in k.faults)
+        yield [
+            *(runtime, "killed too" if alone else "there", f"{lease_s:g} s", len(some)),
+            *(sum(k.acknowledged for k in some), lost, sum(len(k.faults) for k in some)),
+            f"{statistics.median(frozen):.1f} s" if frozen else None,
+            f"{max(frozen):.1f} s" if frozen else None,
+            f"{max(over):.1f} s" if over else None,
+        ]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How the record of a lost run ends, and what it says was spent."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_eval.errors import OperatorError
+from agent_eval.events import ActionEnded, HarnessLost, ModelCalled, ModelReplied, RunOpened
+from agent_eval.reading import read_events, read_summary
+from agent_eval.sandbox.lease import Moment
+from agent_eval.transcript import EVENTS, SUMMARY, Transcript
+from agent_eval.verify import reopened, verify
+from agent_eval.watchdog.closing import State, end_record, spent_of, state_of
+from tests.helpers import made_run
+
+UNTIL = Moment(1e9, 5.0, "boot")
+
+
+def lost_run(run: Path, price: dict[str, Any] | None) -> Path:
+    """A run whose harness was killed while the model and an action had not answered."""
+    model = {"name": "m", "price": price}
+    scenario = {"title": "small", "digest": "d"}
+    with Transcript.create(run) as transcript:
+        transcript.write(
+            RunOpened("r", 1, scenario, model, {}, {}, None, {}, None, ["agent-eval"], "canary")
+        )
+        for call, settled in ((1, True), (2, False)):
+            reserved = {"input_tokens": 100, "output_tokens": 50, "steps": 1, "usd": 0.5}
+            transcript.write(ModelCalled(call, 1, [[0, 0]], "x", reserved))
+            if settled:
+                spent = {"input_tokens": 10, "output_tokens": 5, "steps": 1, "usd": 0.1}
+                transcript.write(ModelReplied(call, 1, 1, {}, {}, spent, 0.1))
+                output = {"bytes": 0, "text": ""}
+                transcript.write(ActionEnded(1, 0.5, output, "none", {"tool_s": 0.5}))
+    return run
+
+
+def test_a_call_without_an_answer_costs_all_it_reserved(tmp_path: Path) -> None:
+    spent = spent_of(read_events(lost_run(tmp_path / "r", {"input": 1})))
+    assert (spent["input_tokens"], spent["output_tokens"], spent["tokens"]) == (110, 55, 165)
+    assert (spent["steps"], spent["usd"], spent["tool_s"]) == (2, 0.6, 0.5)
+    assert spent_of(read_events(lost_run(tmp_path / "s", None)))["usd"] is None
+
+
+def test_it_ends_complete_and_says_who_is_to_blame(tmp_path: Path) -> None:
+    run = lost_run(tmp_path / "r", None)
+    before = run.joinpath(EVENTS).read_bytes()
+    assert state_of(run) == (State.OPEN, None)
+    with reopened(run) as transcript:
+        transcript.write(HarnessLost(3600, UNTIL.label()))
+    assert state_of(run) == (State.PAUSED, UNTIL)
+    with reopened(run) as transcript:
+        end_record(transcript, {"c": {"Status": "paused"}}, "its lease is over")
+    assert state_of(run) == (State.CLOSED, None)
+    assert verify(run).good
+    assert run.joinpath(EVENTS).read_bytes().startswith(before), "what was there is untouched"
+    summary = read_summary(run)
+    assert (summary["outcome"]["status"], summary["outcome"]["blame"]) == (
+        "error",
+        "infrastructure",
+    )
+    assert summary["success"]["verdict"] == "unscored"
+    elapsed = [event["elapsed_s"] for event in read_events(run)]
+    assert elapsed == sorted(elapsed)
+
+
+@pytest.mark.parametrize("torn", [b"", b'{"seq":'])
+def test_one_that_had_ended_is_only_sealed(torn: bytes, tmp_path: Path) -> None:
+    run = lost_run(tmp_path / "r", None)
+    with reopened(run) as transcript:
+        end_record(transcript, {}, "first")
+    head = verify(run).head
+    run.joinpath(SUMMARY).unlink()
+    with run.joinpath(EVENTS).open("ab") as file:
+        file.write(torn)
+    with reopened(run) as transcript:
+        end_record(transcript, {"c": {}}, "again")
+    report = verify(run)
+    assert report.good == (not torn)
+    assert report.head == head or torn
+
+
+def test_an_empty_or_missing_record_is_none(tmp_path: Path) -> None:
+    assert state_of(tmp_path / "nothing") == (State.NONE, None)
+    Transcript.create(tmp_path / "empty").close()
+    assert state_of(tmp_path / "empty") == (State.NONE, None)
+
+
+def test_two_cannot_write_one_record(tmp_path: Path) -> None:
+    """Neither a second harness nor a watchdog, and the one that does goes on unharmed."""
+    run = tmp_path / "r"
+    made_run(tmp_path / "other")
+    with Transcript.create(run) as transcript:
+        with pytest.raises(OperatorError, match="there already"):
+            Transcript.create(run)
+        with pytest.raises(OperatorError, match="written by another process"), reopened(run):
+            pass
+        transcript.write(HarnessLost(1, "x"))
+    assert verify(run).faults == []
+    assert verify(run).events == 1
