@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from agent_eval.conversation import wire_json
-from agent_eval.errors import ScenarioError
+from agent_eval.errors import AgentEvalError, OperatorError, ScenarioError
 from agent_eval.resources import prompt_file
 from agent_eval.scenario import Budget, Loaded
 
@@ -41,7 +41,10 @@ class Instructions:
 
 
 def read_instructions(loaded: Loaded, system_file: Path | None = None) -> Instructions:
-    """Render the prompts of a scenario; raises `ScenarioError` naming file and fault."""
+    """Render the prompts; a fault in one raises `ScenarioError`.
+
+    In a file of the operator's own it raises `OperatorError`.
+    """
     scenario, own = loaded.scenario, loaded.scenario.prompts
     files = {
         "system": system_file or _file(loaded, own.system, "system.md"),
@@ -54,8 +57,8 @@ def read_instructions(loaded: Loaded, system_file: Path | None = None) -> Instru
         "fenced": scenario.model.tool_format == "fenced",
     }
     return Instructions(
-        system=_rendered(files["system"], values),
-        nudge=_rendered(files["nudge"], values),
+        system=_rendered(files["system"], values, OperatorError if system_file else ScenarioError),
+        nudge=_rendered(files["nudge"], values, ScenarioError),
         tools=_tools(files["tools"], [*scenario.tools, "submit"]),
         digests={
             name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
@@ -75,7 +78,7 @@ def _file(loaded: Loaded, own: str | None, name: str) -> Path:
     return loaded.folder / own if own else prompt_file(name)
 
 
-def _rendered(file: Path, values: dict[str, Any]) -> str:
+def _rendered(file: Path, values: dict[str, Any], fault: type[AgentEvalError]) -> str:
     try:
         text = file.read_text(encoding="utf-8")
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
@@ -84,7 +87,7 @@ def _rendered(file: Path, values: dict[str, Any]) -> str:
     except (OSError, TemplateError, TypeError, ValueError, ArithmeticError) as error:
         line = getattr(error, "lineno", None)
         place = f"{file}:{line}" if line else str(file)
-        raise ScenarioError(
+        raise fault(
             f"{place}: cannot be used as a prompt: {error}. Known names: {', '.join(values)}"
         ) from error
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent_eval.errors import AgentEvalError, ContextFull, GaveUp, LimitReached, Stopped
+from agent_eval.errors import AgentEvalError, Blame, ContextFull, GaveUp, LimitReached, Stopped
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,11 @@ class Outcome:
     limit: str | None = None
     error: str | None = None
     message: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says something of the model, and so may be judged and count in a rate."""
+        return self.blame in (None, Blame.MODEL, Blame.LIMIT)
 
     def record(self) -> dict[str, Any]:
         """What is known of it, as JSON values."""

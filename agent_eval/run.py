@@ -368,7 +368,7 @@ class _Run:
         if wanted:
             files, refused = await sandbox.get(wanted, EXPORT_BYTES)
             self.transcript.write(FilesExported([self._kept(file) for file in files], refused))
-        if outcome.blame in (None, Blame.MODEL, Blame.LIMIT):
+        if outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
             self.judged = await anyio.to_thread.run_sync(
                 judge, self.plan.loaded, self.answer, files

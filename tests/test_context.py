@@ -236,7 +236,7 @@ ANSWERS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(ANSWERS, st.integers(1200, 6000) | st.none())
 async def test_whatever_is_shortened_each_request_is_rebuilt_and_a_replay_repeats_it(
     turns: list[tuple[bytes, int, bool, int]], window: int | None

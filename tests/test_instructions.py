@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent_eval.errors import ScenarioError
+from agent_eval.errors import OperatorError, ScenarioError
 from agent_eval.instructions import UNITS, read_instructions, words_for
 from agent_eval.resources import prompt_file
 from agent_eval.scenario import Budget
@@ -126,3 +126,10 @@ def test_a_budget_reads_as_a_sentence() -> None:
     assert "7 replies" in said
     untold = {"record_bytes"}  # the agent is not told what is recorded of it
     assert set(UNITS) == set(Budget.model_fields) - untold, "every limit has words"
+
+
+def test_a_fault_in_a_file_of_the_operators_is_the_operators(tmp_path: Path) -> None:
+    own = tmp_path / "own.md"
+    own.write_text("{{ nothing }}")
+    with pytest.raises(OperatorError, match="cannot be used as a prompt"):
+        read_instructions(loaded(tmp_path), own)

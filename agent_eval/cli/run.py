@@ -236,11 +236,16 @@ def code_of(outcome: Outcome) -> int:
     """The exit code for an outcome."""
     if outcome.status in ("stopped", "cancelled"):
         return INTERRUPTED
-    if outcome.status in ("limit", "context_full"):
-        return LIMIT
-    if outcome.status != "error":
+    if outcome.blame is None:
         return FINISHED
-    return OPERATOR if outcome.blame in (Blame.OPERATOR, Blame.SCENARIO) else INFRASTRUCTURE
+    codes = {
+        Blame.MODEL: FINISHED,
+        Blame.LIMIT: LIMIT,
+        Blame.OPERATOR: OPERATOR,
+        Blame.SCENARIO: OPERATOR,
+        Blame.INFRASTRUCTURE: INFRASTRUCTURE,
+    }
+    return codes[Blame(outcome.blame)]
 
 
 def report(result: Result) -> list[str]:

@@ -121,8 +121,11 @@ class Sandbox:
         return self._supervisor.unfinished(program)
 
     async def put(self, files: Sequence[File]) -> None:
-        """Write files as the agent's user."""
-        await self._explained(self._supervisor.put(files))
+        """Write files as the agent's user, before it acts: raises what is not its fault."""
+        try:
+            await self._supervisor.put(files)
+        except SandboxDied as error:
+            raise await _died_too_early(self._container, f"the sandbox died: {error}") from error
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or is missing."""
@@ -191,12 +194,21 @@ async def opened(
                     "--runtimes` may mend that; `sandbox.record: off` does without"
                 )
         except SandboxDied as error:
-            words, blame = await container.why_dead()
             said = attached.stderr.decode(errors="replace")[-500:]
-            told = f"the sandbox did not come up: {error}; {words} {said}"
-            raise SandboxDied(told, blame) from error
+            told = f"the sandbox did not come up: {error} {said}".strip()
+            raise await _died_too_early(container, told) from error
         sandbox.ready_s = time.monotonic() - started
         yield sandbox
+
+
+async def _died_too_early(container: Container, told: str) -> SandboxDied:
+    """A death before the agent's first action, which cannot be the model's doing.
+
+    Where that took too much memory, it is the scenario that gives too little.
+    """
+    words, blame = await container.why_dead()
+    blame = Blame.SCENARIO if blame is Blame.LIMIT else Blame.INFRASTRUCTURE
+    return SandboxDied(f"{told}; {words}", blame)
 
 
 def _program(asked: Asked) -> bytes:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from agent_eval.errors import Blame, SandboxDied
+from agent_eval.errors import Blame, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
 from agent_eval.sandbox.settings import UID
@@ -173,7 +173,7 @@ class Supervisor:
         raise self._pipe.died or SandboxDied("an action could not be ended")
 
     async def put(self, files: Sequence[File]) -> None:
-        """Write files as the agent's user; raises `SandboxDied` with what went wrong inside."""
+        """Write files as the agent's user; raises `ScenarioError` if they do not go there."""
         channel = self._pipe.channel(64 * 1024)
         await self._pipe.order("put", channel=channel.number)
         await self._pipe.data(channel, packed(files, UID))
@@ -183,7 +183,13 @@ class Supervisor:
         if report.get("exit") != 0:
             said = channel.take()[0].decode(errors="replace").strip().splitlines()
             said = said[-1:] or [str(report.get("message", "it did not say why"))[:300]]
-            raise SandboxDied(f"files could not be put into the sandbox: {said}")
+            told = f"files could not be put into the sandbox: {said}"
+            if report.get("op") == "error":  # PID 1 could not even try
+                raise SandboxDied(told)
+            raise ScenarioError(
+                f"{told}. See the scenario's `files`, and "
+                "home_bytes, tmp_bytes and writable in `sandbox`"
+            )
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or missing, in words."""

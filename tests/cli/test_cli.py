@@ -126,7 +126,9 @@ def test_errors_have_their_exit_codes(error: Any, code: int) -> None:
         (Outcome("error", "operator"), 2),
         (Outcome("error", "scenario author"), 2),
         (Outcome("error", "infrastructure"), 4),
-        (Outcome("error", "model"), 4),
+        (Outcome("error", "model"), 0),
+        (Outcome("error", "limit"), 3),
+        (Outcome("context_full", "limit"), 3),
     ],
 )
 def test_outcomes_have_their_exit_codes(outcome: Outcome, code: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_eval.errors import Blame, SandboxDied
+from agent_eval.errors import Blame, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.supervisor import LADDER, Supervisor
 from tests.sandbox.test_archive import archive, entry
@@ -334,7 +334,7 @@ async def test_files_that_could_not_be_put_end_the_sandbox_with_what_was_said() 
                     wire.says("ended", channel=order["channel"], exit=exit_)
 
             wire.on = on
-            with pytest.raises(SandboxDied, match=words):
+            with pytest.raises(ScenarioError, match=words):
                 await Supervisor(pipe, ROOM).put([File("/home/user/a", b"1")])
 
 

@@ -1,0 +1,113 @@
+"""The tree of errors: somebody is to blame on every leaf, and nothing else is raised unnoticed."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import agent_eval
+from agent_eval import errors
+from agent_eval.cli.run import code_of
+from agent_eval.errors import AgentEvalError, Blame
+from agent_eval.outcome import Outcome, outcome_of
+from agent_eval.resources import shipped
+
+PACKAGE = Path(agent_eval.__file__).parent
+
+SIGNALS = {
+    "AttemptFailed": "asked again, and in the end ModelUnavailable",
+    "ContextOverflow": "asked again with less, and in the end ContextFull",
+    "BadFrame": "the pipe ends the sandbox for it",
+    "NotAMessage": "the source of the kernel record breaks off for it",
+}
+"""Exceptions of ours outside the tree: each is caught by the module beside it."""
+
+BUILT_IN = {
+    "ValueError": "a caller's fault, or caught by the parser beside it",
+    "TypeError": "the same",
+    "OSError": "explained by the block around it",
+    "AssertionError": "what cannot happen",
+}
+
+
+def tree(error: type[AgentEvalError]) -> list[type[AgentEvalError]]:
+    return [error, *(each for below in error.__subclasses__() for each in tree(below))]
+
+
+NAMES = {error.__name__ for error in tree(AgentEvalError)}
+
+
+def test_the_drawing_names_everybody_who_is_to_blame() -> None:
+    """A blame in the drawing holds for all below it, and is the one that the class has."""
+    inherited: dict[int, str] = {}
+    drawn = {}
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"^([ │├└─]*)─ (\w+) +(\S.*?)(?:   .*)?$", line)
+        if not found:
+            continue
+        depth, name, first = len(found[1]), found[2], found[3]
+        if first in {str(blame) for blame in Blame}:
+            inherited[depth] = first
+            drawn[name] = first
+        else:
+            drawn[name] = inherited[max(each for each in inherited if each < depth)]
+    assert drawn == {error.__name__: str(error.blame) for error in tree(AgentEvalError)[1:]}
+
+
+@pytest.mark.parametrize(
+    "file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE))
+)
+def test_whatever_is_raised_has_a_blame_or_is_caught_beside(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Raise) or not isinstance(node.exc, ast.Call):
+            continue
+        module, _, name = ast.unparse(node.exc.func).rpartition(".")
+        if module.startswith("click") or name.lstrip("_").islower():
+            continue  # click's own, and functions that make one of ours
+        known = NAMES - {"AgentEvalError", "InfrastructureError"} | SIGNALS.keys() | BUILT_IN.keys()
+        assert name in known, f"{file.name}:{node.lineno}: {name} has no blame"
+
+
+def test_every_signal_is_still_there() -> None:
+    text = "".join(file.read_text(encoding="utf-8") for file in PACKAGE.rglob("*.py"))
+    for name in (*SIGNALS, *BUILT_IN):
+        assert re.search(rf"raise (\w+\.)?{name}\(", text), name
+
+
+def made(error: type[AgentEvalError]) -> AgentEvalError:
+    return errors.LimitReached("usd", "x") if error is errors.LimitReached else error("x")
+
+
+@pytest.mark.parametrize("error", tree(AgentEvalError), ids=lambda error: error.__name__)
+def test_every_error_becomes_an_outcome_with_blame_and_exit_code(
+    error: type[AgentEvalError],
+) -> None:
+    outcome = outcome_of(made(error))
+    assert outcome.blame == error.blame
+    assert outcome.counts == (error.blame in (Blame.MODEL, Blame.LIMIT))
+    assert code_of(outcome) in (0, 2, 3, 4, 130)
+
+
+def test_the_table_of_outcomes_in_the_readme_is_what_the_code_does() -> None:
+    readme = shipped("scenarios").parent / "README.md"
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\w ]+) \| [^|]+ \| (\d+) \| (yes|no) \|$",
+        readme.read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    stated = set(re.findall(r"\w+", _status_words())) - {"or"}
+    assert {status for status, *_ in rows} == stated
+    for status, blame, code, counts in rows:
+        outcome = Outcome(status, None if blame == "nobody" else Blame(blame))
+        assert code_of(outcome) == int(code), status
+        assert outcome.counts == (counts == "yes"), status
+    assert {blame for status, blame, *_ in rows if status == "error"} == {str(b) for b in Blame}
+
+
+def _status_words() -> str:
+    """What `Outcome.status` says it can be."""
+    text = PACKAGE.joinpath("outcome.py").read_text(encoding="utf-8")
+    found = re.search(r'status: str\n    """(.*?)\."""', text)
+    assert found
+    return found[1]
