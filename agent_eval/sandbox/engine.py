@@ -97,9 +97,18 @@ class Engine:
     async def create(self, asked: Asked, command: list[str]) -> "Container":
         """Make a container that is not running yet."""
         arguments = asked.create_arguments(command)
-        made = await self.call(
-            "creating the sandbox", lambda: self._client.containers.create(**arguments)
-        )
+        try:
+            made = await self.call(
+                "creating the sandbox", lambda: self._client.containers.create(**arguments)
+            )
+        except EngineUnavailable as error:
+            refused = error.__cause__
+            if not isinstance(refused, APIError) or isinstance(refused, NotFound):
+                raise
+            raise EngineUnavailable(
+                f"the engine refuses to make the sandbox: {_words(refused)}. Change what the "
+                "scenario asks for under `sandbox`, or run it where there is as much"
+            ) from error
         return Container(self, self._client.api, made.id, made.labels)
 
     async def ours(self, run: str | None = None) -> list["Container"]:

@@ -140,6 +140,18 @@ def test_a_sandbox_that_dies_of_memory_reached_its_limit(tmp_path: Path) -> None
     assert_failed(there.run, "limit", "more memory than `sandbox.memory_bytes` allows")
 
 
+def test_an_engine_that_refuses_to_make_the_sandbox(tmp_path: Path) -> None:
+    too_many = int(docker("info", "--format", "{{.NCPU}}")) + 1
+    if too_many > 64:
+        pytest.skip("no scenario can ask for more than this machine has")
+    folder = scenario(tmp_path, CONTROLS, sandbox={"cpus": too_many})
+    done = agent_eval("run", folder, "-m", "control:naps", "--runs", tmp_path / "runs")
+    assert done.returncode == 4, done.stderr
+    assert "the engine refuses to make the sandbox: Range of CPUs is" in done.stderr
+    assert "Change what the scenario asks for under `sandbox`" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 # --- the person's end -----------------------------------------------------------------------------
 
 
