@@ -33,8 +33,8 @@ from agent_eval.sandbox.settings import RECORDED_RUNC
 SOCKET = "seccomp"
 """The socket's name in a sandbox's private folder; `sandbox/runc-recorded` knows it too."""
 
-MAX_WAITING = 100_000
-"""Facts that may wait to be drained; beyond that the sandbox is held."""
+MAX_WAITING, MAX_WAITING_BYTES = 20_000, 16 * 1024 * 1024
+"""Facts that may wait to be drained, and the bytes read for them; then the sandbox is held."""
 
 PROMISES = {
     "start": "every execution that succeeded. Program, arguments and folder are as they lay in "
@@ -95,6 +95,7 @@ class SeccompRecord:
         self.broken: str | None = None
         self._changed = threading.Condition()  # guards the facts and the processes
         self._facts: list[Fact] = []
+        self._held_bytes = 0
         self._listeners: set[int] = set()
         self._connected = self._closing = False
         self._expecting, self._expecting_until = False, 0.0
@@ -134,7 +135,7 @@ class SeccompRecord:
         with self._changed:
             if self._thread and not self._closing and self.broken is None:
                 self._take_news()
-            facts, self._facts = self._facts, []
+            facts, self._facts, self._held_bytes = self._facts, [], 0
             self._changed.notify_all()
         return facts
 
@@ -178,7 +179,7 @@ class SeccompRecord:
                 self._listeners.remove(ready)
                 os.close(ready)
         with self._changed:
-            if not self._closing:
+            if not self._closing and not self._is_full():
                 self._take_news()
 
     def _greet(self) -> None:
@@ -205,7 +206,7 @@ class SeccompRecord:
         if one is None:
             return
         with self._changed:
-            self._changed.wait_for(lambda: len(self._facts) < self._max_waiting or self._closing)
+            self._changed.wait_for(lambda: self._closing or not self._is_full())
             if self._closing:
                 return
             self._take_news()
@@ -221,6 +222,7 @@ class SeccompRecord:
         if asked is None or not still_waits(listener, one):
             return
         self.received_bytes += _NOTIFICATION_BYTES + read.read_bytes
+        self._held_bytes += _NOTIFICATION_BYTES + read.read_bytes
         what, fields = asked
         fact = Fact(what, process.inside, time.time_ns(), fields)
         if what == "start":
@@ -228,6 +230,9 @@ class SeccompRecord:
             self._expecting_until = time.monotonic() + _NEWS_S
         else:
             self._facts.append(fact)
+
+    def _is_full(self) -> bool:
+        return len(self._facts) >= self._max_waiting or self._held_bytes >= MAX_WAITING_BYTES
 
     def _take_news(self) -> None:
         news = self._processes.news()
