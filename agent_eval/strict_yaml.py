@@ -29,8 +29,9 @@ def parse(file: Path, fault: type[AgentEvalError], what: str) -> CommentedMap:
     """The file's mapping, with the line of every part; `what` it is stands in the refusal."""
     try:
         data = file.read_bytes()
-    except OSError as error:
-        raise fault(f"{file}:1: cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # a name may hold what no name of a file can
+        said = error.strerror if isinstance(error, OSError) else error
+        raise fault(f"{file}:1: cannot be read: {said}") from error
     try:
         tree = YAML(typ="rt").load(io.StringIO(data.decode("utf-8")))
     except UnicodeDecodeError as error:

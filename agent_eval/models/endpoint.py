@@ -8,6 +8,7 @@ from urllib.parse import urlsplit, urlunsplit
 from agent_eval.errors import OperatorError
 from agent_eval.prices import PriceCard
 
+ADDRESS = "OPENAI_BASE_URL"
 OPENAI = "https://api.openai.com/v1"
 MAX_CONNECTIONS = 16
 """Requests at one time, where the operator says nothing."""
@@ -25,7 +26,7 @@ class Endpoint:
     """What all its paths begin with, `/v1` for instance."""
     key_variable: str | None = "OPENAI_API_KEY"
     """The environment variable that holds the key; None where the server wants none."""
-    address_from: str = "OPENAI_BASE_URL"
+    address_from: str = ADDRESS
     """Where the operator gave the address, for messages that ask for another."""
     max_connections: int = MAX_CONNECTIONS
     arguments: dict[str, Any] = field(default_factory=dict)
@@ -43,10 +44,12 @@ class Endpoint:
             return None
         key = os.environ.get(self.key_variable, "")
         if not key:
+            none = "any word will do, with OPENAI_BASE_URL=http://127.0.0.1:PORT/v1"
+            if self.address_from != ADDRESS:
+                none = "say `key_variable: null` in the list of models"
             raise OperatorError(
-                f"{self.key_variable} is not set. Set it to your key; for a local server that "
-                f"wants none, any word will do, with {self.address_from} set to "
-                "http://127.0.0.1:PORT/v1"
+                f"{self.key_variable} is not set. Set it to your key; for a server that wants "
+                f"none, {none}"
             )
         if not (key.isascii() and key.isprintable()):
             raise OperatorError(
@@ -64,4 +67,4 @@ def without_password(address: str) -> str:
 
 def from_environment(model: str) -> Endpoint:
     """The endpoint that OPENAI_API_KEY and OPENAI_BASE_URL describe."""
-    return Endpoint(f"openai/{model}", model, os.environ.get("OPENAI_BASE_URL") or OPENAI)
+    return Endpoint(f"openai/{model}", model, os.environ.get(ADDRESS) or OPENAI)

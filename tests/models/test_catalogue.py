@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from agent_eval import conversation as words
@@ -16,7 +18,7 @@ from agent_eval.models.catalogue import profile_of, read_catalogue
 from agent_eval.models.choose import choose
 from agent_eval.models.limiter import Limiters
 from agent_eval.models.profile import Profile, read_profile, write_profile
-from tests.helpers import loaded
+from tests.helpers import JSON_VALUES, TEXTS, folder, loaded
 from tests.models.server import KEY, Answer, completion, serving
 
 pytestmark = pytest.mark.anyio
@@ -70,6 +72,15 @@ def test_a_list_says_all_that_is_needed_to_ask(tmp_path: Path) -> None:
         "grader": {"name": "small", "model": "qwen"},
     }
     assert catalogue.endpoints["small"].key() is None
+
+
+def test_a_key_that_is_missing_is_told_with_both_ways_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    file = listed(tmp_path, {"shut": LOCAL | {"key_variable": "MY_KEY", "price": PRICE}})
+    with pytest.raises(OperatorError, match=r"MY_KEY is not set.*`key_variable: null`"):
+        choose("shut", loaded(tmp_path), None, None, read_catalogue(file))
 
 
 def test_a_price_that_is_not_given_is_never_zero(tmp_path: Path) -> None:
@@ -157,6 +168,9 @@ def test_a_profile_of_another_server_is_refused(tmp_path: Path) -> None:
     elsewhere = LOCAL | {"model": "other", "profile": "mine.yaml"}
     with pytest.raises(OperatorError, match=r"mine.yaml:1: cannot be read"):
         read_catalogue(listed(tmp_path, {"local": elsewhere}))
+    for odd in ("a\0b", "x" * 5000, "a\nb"):
+        with pytest.raises(OperatorError, match="cannot be read"):
+            read_catalogue(listed(tmp_path, {"local": elsewhere | {"profile": odd}}))
 
 
 def test_a_profile_comes_back_as_it_was_written(tmp_path: Path) -> None:
@@ -200,3 +214,32 @@ def test_an_unknown_name_is_told_which_there_are(tmp_path: Path) -> None:
     catalogue = read_catalogue(listed(tmp_path, {"fast": LOCAL, "slow": LOCAL}))
     with pytest.raises(OperatorError, match="The list has fast, slow"):
         choose("fats", loaded(tmp_path), None, None, catalogue)
+
+
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        name: JSON_VALUES | st.just(LOCAL.get(name, 5))
+        for name in ("model", "base_url", "key_variable", "price", "arguments", "context_tokens",
+                     "max_connections", "profile", "other")
+    },
+)  # fmt: skip
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a", "b/c"]) | TEXTS, FIELDS | JSON_VALUES, max_size=2),
+    JSON_VALUES | st.just({"agent": "a"}),
+    st.sampled_from(["http://[", "http://x:y/v1", "http://", "http://u:p@h", "x"]),
+)
+def test_any_list_is_read_or_refused_with_its_place(
+    models: dict[str, Any], roles: Any, address: str
+) -> None:
+    with folder() as parent:
+        file = parent / "models.yaml"
+        one = LOCAL | {"base_url": address}
+        for tree in ({"models": models}, {"models": {"a": one}, "roles": roles}, models):
+            file.write_text(json.dumps(tree))
+            try:
+                read_catalogue(file)
+            except OperatorError as error:
+                assert str(error).startswith(f"{file}:")
