@@ -49,6 +49,7 @@ lint: $(STAMP)
 bench: setup
 	@$(BIN)/python benchmarks/compare.py
 	@$(BIN)/python benchmarks/kill_campaign.py --kills 1000
+	@$(BIN)/python benchmarks/attacks.py
 
 # Fuzz every parser of hostile bytes, for so many minutes in all: make fuzz MINUTES=10.
 fuzz: $(STAMP)
