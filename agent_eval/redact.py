@@ -134,6 +134,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The same text without secrets; lone surrogates come through."""
+        if not self._forms or len(text) < MIN_CHARS:
+            return text
         before = text.encode("utf-8", "surrogatepass")
         after = self.data(before)
         return text if after == before else after.decode("utf-8", "surrogatepass")
