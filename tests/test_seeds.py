@@ -62,3 +62,14 @@ def test_dates_move_in_names_and_texts_and_files_look_as_old_as_they_say(tmp_pat
     assert (log.path, log.data) == ("/tmp/logs/2026-12-04.log", b"2026-12-04 10:00:00 started\n")
     assert log.modified == datetime(2026, 12, 4, 10, tzinfo=UTC).timestamp()
     assert (old.data, old.modified) == (b"2026-12-04", start.timestamp() - 3600)
+
+
+def test_a_digest_tells_whether_a_file_may_be_run(tmp_path: Path) -> None:
+    program = scenario(tmp_path) / "run"
+    program.write_text("#!/bin/sh")
+    fields = {"files": [{"to": "/tmp/run", "source": "run"}]}
+    plain = loaded(tmp_path, **fields)
+    program.chmod(0o755)
+    runs = loaded(tmp_path, **fields)
+    assert plain.digest != runs.digest
+    assert runs.file_digests["run"] == plain.file_digests["run"] + " executable"
