@@ -50,6 +50,7 @@ bench: setup
 	@$(BIN)/python benchmarks/compare.py
 	@$(BIN)/python benchmarks/kill_campaign.py --kills 1000
 	@$(BIN)/python benchmarks/attacks.py
+	@$(BIN)/python benchmarks/starts.py --starts 100000 --parallel 8
 
 # Fuzz every parser of hostile bytes, for so many minutes in all: make fuzz MINUTES=10.
 fuzz: $(STAMP)
