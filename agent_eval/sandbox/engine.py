@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
@@ -40,6 +41,8 @@ _SIGNALLED = (128 + 9, 128 + 15)
 """Statuses of a PID 1 that was sent SIGKILL or SIGTERM, as nothing inside may."""
 
 _HEADER_BYTES = 8
+_LOOKS, _LOOK_S = 4, 0.5
+"""How often, and how far apart, it is asked why a sandbox that was killed was killed."""
 _STDOUT = 1
 _STDERR_KEPT_BYTES = 4096
 
@@ -191,10 +194,26 @@ class Container:
     async def why_dead(self) -> tuple[str, Blame]:
         """What the engine knows of its end, and who that points to."""
         try:
-            state = (await self.stated())["State"]
+            for _ in range(_LOOKS):
+                state = (await self.stated())["State"]
+                if state.get("OOMKilled") or state.get("ExitCode") not in _SIGNALLED:
+                    break
+                # The engine can hear of the end before it hears that memory ran out.
+                state["OOMKilled"] = await self._ran_out_of_memory()
+                if state["OOMKilled"]:
+                    break
+                await anyio.sleep(_LOOK_S)
         except EngineUnavailable as error:
             return _why_unknown(error), Blame.INFRASTRUCTURE
         return _why(state)
+
+    async def _ran_out_of_memory(self) -> bool:
+        """Whether the engine reported it, even if it forgot to state it."""
+        filters = {"container": self.id, "event": "oom"}
+        events = partial(
+            self._api.events, since=1, until=int(time.time()), filters=filters, decode=True
+        )
+        return any(await self._engine.call("asking what happened", lambda: list(events())))
 
     async def remove(self) -> dict[str, Any]:
         """Remove it, running or not; returns the last state the engine stated."""
