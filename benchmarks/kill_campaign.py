@@ -39,13 +39,15 @@ from agent_eval.sandbox.settings import FOLDER_LABEL
 from agent_eval.scenario_file import load
 from agent_eval.verify import verify
 
-LIFE_S = 5.0
-"""The harness is killed at an instant of so many seconds."""
+EARLY_S, LATE_S, EVENTS = 4.0, 0.3, 190
+"""The harness is killed so many seconds after its start, or after one of its first events."""
 FROZEN_S = 5.0
 LEASE_S, ALONE, KEPT = 7.0, 8, 3
 """The lease where there is one: in one of `KEPT`; in the others the sandbox goes at once."""
 GRACE_S = 60.0
 """What a removal may take on a busy machine."""
+LATE_USE_S = 0.1
+"""What PID 1 may use in the second and a half after that; the job would use four times that."""
 WINDOW_S, BUSY_S = 0.2, 0.012
 """A sandbox that uses no more processor time in such a window stands still; its job uses thrice."""
 
@@ -71,7 +73,7 @@ CONTROLS = f"""
 from agent_eval.models.control import bash, submit
 def counts(task):
     yield bash({f"echo '{WORKS}' > ~/works.py; python3 ~/works.py > /dev/null 2>&1 &"!r})
-    for n in range(60):
+    for n in range(30):
         yield bash(f"echo {{n}} | tee -a ~/log; head -c {{n * 97}} /dev/urandom; sleep 0.02")
     yield submit("done")
 """
@@ -86,7 +88,7 @@ class Kill:
     lease_s: float
     after_s: float
     early: bool
-    """Whether the instant counts from the start of the harness, or from its first event."""
+    """Whether the instant counts from the start of the harness, or from one of its events."""
     acknowledged: int = 0
     sandboxes: int = 0
     """How many were left."""
@@ -94,6 +96,8 @@ class Kill:
     """The kind of the last acknowledged event."""
     frozen_s: float | None = None
     """How long after the kill anything in the sandbox still ran; None if that was not measured."""
+    late_s: float = 0.0
+    """Processor time used later than `FROZEN_S`; PID 1 itself looks around now and then."""
     over_lease_s: float | None = None
     """How long after the end of its lease the sandbox was still there."""
     faults: list[str] = field(default_factory=list)
@@ -108,12 +112,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write every kill to this file")
     asked = parser.parse_args()
     names = [name for name in runtimes() if asked.runtime in (name, "both")]
-    kills = list(campaign(names, asked.kills, asked.at_once, asked.seed))
+    kills = []
+    for kill in campaign(names, asked.kills, asked.at_once, asked.seed):
+        kills.append(kill)
+        save(asked.json, [asdict(kill) for kill in kills])
     print(table(HEAD, rows(kills)), f"\nseed {asked.seed}")
     for kill in kills:
         for fault in kill.faults:
             print(f"FAULT: {fault}: {asdict(kill)}", file=sys.stderr)
-    save(asked.json, [asdict(kill) for kill in kills])
     sys.exit(any(kill.faults for kill in kills))
 
 
@@ -141,15 +147,15 @@ def one(wanted: tuple[Path, Path, str, int]) -> Kill:
     chance = random.Random(seed)
     alone = chance.randrange(ALONE) == 0
     lease_s = LEASE_S if alone or chance.randrange(KEPT) == 0 else 0.0
-    kill = Kill(runtime, alone, lease_s, chance.uniform(0, LIFE_S), chance.randrange(5) == 0)
+    kill = Kill(runtime, alone, lease_s, 0.0, chance.randrange(5) == 0)
+    kill.after_s = chance.uniform(0, EARLY_S if kill.early else LATE_S)
     heard, tells = os.pipe()
     harness = os.fork()
     if harness == 0:
         os.close(heard)
         be_a_harness(scenario, runs, kill, tells)
     os.close(tells)
-    if not kill.early:
-        select.select([heard], [], [], GRACE_S)
+    said = hear(heard, 0 if kill.early else chance.randrange(1, EVENTS))
     time.sleep(kill.after_s)
     watchdogs = [pid for pid, parent in parents() if parent == harness]
     for pid in [harness, *(watchdogs if alone else ())]:
@@ -158,12 +164,20 @@ def one(wanted: tuple[Path, Path, str, int]) -> Kill:
     killed_at = time.monotonic()
     os.waitpid(harness, 0)
     with os.fdopen(heard, "rb") as file:
-        acknowledged = file.read().splitlines()
+        acknowledged = (said + file.read()).splitlines()
     anyio.run(examine, kill, runs, killed_at)
     if not ended(watchdogs):
         kill.faults.append("a watchdog is left")
     compare(kill, runs, acknowledged)
     return kill
+
+
+def hear(heard: int, events: int) -> bytes:
+    """What the harness says until it has told of so many events, or is slow to."""
+    said = b""
+    while said.count(b"\n") < events and select.select([heard], [], [], 3 if said else GRACE_S)[0]:
+        said += os.read(heard, 65536)
+    return said
 
 
 def be_a_harness(scenario: Path, runs: Path, kill: Kill, tells: int) -> None:
@@ -184,7 +198,7 @@ def be_a_harness(scenario: Path, runs: Path, kill: Kill, tells: int) -> None:
     try:
         anyio.run(run_scenario, plan)
     finally:
-        time.sleep(2 * LIFE_S)  # it is killed even if it has come to its end
+        time.sleep(2 * GRACE_S)  # it is killed even if it has come to its end
         os._exit(0)
 
 
@@ -206,8 +220,8 @@ async def examine(kill: Kill, runs: Path, killed_at: float) -> None:
         left = await sandboxes(engine, runs)
         kill.sandboxes = len(left)
         if kill.lease_s and left:
-            kill.frozen_s = await frozen_after(left, killed_at)
-            if kill.frozen_s is not None and kill.frozen_s > FROZEN_S:
+            kill.frozen_s, kill.late_s = await frozen_after(left, killed_at)
+            if kill.late_s > LATE_USE_S:
                 kill.faults.append("something still ran")
         await see_off(kill, engine, runs, killed_at + kill.lease_s)
     finally:
@@ -252,21 +266,23 @@ async def reap(container: Container) -> None:
             await remove(container, why)
 
 
-async def frozen_after(left: list[Container], killed_at: float) -> float | None:
-    """Seconds after the kill at which a sandbox last used the processor as its job does."""
+async def frozen_after(left: list[Container], killed_at: float) -> tuple[float | None, float]:
+    """When a sandbox last used the processor as its job does, and how much it used too late."""
     states = [(await container.stated())["State"] for container in left]
     files = [used_file(state["Pid"]) for state in states if state["Running"]]
     if not all(files) or not files:
-        return None
-    last = 0.0
+        return None, 0.0
+    last = late_s = 0.0
     before = used_s(files)
     while (passed_s := time.monotonic() - killed_at) < FROZEN_S + 1.5:
         await anyio.sleep(WINDOW_S)
         now = used_s(files)
         if now - before > BUSY_S:
             last = passed_s
+        if passed_s > FROZEN_S:
+            late_s += now - before
         before = now
-    return last
+    return last, late_s
 
 
 def used_file(pid: int) -> Path | None:

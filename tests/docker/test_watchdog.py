@@ -84,9 +84,8 @@ def test_a_stopped_harness_is_not_lost(tmp_path: Path) -> None:
         assert len(containers_of(run.name)) == 1
         assert not events(run, "harness.lost")
         harness.send_signal(signal.SIGCONT)
-        harness.send_signal(signal.SIGINT)
-        harness.send_signal(signal.SIGINT)
-        assert harness.wait(60) == 130
+        harness.send_signal(signal.SIGTERM)
+        harness.wait(60)
     assert verify(run).good
     assert not events(run, "harness.lost")
     assert not containers_of(run.name)
@@ -95,6 +94,8 @@ def test_a_stopped_harness_is_not_lost(tmp_path: Path) -> None:
 def test_a_record_in_use_is_refused_and_goes_on_unharmed(tmp_path: Path) -> None:
     with running(tmp_path, 0, "runc") as harness:
         run = only_run(tmp_path / "runs")
+        harness.send_signal(signal.SIGSTOP)
+        time.sleep(1)
         with run.joinpath("events.jsonl").open("ab") as file:
             torn = file.write(b'{"seq"')  # nobody mends what is being written
         done = agent_eval("verify", "--repair", run)
