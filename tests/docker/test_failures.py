@@ -136,7 +136,7 @@ def test_a_sandbox_paused_from_outside_for_longer_than_the_deadline(tmp_path: Pa
 def test_a_sandbox_that_dies_of_memory_reached_its_limit(tmp_path: Path) -> None:
     """Under gVisor; under runc the kernel ends the largest process and the sandbox lives."""
     with going(tmp_path, "hoards", options=("--runtime", "runsc")) as there:
-        assert there.ended() == 4, there.err
+        assert there.ended() == 3, there.err
     assert_failed(there.run, "limit", "more memory than `sandbox.memory_bytes` allows")
 
 
