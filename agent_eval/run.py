@@ -7,13 +7,11 @@ Whatever happens after the record is open ends in a sealed record that says what
 to blame. Errors before that (no engine, no image) are raised: there was no run.
 """
 
-import os
 import secrets
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,7 +23,6 @@ import structlog
 from agent_eval.agent import Agent, converse
 from agent_eval.asking import Asking
 from agent_eval.budget import Account, Amounts, limits_of
-from agent_eval.context import window_of
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
@@ -34,63 +31,36 @@ from agent_eval.errors import (
     TranscriptBroken,
 )
 from agent_eval.events import (
-    FORMAT,
     FilesExported,
     FilesSeeded,
     HarnessGap,
     OperatorActed,
     RunClosed,
-    RunOpened,
     SandboxFrozen,
     SandboxReady,
     SandboxRemoved,
     SuccessJudged,
     Trouble,
 )
-from agent_eval.instructions import Instructions
 from agent_eval.kernel_events import KernelOpened
-from agent_eval.models.base import Model
 from agent_eval.outcome import Outcome, outcome_of
-from agent_eval.provenance import package_facts
-from agent_eval.redact import Redactor, host_secrets
+from agent_eval.plan import Plan, made_on, opening
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened, program_digest
-from agent_eval.sandbox.engine import Container, Engine, plain_settings
+from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.sources import Choice, chosen
-from agent_eval.scenario import Loaded
 from agent_eval.seeds import Calendar, seed_files
 from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript, refuse_full_disk
 from agent_eval.watchdog.leash import leash
 
-LEASE_S = 3600.0
-"""Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
-
 EXPORT_BYTES = 64 * 1024 * 1024
 REMOVE_S = 60
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything a run is made of."""
-
-    loaded: Loaded
-    model: Model
-    instructions: Instructions
-    runs: Path
-    command_line: list[str]
-    changed: dict[str, Any]
-    """What the command line laid over the scenario."""
-    key: bytes | None = None
-    lease_s: float = LEASE_S
-    listener: Callable[[dict[str, Any]], None] | None = None
-    redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
-    """Takes the host's secrets out of all that is written and sent."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +99,7 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
                 Transcript.create(plan.runs / run, plan.redactor) as transcript,
             ):
                 transcript.listener = plan.listener
-                transcript.write(_opening(plan, run, asked, stated, _about(facts, image, runtime)))
+                transcript.write(opening(plan, asked, stated, made_on(facts, image, runtime)))
                 box = _Box(container, asked, choice)
                 one = _Run(plan, steering, transcript, box)
                 result = await one.to_the_end()
@@ -156,55 +126,6 @@ async def _created(engine: Engine, asked: Asked) -> Container:
 def _run_id(title: str) -> str:
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
-
-
-def _about(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
-    return {
-        **facts,
-        "runtimes": sorted(facts["runtimes"]),
-        "runtime": {"name": runtime, **facts["runtimes"][runtime]},
-        "image": image,
-        "supervisor_sha256": program_digest(),
-    }
-
-
-def _opening(
-    plan: Plan, run: str, asked: Asked, stated: dict[str, Any], about: dict[str, Any]
-) -> RunOpened:
-    scenario, model = plan.loaded.scenario, plan.model
-    host = stated["HostConfig"]
-    return RunOpened(
-        run=run,
-        format=FORMAT,
-        scenario={
-            "title": plan.loaded.title,
-            "digest": plan.loaded.digest,
-            "files": plan.loaded.file_digests,
-            "resolved": scenario.model_dump(mode="json"),
-        },
-        model={
-            "name": model.name,
-            "arguments": model.arguments(scenario.model.max_output_tokens),
-            "context_tokens": window_of(scenario.model, model),
-            "price": model.price.record() if model.price else None,
-            **model.about(),
-        },
-        prompts=plan.instructions.digests,
-        package=package_facts(),
-        engine=about,
-        asked={"sandbox": plain_settings(asked), "command_line": plan.changed},
-        in_force={name: host.get(name) for name in _STATED},
-        command_line=plan.command_line,
-        canary=scenario.canary,
-        secrets=len(plan.redactor),
-    )
-
-
-_STATED = (
-    "Runtime", "NetworkMode", "ReadonlyRootfs", "CapAdd", "CapDrop", "Memory", "MemorySwap",
-    "NanoCpus", "PidsLimit", "Tmpfs", "Ulimits", "Dns", "IpcMode", "ShmSize", "Privileged",
-)  # fmt: skip
-"""What the engine states of a container and the first event keeps; the audit has the rest."""
 
 
 class _Box(NamedTuple):

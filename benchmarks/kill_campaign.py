@@ -32,8 +32,9 @@ from agent_eval.cli.reap import judged, remove
 from agent_eval.errors import AgentEvalError
 from agent_eval.instructions import read_instructions
 from agent_eval.models.control import load_control
+from agent_eval.plan import Plan
 from agent_eval.reading import read_events
-from agent_eval.run import Plan, run_scenario
+from agent_eval.run import run_scenario
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.settings import FOLDER_LABEL
 from agent_eval.scenario_file import load

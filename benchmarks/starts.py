@@ -21,8 +21,9 @@ from figures import as_lines, machine
 
 from agent_eval.instructions import read_instructions
 from agent_eval.models.control import Control, Turn, bash, submit
+from agent_eval.plan import Plan
 from agent_eval.reading import read_events
-from agent_eval.run import Plan, run_scenario
+from agent_eval.run import run_scenario
 from agent_eval.scenario_file import load
 from agent_eval.verify import verify
 

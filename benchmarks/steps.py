@@ -37,8 +37,9 @@ from agent_eval.instructions import read_instructions
 from agent_eval.models.base import Model
 from agent_eval.models.choose import choose
 from agent_eval.models.control import Control, Turn, bash, submit
+from agent_eval.plan import Plan
 from agent_eval.reading import read_events
-from agent_eval.run import Plan, Result, run_scenario
+from agent_eval.run import Result, run_scenario
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import load
 from agent_eval.transcript import BLOBS, EVENTS, SYNC_EVERY_S

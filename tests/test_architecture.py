@@ -21,7 +21,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
     "agent": ("actions", "context", "asking", "agent"),
-    "run": ("run", "outcome", "seeds", "steering", "success", "provenance", "watchdog"),
+    "run": ("run", "plan", "outcome", "seeds", "steering", "success", "provenance", "watchdog"),
     "after": ("show", "seen"),
     "edge": ("cli", "__main__"),
 }

@@ -31,8 +31,9 @@ from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
+from agent_eval.plan import LEASE_S, Plan
 from agent_eval.redact import Redactor, host_secrets
-from agent_eval.run import LEASE_S, Plan, Result, run_scenario
+from agent_eval.run import Result, run_scenario
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import evidence_of, load
 from agent_eval.show import outcome_words, spent_words

@@ -24,8 +24,9 @@ from agent_eval.cli.show import command as show
 from agent_eval.display import one_line, printable
 from agent_eval.instructions import read_instructions
 from agent_eval.models.control import Control, Turn, submit
+from agent_eval.plan import Plan
 from agent_eval.reading import content_bytes
-from agent_eval.run import Plan, Result, run_scenario
+from agent_eval.run import Result, run_scenario
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.settings import RUN_LABEL

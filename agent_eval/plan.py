@@ -1,0 +1,91 @@
+"""What a run is made of, and the first event, which says so.
+
+Put together by whoever starts a run; `run` carries it out.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agent_eval.context import window_of
+from agent_eval.events import FORMAT, RunOpened
+from agent_eval.instructions import Instructions
+from agent_eval.models.base import Model
+from agent_eval.provenance import package_facts
+from agent_eval.redact import Redactor, host_secrets
+from agent_eval.sandbox.container import program_digest
+from agent_eval.sandbox.engine import plain_settings
+from agent_eval.sandbox.settings import Asked
+from agent_eval.scenario import Loaded
+
+LEASE_S = 3600.0
+"""Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run is made of."""
+
+    loaded: Loaded
+    model: Model
+    instructions: Instructions
+    runs: Path
+    command_line: list[str]
+    changed: dict[str, Any]
+    """What the command line laid over the scenario."""
+    key: bytes | None = None
+    lease_s: float = LEASE_S
+    listener: Callable[[dict[str, Any]], None] | None = None
+    redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
+    """Takes the host's secrets out of all that is written and sent."""
+
+
+def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
+    """What the engine is and runs, for the first event."""
+    return {
+        **facts,
+        "runtimes": sorted(facts["runtimes"]),
+        "runtime": {"name": runtime, **facts["runtimes"][runtime]},
+        "image": image,
+        "supervisor_sha256": program_digest(),
+    }
+
+
+def opening(plan: Plan, asked: Asked, stated: dict[str, Any], about: dict[str, Any]) -> RunOpened:
+    """The first event of a run: where everything in it comes from."""
+    scenario, model = plan.loaded.scenario, plan.model
+    host = stated["HostConfig"]
+    return RunOpened(
+        run=asked.run,
+        format=FORMAT,
+        scenario={
+            "title": plan.loaded.title,
+            "digest": plan.loaded.digest,
+            "files": plan.loaded.file_digests,
+            "resolved": scenario.model_dump(mode="json"),
+        },
+        model={
+            "name": model.name,
+            "arguments": model.arguments(scenario.model.max_output_tokens),
+            "context_tokens": window_of(scenario.model, model),
+            "price": model.price.record() if model.price else None,
+            **model.about(),
+        },
+        prompts=plan.instructions.digests,
+        package=package_facts(),
+        engine=about,
+        asked={"sandbox": plain_settings(asked), "command_line": plan.changed},
+        in_force={name: host.get(name) for name in _STATED},
+        command_line=plan.command_line,
+        canary=scenario.canary,
+        secrets=len(plan.redactor),
+    )
+
+
+_STATED = (
+    "Runtime", "NetworkMode", "ReadonlyRootfs", "CapAdd", "CapDrop", "Memory", "MemorySwap",
+    "NanoCpus", "PidsLimit", "Tmpfs", "Ulimits", "Dns", "IpcMode", "ShmSize", "Privileged",
+)  # fmt: skip
+"""What the engine states of a container and the first event keeps; the audit has the rest."""
