@@ -31,7 +31,7 @@ async def test_a_session_that_stops_or_mutes_itself_meets_the_hosts_clock(runtim
         for code in ("kill -STOP $$", "exec 199>&-", "exec 0<&- 199>&-; sleep 60"):
             seen = await bash(sandbox, code, timeout_s=0.5)
             assert seen.cause == "timeout", code
-            assert seen.duration_s < 8
+            assert seen.duration_s < 12
             assert (await bash(sandbox, "echo up")).output.endswith(b"up\n")
         for code in ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "os.close(199)"):
             seen = await python(sandbox, "import os\n" + code, timeout_s=0.5)

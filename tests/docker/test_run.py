@@ -250,9 +250,10 @@ def test_ctrl_c_drains_cancels_and_abandons(presses: int, tmp_path: Path) -> Non
     controls = """
 def slow(task):
     while True:
-        yield bash("echo started > ~/x; sleep 4")
+        yield bash("echo started > ~/x; sleep SLEEP")
 """
-    folder = scenario(tmp_path, controls)
+    long = "4" if presses == 1 else "50"
+    folder = scenario(tmp_path, controls.replace("SLEEP", long))
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:slow"]
     with subprocess.Popen(
@@ -275,7 +276,7 @@ def slow(task):
     rungs = {event["rung"] for event in events(run, "action.ended")}
     assert rungs == ({"none"} if presses == 1 else {"sandbox"}), "a drained step is finished"
     if presses >= 2:
-        assert took_s < 4
+        assert took_s < 40, "it does not wait for what runs"
     assert summary(run)["success"]["verdict"] == "unscored"
     until = time.monotonic() + 60  # the third leaves it to the watchdog
     while containers_of(run.name):
