@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_eval.errors import EngineUnavailable, NotAsAsked, SandboxDied
+from agent_eval.errors import EngineUnavailable, NotAsAsked, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
@@ -169,7 +169,7 @@ async def test_files_go_in_and_come_out_as_the_agents_user(runtime: str) -> None
         await sandbox.put(files)
         seen = await bash(sandbox, "stat -c '%U %a' ~/a/b/c.bin; '/tmp/run me.sh'; cat ~/n*me")
         assert seen.output.decode() == "user 600\nran\nü\n"
-        with pytest.raises(SandboxDied, match="could not be put"):
+        with pytest.raises(ScenarioError, match="could not be put"):
             await sandbox.put([File("/etc/cron.d/x", b"x")])
 
 

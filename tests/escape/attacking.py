@@ -243,7 +243,8 @@ def _shown(
     _attack: Attack, _runtime: str, result: Result, _seen: Seen, _said: str
 ) -> Iterator[str]:
     """A person can look at it without harm."""
-    shown = CliRunner().invoke(show, [str(result.folder)])
+    # A command keeps its help option, and tests of the whole program ask with `-h` too.
+    shown = CliRunner().invoke(show, [str(result.folder)], help_option_names=["-h", "--help"])
     if shown.exit_code != 0 or printable(shown.output) != shown.output:
         yield f"`show` ended with {shown.exit_code} or printed control characters"
 

@@ -4,7 +4,7 @@ import gc
 import socket
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any, cast
 
@@ -118,14 +118,24 @@ async def test_who_is_to_blame_for_the_end_of_a_sandbox(
     assert (blamed, words in said) == (blame, True), said
 
 
+async def test_memory_that_ran_out_is_found_even_if_the_engine_forgot_to_state_it() -> None:
+    api = Stated({"OOMKilled": False, "ExitCode": 137}, {"status": "oom"})
+    _, blamed = await Container(cast("Engine", Asks()), api, "x", {}).why_dead()
+    assert blamed is Blame.LIMIT
+
+
 class Stated:
     """Stands in for the SDK's client: states this of the container."""
 
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: dict[str, Any], *events: dict[str, Any]) -> None:
         self.state = state
+        self.happened = events
 
     def inspect_container(self, _number: str) -> dict[str, Any]:
         return {"State": self.state}
+
+    def events(self, **_: Any) -> Iterator[dict[str, Any]]:
+        return iter(self.happened)
 
 
 class Removes:
