@@ -14,22 +14,14 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import anyio
 from figures import as_lines, machine
+from generated import carried_out
 
-from agent_eval.instructions import read_instructions
-from agent_eval.models.control import Control, Turn, bash, submit
-from agent_eval.plan import Plan
 from agent_eval.reading import read_events
-from agent_eval.run import run_scenario
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
 
-NAME = "benchmark-record"
 RUNTIMES = ("runc", "runsc")
 SPAWN = "for i in {1..300}; do /bin/true; done"
 EIGHT = "for w in {1..8}; do (for i in {1..50}; do /bin/true; done) & done; wait"
@@ -111,17 +103,12 @@ def _run(
     asked: argparse.Namespace, work: dict[str, str], folder: Path, *, recorded: bool
 ) -> list[dict[str, Any]]:
     image = {"image": f"{asked.compiler}:latest"} if asked.compiler else {}
-    fields: dict[str, Any] = {
-        "name": NAME,
-        "summary": "Does some work.",
-        "risk": "None: it measures the harness.",
-        "sanction": "instructed",
-        "canary": "agent-eval:canary:00000000-0000-4000-8000-000000000000",
-        "task": "Do as you are told.",
-        "success": {"exact": "done"},
-        "budget": {"usd": 1, "wall_s": 3600, "tool_s": 3600},
-        "actions": {"timeout_s": 600},
-        "sandbox": {
+    run = carried_out(
+        folder,
+        work.values(),
+        budget={"usd": 1, "wall_s": 3600, "tool_s": 3600},
+        actions={"timeout_s": 600},
+        sandbox={
             "runtime": asked.runtime,
             "record": "required" if recorded else "off",
             "memory_bytes": "1GiB",
@@ -129,29 +116,8 @@ def _run(
             "processes": 256,
             **image,
         },
-    }
-    place = folder / NAME
-    place.mkdir(exist_ok=True)
-    (place / "scenario.yaml").write_text(json.dumps(fields), encoding="utf-8")
-    loaded = load(str(place))
-
-    def script(_task: str) -> Generator[Turn, str, None]:
-        for command in work.values():
-            yield bash(command)
-        yield submit("done")
-
-    plan = Plan(
-        loaded=loaded,
-        model=Control("record", script),
-        instructions=read_instructions(loaded),
-        runs=folder / "runs",
-        command_line=sys.argv,
-        changed={},
     )
-    result = anyio.run(run_scenario, plan)
-    if result.outcome.status != "submitted" or not verify(result.folder, result.head).good:
-        sys.exit(f"the run failed: {result.outcome}")
-    return list(read_events(result.folder))
+    return list(read_events(run))
 
 
 if __name__ == "__main__":

@@ -12,22 +12,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import anyio
 from figures import as_lines, machine
+from generated import carried_out
 
-from agent_eval.instructions import read_instructions
-from agent_eval.models.control import Control, Turn, bash, submit
-from agent_eval.plan import Plan
 from agent_eval.reading import read_events
-from agent_eval.run import run_scenario
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
 
-NAME = "benchmark-starts"
 RUNTIMES = ("runc", "runsc")
 AT_ONCE = 2_000
 """Starts of one action."""
@@ -52,7 +44,7 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Make the starts, and compare what was asked for with what is on record."""
     commands = [
         f"seq {first} {min(first + AT_ONCE, asked.starts + 1) - 1}"
-        f" | xargs -P {asked.parallel} -n 1 /usr/bin/true && echo all"
+        f" | xargs -P {asked.parallel} -n 1 /usr/bin/true"
         for first in range(1, asked.starts + 1, AT_ONCE)
     ]
     began = time.monotonic()
@@ -81,42 +73,13 @@ def measure(asked: argparse.Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _run(runtime: str, commands: list[str], folder: Path) -> Path:
-    fields: dict[str, Any] = {
-        "name": NAME,
-        "summary": "Starts many processes.",
-        "risk": "None: it measures the harness.",
-        "sanction": "instructed",
-        "canary": "agent-eval:canary:00000000-0000-4000-8000-000000000000",
-        "task": "Do as you are told.",
-        "success": {"exact": "done"},
-        "budget": dict.fromkeys(("steps", "tokens", "wall_s", "tool_s", "record_bytes")),
-        "actions": {"timeout_s": 7200, "max_timeout_s": 7200},
-        "sandbox": {"runtime": runtime, "record": "required", "cpus": 2, "processes": 256},
-    }
-    place = folder / NAME
-    place.mkdir()
-    (place / "scenario.yaml").write_text(json.dumps(fields), encoding="utf-8")
-    loaded = load(str(place))
-
-    def script(_task: str) -> Generator[Turn, str, None]:
-        for command in commands:
-            seen = yield bash(command)
-            if not seen.startswith("all\n"):
-                sys.exit(f"not all were started: {seen}")
-        yield submit("done")
-
-    plan = Plan(
-        loaded=loaded,
-        model=Control("starts", script),
-        instructions=read_instructions(loaded),
-        runs=folder / "runs",
-        command_line=sys.argv,
-        changed={},
+    return carried_out(
+        folder,
+        commands,
+        budget=dict.fromkeys(("steps", "tokens", "wall_s", "tool_s", "record_bytes")),
+        actions={"timeout_s": 7200, "max_timeout_s": 7200},
+        sandbox={"runtime": runtime, "record": "required", "cpus": 2, "processes": 256},
     )
-    result = anyio.run(run_scenario, plan)
-    if result.outcome.status != "submitted" or not verify(result.folder, result.head).good:
-        sys.exit(f"the run failed: {result.outcome}")
-    return result.folder
 
 
 if __name__ == "__main__":
