@@ -151,35 +151,39 @@ class Agent:
         )
         try:
             self.record(started)
-            done = await self._executed(action, timeout_s, room, most)
+            done, error = await self._executed(action, timeout_s, room)
             written = len(done.output) + done.dropped_bytes
             spent = Amounts(tool_s=Decimal(f"{done.duration_s:.6f}"), output_bytes=written)
         finally:
             hold.settle(spent)
-        take_out = self._redactor.cut if done.dropped_bytes else self._redactor.data
+        take_out = self._redactor.cut if done.dropped_bytes or error else self._redactor.data
         done = replace(done, output=take_out(done.output))
         self._record_action(done, spent)
+        if error is not None:
+            raise error
         self._observe(action.call, self._view(done, timeout_s))
 
-    async def _executed(self, action: Run, timeout_s: float, room: int, most: Amounts) -> Execution:
-        """What the sandbox did; an action that never comes back has its end on record as well."""
+    async def _executed(
+        self, action: Run, timeout_s: float, room: int
+    ) -> tuple[Execution, BaseException | None]:
+        """What the sandbox did, and what kept it from an end: its death, or a cancelled run."""
         began = time.monotonic()
+        cause = Cause(self._actions, self.asking.name)
         try:
-            cause = Cause(self._actions, self.asking.name)
-            return await self.sandbox.execute(action.program, action.code, timeout_s, room, cause)
-        except BaseException as error:
+            done = await self.sandbox.execute(action.program, action.code, timeout_s, room, cause)
+        except BaseException as error:  # noqa: BLE001 - raised again when the end is on record
             output, dropped_bytes = self.sandbox.unfinished(action.program)
-            event = ActionEnded(
-                action=self._actions,
-                duration_s=round(time.monotonic() - began, 6),
-                output=self._kept(self._redactor.cut(output), dropped_bytes),
+            unfinished = Execution(
+                output=output,
+                dropped_bytes=dropped_bytes,
+                duration_s=time.monotonic() - began,
                 rung="sandbox",
-                settled=most.record(),
                 cause="died" if isinstance(error, SandboxDied) else "cancelled",
-                session="lost",
+                reported_exit=None,
+                session_lost=True,
             )
-            self.record(event)
-            raise
+            return unfinished, error
+        return done, None
 
     def _at_most(self, name: str, wish: float) -> float:
         """A wish cut down to what is left of a limit; raises `LimitReached` if that is nothing."""

@@ -415,7 +415,8 @@ async def test_a_sandbox_that_dies_ends_the_run_and_its_action(tmp_path: Path) -
     assert (last["rung"], last["cause"], last["session"]) == ("sandbox", "died", "lost")
     said = {"bytes": 20, "text": "said before it died\n", "dropped_bytes": 7}
     assert last["output"] == said, "what came before the death is not lost"
-    assert last["settled"] == {"tool_s": 60.0, "output_bytes": 10 * 1024 * 1024}, "settled in full"
+    assert last["settled"]["output_bytes"] == 27, "what it wrote, and the time it took"
+    assert last["settled"].get("tool_s", 0) < 60
 
 
 @dataclass

@@ -41,6 +41,7 @@ MANY_PARAMETERS = {
 BROAD_EXCEPTS = {
     ("models.control", "complete"): "a control is an author's code and may raise anything",
     ("models.control", "load_control"): "the same, while it is loaded",
+    ("agent", "_executed"): "it is raised again when the action's end is on record",
     ("run", "_outcome"): "whatever a run meets becomes an outcome",
 }
 

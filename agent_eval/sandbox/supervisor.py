@@ -43,9 +43,9 @@ class Execution:
     dropped_bytes: int
     duration_s: float
     rung: str
-    """`none`, `interrupt` or `kill`: what it took to end it."""
+    """`none`, `interrupt` or `kill`: what it took to end it; `sandbox`: it ended with that."""
     cause: str | None
-    """`timeout` or `output` when the harness stepped in."""
+    """`timeout` or `output` when the harness stepped in; `died` or `cancelled` with the sandbox."""
     reported_exit: int | None
     session_lost: bool
 
