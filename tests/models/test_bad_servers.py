@@ -169,7 +169,6 @@ ROWS = [
         failures=(("cut off at", FULL),)),
     Row("two lengths", (raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\nhello"), DONE),
         failures=(("connection failed", FULL),)),
-    Row("connections closed though kept", (kept_open(GOOD), kept_open(GOOD), kept_open(DONE))),
     Row("a bomb in gzip", (packed(b" " * 50_000_000), DONE), failures=(("packed as gzip", FULL),)),
     Row("packed without being asked", (packed(BODY), DONE), failures=(("packed as gzip", FULL),)),
     Row("packed as it says, but not", (Answer({}, headers={"Content-Encoding": "br"}), DONE),
@@ -318,6 +317,23 @@ async def test_whatever_a_server_does(
     whole = [event["settled"] == reserved[event["call"], event["attempt"]] for event in replied]
     assert sum(whole) == (row.in_full if row.in_full >= 0 else len(replied))
     assert len(there.events("action.refused")) == row.refused
+
+
+async def test_a_server_that_closes_connections_it_said_to_keep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the next request meets the closing it is lost on its way, and made again."""
+    with serving(kept_open(GOOD), kept_open(GOOD), kept_open(DONE)) as server:
+        there = conversation_with(server, monkeypatch, tmp_path)
+        assert await ended(there) == "done"
+    replied = there.events("model.replied")
+    heard = [rebuild_request(there.run, event["call"], event["attempt"]) for event in replied]
+    assert [request.body for request in server.came] == heard
+    for failed in there.events("model.failed"):
+        assert "connection failed" in failed["error"]
+        assert failed["settled"], "it had left, so it may be billed"
+    check_money(there)
+    assert not verify(there.run).faults
 
 
 async def test_a_server_that_takes_no_connection(
