@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from tests.fuzz.kept import HERE, TARGETS, check_of, inputs_of
 
+pytestmark = pytest.mark.slow
+
 SMALL, LARGE = 8 * 1024, 8 * 8 * 1024
 TIMED = 8
 """Inputs of each target whose time is taken: its seeds, mostly."""

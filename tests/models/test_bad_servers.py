@@ -28,7 +28,7 @@ from agent_eval.verify import verify
 from tests.models.server import KEY, Answer, Came, Server, completion, deaf, point_at, serving
 from tests.test_agent import World, converse_in, world
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 CARD = PriceCard(Decimal(10), Decimal(1), Decimal(30), "d", "a test")
 GOOD = Answer(completion("", [("bash", {"command": "echo hi"})]))
