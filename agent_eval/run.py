@@ -10,7 +10,7 @@ to blame. Errors before that (no engine, no image) are raised: there was no run.
 import secrets
 import time
 import traceback
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -43,6 +43,7 @@ from agent_eval.events import (
     Trouble,
 )
 from agent_eval.kernel_events import KernelOpened
+from agent_eval.machine import Machine
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan, made_on, opening
 from agent_eval.sandbox.archive import File
@@ -75,23 +76,27 @@ class Result:
     head: str
 
 
-async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
-    """Run a scenario once. Raises only where there was no run; see the module's words."""
+async def run_scenario(
+    plan: Plan, steering: Steering | None = None, machine: Machine | None = None
+) -> Result:
+    """Run a scenario once. Raises only where there was no run; see the module's words.
+
+    Runs that go on at the same time are given one machine between them.
+    """
     steering = steering or Steering()
     scenario = plan.loaded.scenario
     refuse_full_disk(plan.runs)
-    engine = Engine()
-    try:
+    with nullcontext(machine) if machine else Machine() as shared:
         run = _run_id(plan.loaded.title)
-        facts = await engine.facts()
+        facts = await shared.facts()
         choice = chosen(scenario.sandbox, facts)
         runtime = choice.runtime
-        image = await engine.image(scenario.sandbox.image)
+        image = await shared.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
         asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
         leash().watch(run, plan.runs / run, plan.lease_s)
-        container = await _created(engine, asked)
+        container = await _created(shared.engine, asked)
         try:
             stated = await container.stated()
             with (
@@ -100,7 +105,7 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
             ):
                 transcript.listener = plan.listener
                 transcript.write(opening(plan, asked, stated, made_on(facts, image, runtime)))
-                box = _Box(container, asked, choice)
+                box = _Box(container, asked, choice, shared.starting)
                 one = _Run(plan, steering, transcript, box)
                 result = await one.to_the_end()
         except BaseException:
@@ -111,8 +116,6 @@ async def run_scenario(plan: Plan, steering: Steering | None = None) -> Result:
         if one.removed:
             leash().forget(run)
         return result
-    finally:
-        engine.close()
 
 
 async def _created(engine: Engine, asked: Asked) -> Container:
@@ -134,6 +137,8 @@ class _Box(NamedTuple):
     container: Container
     asked: Asked
     choice: Choice
+    starting: anyio.CapacityLimiter
+    """A place in it is held until the sandbox is ready."""
 
 
 class _Run:
@@ -147,7 +152,7 @@ class _Run:
         box: _Box,
     ) -> None:
         self.plan, self.steering, self.transcript = plan, steering, transcript
-        self.container, self.asked, self.choice = box
+        self.container, self.asked, self.choice, self.starting = box
         written = plan.loaded.scenario
         self.calendar = Calendar(written.today, datetime.now(UTC))
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
@@ -210,7 +215,10 @@ class _Run:
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
         source = self.choice.source
-        async with opened(self.container, self.asked, limit, self._gap, source) as sandbox:
+        async with AsyncExitStack() as stack:
+            async with self.starting:
+                coming = opened(self.container, self.asked, limit, self._gap, source)
+                sandbox = await stack.enter_async_context(coming)
             ready = SandboxReady(
                 container=sandbox.id,
                 runtime=self.asked.runtime,

@@ -21,7 +21,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
     "outside": ("models", "sandbox", "instructions"),
     "agent": ("actions", "context", "asking", "agent"),
-    "run": ("run", "plan", "outcome", "seeds", "steering", "success", "provenance", "watchdog"),
+    "run": (
+        *("run", "machine", "plan", "outcome", "seeds", "steering", "success"),
+        *("provenance", "watchdog"),
+    ),
     "after": ("show", "seen"),
     "edge": ("cli", "__main__"),
 }
