@@ -21,18 +21,25 @@ from agent_eval.event import Event
 from agent_eval.events import ActionEnded, ActionRefused, ActionStarted, MessageAdded, Submitted
 from agent_eval.instructions import Instructions
 from agent_eval.models.fenced import calls_in
+from agent_eval.rebuild import AgentState
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Scenario
+from agent_eval.taking_up import INTERRUPTED, execution_of, observed, reply_in
 
 
-async def converse(agent: "Agent") -> str:
-    """Read, execute, print, until the agent hands in its answer or a limit ends it."""
+async def converse(agent: "Agent", state: AgentState | None = None) -> str:
+    """Read, execute, print, until the agent hands in its answer or a limit ends it.
+
+    `state` is where it stood, if it is taken up again.
+    """
+    actions = agent.take_up(state) if state else None
     while True:
-        reply = await agent.ask()
-        actions = agent.actions_in(reply)
-        agent.count_idle(actions)
-        for action in actions:
+        if actions is None:
+            actions = agent.actions_in(await agent.ask())
+            agent.count_idle(actions)
+        left, actions = actions, None
+        for action in left:
             match action:
                 case Submit():
                     return agent.submit(action)
@@ -85,8 +92,29 @@ class Agent:
 
     def begin(self) -> None:
         """Open the conversation with the frame and the task."""
-        self.hear(words.system(self.instructions.system))
-        self.hear(words.user(self.scenario.task))
+        opening = words.system(self.instructions.system), words.user(self.scenario.task)
+        for message in opening[len(self.asking.conversation.messages) :]:
+            self.hear(message)
+
+    def take_up(self, state: AgentState) -> list[Action] | None:
+        """Go on from where a record ends; returns what is left to do of its last reply, if any."""
+        self.asking.take_up(state)
+        self._actions, self._idle = state.actions, state.idle
+        if state.reply is None:
+            self.begin()
+            return None
+        actions = self.actions_in(reply_in(state.reply))
+        left = actions[observed(state) :]
+        if not (state.heard or state.done or state.refused):
+            self._idle -= 1  # it is counted now
+            self.count_idle(actions)
+        elif any(not isinstance(action, Malformed) for action in actions):
+            self._idle = 0
+        if left and left[0].call.id in state.done:
+            started, ended = state.done[left[0].call.id]
+            done = execution_of(self.asking.transcript.folder, ended)
+            self._observe(left.pop(0).call, self._view(done, started["timeout_s"]))
+        return left or None
 
     def hear(self, message: Message) -> None:
         """Add a message that the model will see at its next call."""
@@ -217,6 +245,8 @@ class Agent:
         notes = []
         if done.cause == "timeout":
             notes.append(f"stopped after {timeout_s:g} s")
+        if done.cause == INTERRUPTED:
+            notes.append("interrupted by a fault outside; what it did and wrote may be lost")
         if done.cause == "output":
             notes.append("stopped: it wrote too much")
         if done.reported_exit is not None:

@@ -28,6 +28,7 @@ from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.control import tokens_in
 from agent_eval.models.overflow import says_full
 from agent_eval.models.retry import with_retries
+from agent_eval.rebuild import AgentState
 from agent_eval.scenario import ModelArguments, digest_of
 from agent_eval.transcript import Transcript
 
@@ -60,6 +61,13 @@ class Asking:
     def conversation(self) -> Conversation:
         """What the model is shown."""
         return self.context.conversation
+
+    def take_up(self, state: AgentState) -> None:
+        """Go on from where a record ends."""
+        self.context.take_up(state)
+        self.calls, self._described = state.calls, state.described
+        self._call_ids |= state.call_ids
+        self.model.take_up(state.as_said, state.answered)
 
     async def ask(self) -> Reply:
         """One reply to a prompt that fits; raises `ContextFull` if none can be made to."""

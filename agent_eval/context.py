@@ -16,6 +16,7 @@ from agent_eval.conversation import Conversation, Message
 from agent_eval.errors import ContextFull
 from agent_eval.events import ContextCompacted
 from agent_eval.models.base import Model
+from agent_eval.rebuild import AgentState
 from agent_eval.scenario import ModelArguments
 
 BYTES_PER_TOKEN = 3
@@ -79,6 +80,14 @@ class Context:
         self._counted_bytes = self._size_bytes
         self._counted_tokens = min(tokens, self._counted_bytes)
         self._written_bytes = self.conversation.written_bytes
+
+    def take_up(self, state: AgentState) -> None:
+        """Go on from where a record ends."""
+        self.conversation, self._whole = state.conversation, dict(state.whole)
+        if state.counted is not None:
+            tokens, wire_bytes, self._written_bytes = state.counted
+            self._counted_bytes = wire_bytes + self.fixed_bytes
+            self._counted_tokens = min(tokens, self._counted_bytes)
 
     def most_tokens(self, size_bytes: int) -> int:
         """The most a request of that size can have: a token a byte, less what was counted."""

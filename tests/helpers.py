@@ -12,7 +12,7 @@ import anyio
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from agent_eval.conversation import Reply, Request
+from agent_eval.conversation import Message, Reply, Request
 from agent_eval.events import ActionEnded, FilesSeeded, MessageAdded, RunClosed
 from agent_eval.prices import FREE, PriceCard
 from agent_eval.sandbox.lineage import Cause
@@ -135,6 +135,10 @@ class ModelInMemory:
     def about(self) -> dict[str, Any]:
         """Nothing."""
         return {}
+
+    def take_up(self, said: Sequence[Message], answered: int) -> None:
+        """Those answers were given."""
+        self.seen = [Request((), (), {})] * answered
 
     async def close(self) -> None:
         """Nothing to let go of."""

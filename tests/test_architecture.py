@@ -18,9 +18,9 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
     ),
-    "record": ("redact", "transcript", "reading", "verify", "budget", "prices"),
+    "record": ("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild"),
     "outside": ("models", "sandbox", "instructions"),
-    "agent": ("actions", "context", "asking", "agent"),
+    "agent": ("actions", "context", "asking", "agent", "taking_up"),
     "run": (
         *("run", "machine", "plan", "outcome", "seeds", "steering", "success"),
         *("provenance", "watchdog"),
@@ -42,7 +42,7 @@ MANY_PARAMETERS = {
     ("cli.run", "command"): "click hands over an option as a parameter",
 }
 BROAD_EXCEPTS = {
-    ("models.control", "complete"): "a control is an author's code and may raise anything",
+    ("models.control", "_blamed"): "a control is an author's code and may raise anything",
     ("models.control", "load_control"): "the same, while it is loaded",
     ("agent", "_executed"): "it is raised again when the action's end is on record",
     ("run", "_outcome"): "whatever a run meets becomes an outcome",

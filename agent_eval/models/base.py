@@ -1,9 +1,10 @@
 """The protocol that every kind of model keeps, and how an attempt can fail."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from agent_eval.conversation import Reply, Request
+from agent_eval.conversation import Message, Reply, Request
 from agent_eval.prices import PriceCard
 
 
@@ -27,6 +28,12 @@ class Model(Protocol):
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A place among those who ask the same endpoint; waited for before anything else."""
+
+    def take_up(self, said: Sequence[Message], answered: int) -> None:
+        """A conversation goes on that another process began.
+
+        `said` is every message as it was when it was new, `answered` how many calls had an answer.
+        """
 
     async def complete(self, request: Request) -> Reply:
         """Answer once; raises `AttemptFailed`, or an error of ours that no retry can mend."""

@@ -13,14 +13,14 @@ import importlib.util
 import json
 import sys
 import traceback
-from collections.abc import Callable, Generator
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import OperatorError, ScenarioError
 from agent_eval.models.fenced import fenced
 from agent_eval.prices import FREE, PriceCard
@@ -98,15 +98,9 @@ class Control:
 
     async def complete(self, request: Request) -> Reply:
         """The script's next turn; one that has ended says nothing more."""
-        try:
-            turn = self._turn(request)
+        with self._blamed():
+            turn = self._turn(request.messages)
             text, calls = self._said(turn) if request.tools else _said_in_blocks(turn)
-        except Exception as error:
-            line = traceback.extract_tb(error.__traceback__)[-1]
-            raise ScenarioError(
-                f"{self.name} failed at {line.filename}:{line.lineno}: "
-                f"{type(error).__name__}: {error}"
-            ) from error
         written = len(text) + sum(len(call.arguments) for call in calls)
         usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
         return Reply(text=text, calls=calls, usage=usage, finish_reason="stop")
@@ -117,12 +111,31 @@ class Control:
             for name, arguments in turn.calls
         )
 
-    def _turn(self, request: Request) -> Turn:
+    def take_up(self, said: Sequence[Message], answered: int) -> None:  # noqa: ARG002
+        """Bring the script to where it stood, by telling it again what it was told."""
+        with self._blamed():
+            for index, message in enumerate(said):
+                if message.content["role"] == "assistant":
+                    self._said(self._turn(said[:index]))
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """A fault of the script is its author's."""
+        try:
+            yield
+        except Exception as error:
+            line = traceback.extract_tb(error.__traceback__)[-1]
+            raise ScenarioError(
+                f"{self.name} failed at {line.filename}:{line.lineno}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    def _turn(self, messages: Sequence[Message]) -> Turn:
         try:
             if self._running is None:
-                self._running = self._script(_task(request))
+                self._running = self._script(_task(messages))
                 return next(self._running)
-            return self._running.send(_news(request))
+            return self._running.send(_news(messages))
         except StopIteration:
             return Turn("I have nothing more to do.")
 
@@ -137,14 +150,14 @@ def tokens_in(size_bytes: int) -> int:
     return size_bytes // 4 + 1
 
 
-def _task(request: Request) -> str:
-    return next(m.text for m in request.messages if m.content["role"] == "user")
+def _task(messages: Sequence[Message]) -> str:
+    return next(m.text for m in messages if m.content["role"] == "user")
 
 
-def _news(request: Request) -> str:
+def _news(messages: Sequence[Message]) -> str:
     """What came since the script's last turn."""
     news = []
-    for message in reversed(request.messages):
+    for message in reversed(messages):
         if message.content["role"] == "assistant":
             break
         news.append(message.text)

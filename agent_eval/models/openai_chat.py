@@ -6,7 +6,7 @@ server answers is read with care: usage may be missing, counts absurd, fields of
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from email.utils import parsedate_to_datetime
 from time import time
@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import openai
 
-from agent_eval.conversation import Reply, Request, ToolCall, Usage, untrusted_json
+from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.endpoint import Endpoint, without_password
@@ -92,6 +92,9 @@ class OpenAIChat:
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A place among all runs of this process that ask this endpoint."""
         return self._limiter.turn()
+
+    def take_up(self, said: Sequence[Message], answered: int) -> None:
+        """A server is told everything at every call."""
 
     async def close(self) -> None:
         """Close the connections."""

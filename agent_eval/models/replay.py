@@ -1,10 +1,10 @@
 """The recorded replies of an earlier run, in their order, in the place of a model."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import ModelUnavailable, TranscriptBroken
 from agent_eval.models.base import ContextOverflow
 from agent_eval.prices import FREE, PriceCard
@@ -42,6 +42,10 @@ class Replay:
     async def close(self) -> None:
         """Nothing to let go of."""
 
+    def take_up(self, said: Sequence[Message], answered: int) -> None:  # noqa: ARG002
+        """Those answers were given."""
+        self._next = answered
+
     async def complete(self, request: Request) -> Reply:  # noqa: ARG002 - a recording does not look
         """The next recorded reply; raises `ModelUnavailable` when there is none left."""
         if self._next >= len(self._replies):
@@ -58,10 +62,11 @@ class Replay:
 def _answer_of(event: dict[str, Any]) -> Reply | ContextOverflow:
     if event.get("context_full"):
         return ContextOverflow(str(event.get("error")))
-    return _reply_of(event)
+    return reply_of(event)
 
 
-def _reply_of(event: dict[str, Any]) -> Reply:
+def reply_of(event: dict[str, Any]) -> Reply:
+    """A recorded reply as it was given; raises `TranscriptBroken` for what is none."""
     try:
         message = event["message"]
         given = event.get("calls_as_given") or [

@@ -1,0 +1,332 @@
+"""Where a run stood at an event, worked out from its transcript alone.
+
+A pure function of the events: what was said to and by each agent, what each has spent, what was in
+flight, which sandboxes there were and what was put into them. Resuming, replaying and branching
+start from it, and from nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from agent_eval.budget import Amounts, Limits
+from agent_eval.conversation import Conversation, Message
+from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.events import KINDS
+from agent_eval.kernel_events import OfKernel
+from agent_eval.reading import read_events
+from agent_eval.transcript import line_of
+
+Event = dict[str, Any]
+
+ROOT = "0"
+"""The agent that a run begins with."""
+
+OF_WATCHDOG = ("harness.lost", "sandbox.paused", "transcript.repaired")
+"""What is written while no harness is there: its time is no time of the run."""
+
+_EXACT = ("usd", "tool_s", "wall_s")
+
+
+@dataclass
+class AgentState:
+    """One agent."""
+
+    path: str
+    began: Event | None = None
+    """Its `agent.started`; the first agent has none."""
+    ended: Event | None = None
+    """Its `agent.ended`."""
+    conversation: Conversation = field(default_factory=Conversation)
+    whole: dict[int, Message] = field(default_factory=dict)
+    """Messages that were shortened later, as they were."""
+    counted: tuple[int, int, int] | None = None
+    """What a server last counted: its tokens, and how much of the conversation that was, in bytes
+    on the wire and in bytes ever written."""
+    call_ids: set[str] = field(default_factory=set)
+    described: str = ""
+    """The digest of the last `model.request`."""
+    calls: int = 0
+    actions: int = 0
+    idle: int = 0
+    """Replies in a row of which nothing was done."""
+    reply: Event | None = None
+    """The last `model.replied`."""
+    heard: list[Message] = field(default_factory=list)
+    """What it was told since then."""
+    done: dict[str | None, tuple[Event, Event]] = field(default_factory=dict)
+    """What was done of that reply: start and end of each action, by the id of its call."""
+    refused: set[str | None] = field(default_factory=set)
+    """What of it was refused."""
+    answered: int = 0
+    """Calls that a model or its server answered."""
+    calling: Event | None = None
+    """A `model.called` that nothing came of yet."""
+    acting: Event | None = None
+    """An `action.started` that has no end yet."""
+    answer: str | None = None
+    spent: Amounts = field(default_factory=Amounts)
+    """What is settled: its own, and that of its copies that have ended."""
+
+    @property
+    def as_said(self) -> list[Message]:
+        """The conversation with every message as it was when it was new."""
+        return [self.whole.get(i, each) for i, each in enumerate(self.conversation.messages)]
+
+    @property
+    def granted(self) -> Limits:
+        """What a copy was given."""
+        given = self.began.get("granted", {}) if self.began else {}
+        return {name: Decimal(str(value)) for name, value in given.items() if value is not None}
+
+
+@dataclass
+class BoxState:
+    """One sandbox."""
+
+    ready: Event
+    """Its `sandbox.ready`."""
+    seeded: Event | None = None
+    """The `files.seeded` of what was put into it at first."""
+    recorded_by: str | None = None
+    """Who tells what its kernel does; None where nobody does."""
+    gone: bool = False
+    """Whether it was removed, or all in it ended for good."""
+
+    @property
+    def agent(self) -> str:
+        """Whose it was first."""
+        return str(self.ready["agent"])
+
+    @property
+    def container(self) -> str:
+        """The engine's number of it."""
+        return str(self.ready["container"])
+
+
+@dataclass
+class RunState:
+    """A run as it stood when an event had been written."""
+
+    opened: Event
+    """The first event."""
+    last: Event
+    """The last one."""
+    agents: dict[str, AgentState] = field(default_factory=dict)
+    boxes: list[BoxState] = field(default_factory=list)
+    actions: list[tuple[Event, Event | None]] = field(default_factory=list)
+    """Every action that was started, and its end."""
+    resumed: int = 0
+    """How many times it was resumed."""
+    closed: Event | None = None
+    """`run.closed`, where the run has ended."""
+    worked_s: float = 0.0
+    """Seconds in which there was a harness, as far as its events show."""
+
+    @property
+    def root(self) -> AgentState:
+        """The agent that the run began with."""
+        return self.agents.setdefault(ROOT, AgentState(ROOT))
+
+    def box_of(self, agent: str) -> BoxState | None:
+        """The sandbox that an agent had last."""
+        return next((box for box in reversed(self.boxes) if box.agent == agent), None)
+
+
+def rebuilt(run: Path, at: int | None = None) -> RunState:
+    """A run as it stood when event `at` had been written, or as it is.
+
+    Meant for a record that `verify` found intact; raises `OperatorError` where there is no such
+    event, `TranscriptBroken` where it is not a record that this program wrote.
+    """
+    state = rebuild(takewhile(lambda event: at is None or event["seq"] <= at, read_events(run)))
+    if at is not None and state.last["seq"] != at:
+        raise OperatorError(f"{run} has no event {at}: the last one is {state.last['seq']}")
+    return state
+
+
+def rebuild(events: Iterable[Event]) -> RunState:
+    """The state after some events, from the first on."""
+    state: RunState | None = None
+    for event in events:
+        try:
+            state = state or RunState(event, event)
+            _take(state, event)
+        except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+            raise TranscriptBroken(f"event {event['seq']} cannot be taken up: {error!r}") from error
+    if state is None or state.opened["kind"] != "run.opened":
+        raise OperatorError("there is no run in this record: it does not begin with `run.opened`")
+    return state
+
+
+def amounts_of(record: dict[str, Any]) -> Amounts:
+    """What an event says was spent, as exact amounts."""
+    known: dict[str, Any] = {
+        name: Decimal(str(value)) if name in _EXACT else int(value)
+        for name, value in record.items()
+        if name in vars(Amounts())
+    }
+    return Amounts(**known)
+
+
+def _take(state: RunState, event: Event) -> None:
+    kind = event["kind"]
+    if kind not in OF_WATCHDOG:
+        before = state.last if state.last["kind"] not in OF_WATCHDOG else event
+        if kind != "run.resumed":
+            state.worked_s += max(event["elapsed_s"] - before["elapsed_s"], 0.0)
+    agent = state.agents.setdefault(event["agent"], AgentState(event["agent"]))
+    if kind in _OF_RUN:
+        _OF_RUN[kind](state, agent, event)
+    elif kind in _OF_AGENT:
+        _OF_AGENT[kind](agent, event)
+    elif issubclass(KINDS.get(kind, object), OfKernel):
+        agent.spent += Amounts(record_bytes=len(line_of(event)))
+    if kind not in ("agent.ended", "run.closed") and "settled" in event:
+        agent.spent += amounts_of(event["settled"])
+    state.last = event
+
+
+# --- what concerns one agent ------------------------------------------------------------------
+
+
+def _message(agent: AgentState, event: Event) -> None:
+    message = Message(event["message"])
+    if agent.conversation.add(message) != event["index"]:
+        raise ValueError(f"message {event['index']} is out of its place")
+    agent.heard.append(message)
+
+
+def _request(agent: AgentState, event: Event) -> None:
+    agent.described = event["digest"]
+
+
+def _called(agent: AgentState, event: Event) -> None:
+    agent.calls, agent.calling = event["call"], event
+
+
+def _failed(agent: AgentState, event: Event) -> None:
+    agent.calling = None
+    agent.answered += event.get("context_full") is True
+
+
+def _replied(agent: AgentState, event: Event) -> None:
+    usage, said = event["usage"], agent.conversation
+    if not usage["estimated"]:
+        agent.counted = (usage["input_tokens"], said.wire_bytes, said.written_bytes)
+    if said.add(Message(event["message"])) != event["index"]:
+        raise ValueError(f"message {event['index']} is out of its place")
+    agent.call_ids |= {call["id"] for call in event["message"].get("tool_calls") or ()}
+    agent.calling, agent.reply, agent.heard = None, event, []
+    agent.done, agent.refused = {}, set()
+    agent.answered += 1
+    agent.idle += 1
+
+
+def _refused(agent: AgentState, event: Event) -> None:
+    agent.refused.add(event.get("call_id"))
+
+
+def _compacted(agent: AgentState, event: Event) -> None:
+    for one in event["shortened"]:
+        agent.whole.setdefault(one["index"], agent.conversation.messages[one["index"]])
+        agent.conversation.replace(one["index"], Message(one["message"]))
+
+
+def _submitted(agent: AgentState, event: Event) -> None:
+    agent.answer, agent.idle = event["answer"], 0
+
+
+_OF_AGENT = {
+    "message": _message,
+    "model.request": _request,
+    "model.called": _called,
+    "model.failed": _failed,
+    "model.replied": _replied,
+    "action.refused": _refused,
+    "context.compacted": _compacted,
+    "submitted": _submitted,
+}
+
+
+# --- what concerns the run --------------------------------------------------------------------
+
+
+def _started(state: RunState, agent: AgentState, event: Event) -> None:
+    agent.actions, agent.acting, agent.idle = event["action"], event, 0
+    state.actions.append((event, None))
+
+
+def _ended(state: RunState, agent: AgentState, event: Event) -> None:
+    agent.acting = None
+    for place in range(len(state.actions) - 1, -1, -1):
+        started, _ = state.actions[place]
+        if (started["agent"], started["action"]) == (agent.path, event["action"]):
+            state.actions[place] = (started, event)
+            agent.done[started.get("call_id")] = (started, event)
+            return
+    raise ValueError(f"action {event['action']} ended and never started")
+
+
+def _ready(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    state.boxes.append(BoxState(event))
+
+
+def _kernel(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    for box in state.boxes:
+        if box.container.startswith(event["sandbox"]):
+            box.recorded_by = event["source"]
+
+
+def _seeded(state: RunState, agent: AgentState, event: Event) -> None:
+    box = state.box_of(agent.path)
+    if box is not None and box.seeded is None:
+        box.seeded = event
+
+
+def _frozen(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    box = state.box_of(agent.path)
+    if box is not None:
+        box.gone = True
+
+
+def _removed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    for box in state.boxes:
+        box.gone = box.gone or box.container == event["container"]
+
+
+def _copied(state: RunState, agent: AgentState, event: Event) -> None:
+    agent.began = event
+    state.agents.setdefault(event["parent"], AgentState(event["parent"])).idle = 0
+
+
+def _copy_ended(state: RunState, agent: AgentState, event: Event) -> None:
+    agent.ended = event
+    if agent.began is not None:
+        state.agents[agent.began["parent"]].spent += amounts_of(event["spent"])
+
+
+def _resumed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    state.resumed += 1
+
+
+def _closed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    state.closed = event
+
+
+_OF_RUN = {
+    "action.started": _started,
+    "action.ended": _ended,
+    "sandbox.ready": _ready,
+    "kernel.opened": _kernel,
+    "files.seeded": _seeded,
+    "sandbox.frozen": _frozen,
+    "sandbox.removed": _removed,
+    "agent.started": _copied,
+    "agent.ended": _copy_ended,
+    "run.resumed": _resumed,
+    "run.closed": _closed,
+}
