@@ -5,7 +5,6 @@ and paid for, and nothing is seen before what happened is on record. Errors rise
 alone decides what they mean.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -161,6 +160,7 @@ class Agent:
 
     async def execute(self, action: Run) -> None:
         """Run code: reserved and recorded before, settled and recorded after, then shown."""
+        await self.asking.steering.going()
         limits = self.scenario.actions
         timeout_s = min(action.timeout_s or limits.timeout_s, limits.max_timeout_s)
         timeout_s = self._at_most("tool_s", timeout_s)
@@ -195,7 +195,8 @@ class Agent:
         self, action: Run, timeout_s: float, room: int
     ) -> tuple[Execution, BaseException | None]:
         """What the sandbox did, and what kept it from an end: its death, or a cancelled run."""
-        began = time.monotonic()
+        clock = self.asking.steering.clock
+        began = clock.now_s()
         cause = Cause(self._actions, self.asking.name)
         try:
             done = await self.sandbox.execute(action.program, action.code, timeout_s, room, cause)
@@ -204,7 +205,7 @@ class Agent:
             unfinished = Execution(
                 output=output,
                 dropped_bytes=dropped_bytes,
-                duration_s=time.monotonic() - began,
+                duration_s=clock.now_s() - began,
                 rung="sandbox",
                 cause="died" if isinstance(error, SandboxDied) else "cancelled",
                 reported_exit=None,

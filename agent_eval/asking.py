@@ -5,7 +5,8 @@ whose usage never arrived is settled at all that was set aside for it.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import Any
@@ -30,6 +31,7 @@ from agent_eval.models.overflow import says_full
 from agent_eval.models.retry import with_retries
 from agent_eval.rebuild import AgentState
 from agent_eval.scenario import ModelArguments, digest_of
+from agent_eval.steering import Steering
 from agent_eval.transcript import Transcript
 
 SMALLEST_REPLY_TOKENS = 256
@@ -47,6 +49,8 @@ class Asking:
     wanted: ModelArguments
     account: Account
     transcript: Transcript
+    steering: Steering = field(default_factory=Steering)
+    """Of the whole run: no call is made while that is paused."""
     calls: int = 0
     """Calls so far; the last has this number."""
     _described: str = ""
@@ -88,7 +92,7 @@ class Asking:
         self.calls += 1
 
         async def attempt(number: int) -> Reply:
-            async with self.model.turn():
+            async with self._turn():
                 return await self._attempt(request, worst, number)
 
         def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
@@ -96,6 +100,16 @@ class Asking:
             self._record_failure(number, error, spent, error.status, retry_in_s)
 
         return await with_retries(attempt, failed, self.wanted.attempts)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A place at the model's server, which a run that is paused leaves to others."""
+        while True:
+            await self.steering.going()
+            async with self.model.turn():
+                if not self.steering.paused:
+                    yield
+                    return
 
     async def _attempt(self, request: Request, worst: Amounts, number: int) -> Reply:
         hold = self.account.reserve(worst)

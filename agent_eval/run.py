@@ -23,6 +23,7 @@ import structlog
 from agent_eval.agent import Agent, converse
 from agent_eval.asking import Asking
 from agent_eval.budget import Account, Amounts, limits_of
+from agent_eval.clock import at_most
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
@@ -157,6 +158,7 @@ class _Run:
         self.calendar = Calendar(written.today, datetime.now(UTC))
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
+        steering.clock.on_gap = self._gap
         self.recorder: Recorder | None = None
         self.answer: str | None = None
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
@@ -217,7 +219,7 @@ class _Run:
         source = self.choice.source
         async with AsyncExitStack() as stack:
             async with self.starting:
-                coming = opened(self.container, self.asked, limit, self._gap, source)
+                coming = opened(self.container, self.asked, limit, self.steering.clock, source)
                 sandbox = await stack.enter_async_context(coming)
             ready = SandboxReady(
                 container=sandbox.id,
@@ -269,15 +271,17 @@ class _Run:
             wanted=self.scenario.model,
             account=self.account,
             transcript=self.transcript,
+            steering=self.steering,
         )
         agent = Agent(
             asking, self.scenario, plan.instructions, sandbox, lambda: self.steering.stopping
         )
         agent.begin()
         wall_s = self.scenario.budget.wall_s
-        started = time.monotonic()
+        clock = self.steering.wall
+        started = clock.now_s()
         try:
-            with anyio.move_on_after(wall_s):
+            async with at_most(wall_s, clock):
                 self.answer = await converse(agent)
                 return Outcome("submitted")
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
@@ -286,7 +290,7 @@ class _Run:
         except AgentEvalError as error:
             return outcome_of(error)
         finally:
-            spent_s = Decimal(f"{time.monotonic() - started:.3f}")
+            spent_s = Decimal(f"{clock.now_s() - started:.3f}")
             self.account.spend(Amounts(wall_s=spent_s))
 
     async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:

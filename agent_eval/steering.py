@@ -1,28 +1,61 @@
-"""What a person can do to a run from outside: only end it, in three ways."""
+"""What a person can do to a run from outside: end it, in three ways, or pause it and let it go on.
+
+One value a run, shared by all of its agents. A run that is paused makes no new call of a model and
+starts no new action; all in its sandboxes stands still, and so do its clocks.
+"""
 
 from dataclasses import dataclass, field
 
 import anyio
 
+from agent_eval.clock import WorkingClock
+
 
 @dataclass
 class Steering:
-    """How a person ends a run: after this step, at once, or without tidying up."""
+    """How a person steers a run, and by which clocks it goes."""
 
     stopping: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     removal: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
+    clock: WorkingClock = field(default_factory=WorkingClock)
+    """What deadlines of actions go by; the hearts of the run's sandboxes beat it."""
+
+    def __post_init__(self) -> None:
+        self.wall = WorkingClock(self.clock.now_s)
+        """What `wall_s` goes by: stands still with the clock, and while a person is waited for."""
 
     def drain(self) -> None:
         """End after the current step."""
         self.stopping = True
+        self.go_on()
 
     def cancel(self) -> None:
         """End now; the sandbox is still removed."""
-        self.stopping = True
+        self.drain()
         self.scope.cancel()
 
     def abandon(self) -> None:
         """End now and leave the sandbox to the watchdog."""
         self.cancel()
         self.removal.cancel()
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing new may start."""
+        return self.clock.held
+
+    def pause(self) -> None:
+        """Have everything stand still; one that is to end goes on to its end."""
+        if not self.paused and not self.stopping:
+            self.clock.hold()
+
+    def go_on(self) -> None:
+        """Let everything go on."""
+        if self.paused:
+            self.clock.let_go()
+
+    async def going(self) -> None:
+        """Wait until a call or an action may start."""
+        while self.paused:
+            await self.clock.changed()

@@ -1,7 +1,8 @@
 """The read-execute-print loop: what is on record when, what is seen, what ends it."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -463,6 +464,60 @@ async def test_a_person_ends_the_run_after_the_current_step(tmp_path: Path) -> N
     assert error.blame is Blame.OPERATOR
     assert len(sandbox.seen) == 2
     assert kinds_on_disk(there.run)[-1] == "message", "the step was finished"
+
+
+async def test_while_the_run_is_paused_no_action_and_no_call_starts(tmp_path: Path) -> None:
+    """Paused at each of the two: what is on its way comes to its end, and nothing follows."""
+    sandbox = SandboxInMemory()
+    model = ModelInMemory([calling(GOOD), calling(DONE)])
+    there = world(tmp_path, model, sandbox)
+    steering = there.agent.asking.steering
+    sandbox.at_execution = model.at_call = steering.pause
+    answers: list[str] = []
+
+    async def whole() -> None:
+        answers.append(await converse_in(there))
+
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(whole)
+            await anyio.wait_all_tasks_blocked()
+            assert (len(model.seen), len(sandbox.seen)) == (1, 0), "the action waits"
+            assert kinds_on_disk(there.run)[-1] == "model.replied"
+            steering.go_on()
+            await anyio.wait_all_tasks_blocked()
+            assert (len(model.seen), len(sandbox.seen)) == (1, 1), "the call waits"
+            assert kinds_on_disk(there.run)[-1] == "message"
+            steering.go_on()
+    assert answers == ["done"]
+
+
+async def test_a_run_that_is_paused_leaves_its_turn_to_others(tmp_path: Path) -> None:
+    """One that was paused while it waited for its turn at the server gives it back."""
+    model = ModelInMemory([calling(DONE)])
+    there = world(tmp_path, model)
+    steering = there.agent.asking.steering
+    limiter, taken = anyio.CapacityLimiter(1), 0
+
+    @asynccontextmanager
+    async def turn() -> AsyncIterator[None]:
+        nonlocal taken
+        async with limiter:
+            taken += 1
+            yield
+
+    model.turn = turn  # type: ignore[method-assign]
+    with anyio.fail_after(30):
+        async with anyio.create_task_group() as tasks:
+            await limiter.acquire()
+            tasks.start_soon(converse_in, there)
+            await anyio.wait_all_tasks_blocked()
+            steering.pause()
+            limiter.release()
+            await anyio.wait_all_tasks_blocked()
+            assert (taken, limiter.borrowed_tokens, len(model.seen)) == (1, 0, 0)
+            steering.go_on()
+    assert (taken, len(model.seen)) == (2, 1)
 
 
 async def test_a_whole_conversation_over_a_wire_is_rebuilt_byte_for_byte(

@@ -17,12 +17,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
         *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
+        "clock",
     ),
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild"),
     "outside": ("models", "sandbox", "instructions"),
-    "agent": ("actions", "context", "asking", "agent", "taking_up"),
+    "agent": ("actions", "context", "asking", "agent", "taking_up", "steering"),
     "run": (
-        *("run", "machine", "plan", "outcome", "seeds", "steering", "success"),
+        *("run", "machine", "plan", "outcome", "seeds", "success"),
         *("provenance", "watchdog"),
     ),
     "after": ("show", "seen"),

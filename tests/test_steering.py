@@ -1,4 +1,4 @@
-"""How a person ends a run."""
+"""How a person ends a run, pauses it and lets it go on."""
 
 import anyio
 import anyio.lowlevel
@@ -42,3 +42,46 @@ async def test_removal_is_not_cancelled_with_the_run() -> None:
             await anyio.sleep(0.05)
             ended = True
     assert ended
+
+
+async def test_a_pause_stops_both_clocks_and_whoever_would_start_something() -> None:
+    steering, started = Steering(), []
+
+    async def starts() -> None:
+        await steering.going()
+        started.append(steering.paused)
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            steering.pause()
+            steering.pause()
+            before = steering.clock.now_s(), steering.wall.now_s()
+            tasks.start_soon(starts)
+            await anyio.sleep(0.05)
+            assert (steering.clock.now_s(), steering.wall.now_s()) == before
+            assert not started
+            steering.go_on()
+            steering.go_on()
+    assert started == [False]
+    assert not steering.paused
+    assert steering.clock.now_s() > before[0]
+
+
+async def test_only_the_wall_stands_still_while_an_agent_waits_for_a_person() -> None:
+    steering = Steering()
+    with steering.wall.standing():
+        before = steering.clock.now_s(), steering.wall.now_s()
+        await anyio.sleep(0.01)
+        assert steering.clock.now_s() > before[0]
+        assert steering.wall.now_s() == before[1]
+        assert not steering.paused, "nothing is frozen for it"
+
+
+async def test_a_run_that_is_to_end_goes_on_to_its_end() -> None:
+    for end in (Steering.drain, Steering.cancel, Steering.abandon):
+        steering = Steering()
+        steering.pause()
+        end(steering)
+        assert not steering.paused
+        steering.pause()
+        assert not steering.paused, "and is not paused again"

@@ -7,16 +7,17 @@ leaving removes it, whatever happened in between.
 import hashlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import TypeVar
 
+from agent_eval.clock import SILENCE_S, WorkingClock
 from agent_eval.errors import Blame, NotAsAsked, SandboxDied
 from agent_eval.resources import shipped
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
-from agent_eval.sandbox.heart import SILENCE_S, Heart
+from agent_eval.sandbox.heart import Heart
 from agent_eval.sandbox.kernel import Source, private_folder
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.pipe import Pipe
@@ -164,12 +165,12 @@ async def opened(
     container: Container,
     asked: Asked,
     max_output_bytes: int,
-    on_gap: Callable[[float], None] = lambda _silent_s: None,
+    clock: WorkingClock | None = None,
     source: Source | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Start a created container, hand it over locked down and ready, and end its pipe after.
 
-    `on_gap` is told when this process was not there for a while, and for how many seconds. Raises
+    Deadlines go by the clock; while it is held, all in the sandbox stands still. Raises
     `NotAsAsked` if it is not locked down or its kernel does not report to the source that listens,
     `SandboxDied` if it does not come up. Removing the container is the caller's, who made it.
     """
@@ -178,13 +179,13 @@ async def opened(
         attached = await container.attach()
         stack.push_async_callback(attached.close)
         pipe = Pipe(attached)
-        heart = Heart()
-        supervisor = Supervisor(pipe, max_output_bytes, heart.lived_s)
+        heart = Heart(clock)
+        supervisor = Supervisor(pipe, max_output_bytes, heart.clock.now_s)
         tasks = await stack.enter_async_context(beside())
         await container.start()
         await attached.send(_program(asked))
         tasks.start_soon(pipe.serve)
-        tasks.start_soon(heart.beat, pipe, on_gap)
+        tasks.start_soon(heart.beat, pipe)
         sandbox = Sandbox(container, supervisor, pipe)
         try:
             sandbox.audit = await _prove(supervisor, container, asked)

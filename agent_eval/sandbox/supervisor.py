@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import anyio
 
+from agent_eval.clock import SHORTEST_S
 from agent_eval.errors import Blame, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
@@ -149,7 +150,7 @@ class Supervisor:
         """
         until = self._clock() + wait_s
         while (left_s := until - self._clock()) > 0:
-            with anyio.move_on_after(left_s):
+            with anyio.move_on_after(max(left_s, SHORTEST_S)):
                 return await wait()
         return None
 

@@ -474,7 +474,12 @@ class Init:
         self.say("frozen", moving=sum(state not in "DZX" for _, _, state in processes()))
 
     def do_beat(self) -> None:
-        """The host is there: that it sent anything is all it says."""
+        """The host is there, and holds nothing."""
+        self.stillness.let_go()
+
+    def do_stand(self) -> None:
+        """All is to stand still until the next beat."""
+        self.stillness.held = True
 
     def do_ping(self, number: int) -> None:
         held = {"descriptors": len(open_fds()), "children": len(self.children)}

@@ -1,5 +1,7 @@
 """While the host is silent nothing runs: PID 1 stops every process, and lets go on when it hears.
 
+The host can also have all stand still, until it says that it goes on.
+
 Comes with init.py and under its rules: standard library only, Python 3.8 or later.
 """
 
@@ -19,7 +21,7 @@ MOVING = "RS"  # one in state D waits in the kernel; told to stop, it does befor
 
 
 class Stillness:
-    """What stands still because the host is silent."""
+    """What stands still because the host is silent, or wants it so."""
 
     def __init__(
         self, silence_s: float, processes: Callable[[], Iterable[tuple[int, int, str]]]
@@ -28,12 +30,15 @@ class Stillness:
         self.silence_s = silence_s
         self.processes = processes
         self.heard_at = time.monotonic()
+        self.held = False  # the host wants all to stand still
         self.silent = False
         self.stopped_before: set[int] = set()  # not by this, so not continued by it
         self.told: set[int] = set()  # to stop, and had time to
 
     def heard(self) -> None:
-        """The host is there: what was stopped goes on."""
+        """The host is there: what was stopped goes on, unless it is to stand still."""
+        if self.held:
+            return
         self.heard_at = time.monotonic()
         if not self.silent:
             return
@@ -46,13 +51,18 @@ class Stillness:
             if pid not in self.stopped_before:
                 send(pid, signal.SIGCONT)
 
+    def let_go(self) -> None:
+        """The host holds nothing, or no longer."""
+        self.held = False
+        self.heard()
+
     def keep(self) -> float:
-        """Stop all if the host is silent; returns after how many seconds to come again.
+        """Stop all if it is to stand still; returns after how many seconds to come again.
 
         A process can have a timer wake it. One that does is killed.
         """
         left_s = self.heard_at + self.silence_s - time.monotonic()
-        if left_s > 0:
+        if left_s > 0 and not self.held:
             return left_s
         if not self.silent:
             self.silent = True

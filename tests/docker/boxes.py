@@ -1,9 +1,10 @@
 """Real sandboxes for tests: made, locked down, removed."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from agent_eval.clock import WorkingClock
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
@@ -36,7 +37,7 @@ async def created(
 async def box(
     runtime: str,
     room_bytes: int = ROOM,
-    on_gap: Callable[[float], None] = lambda _silent_s: None,
+    clock: WorkingClock | None = None,
     **wishes: object,
 ) -> AsyncIterator[Sandbox]:
     """A running sandbox on a runtime."""
@@ -44,7 +45,7 @@ async def box(
     async with created(wished) as (engine, container):
         name = runtime_for(runtime, await engine.facts())
         asked = asked_for(wished, "a-test", name, int(time.time()) + 600)
-        async with opened(container, asked, room_bytes, on_gap) as sandbox:
+        async with opened(container, asked, room_bytes, clock) as sandbox:
             yield sandbox
 
 

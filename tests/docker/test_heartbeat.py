@@ -9,9 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
+from agent_eval.clock import SILENCE_S, WorkingClock
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
-from agent_eval.sandbox.heart import SILENCE_S
+from agent_eval.sandbox.supervisor import Execution
 from agent_eval.verify import verify
 from tests.docker.boxes import RUNTIMES, bash, box
 from tests.docker.folders import events, only_run, scenario
@@ -77,7 +78,9 @@ async def fall_silent(silent_s: list[float]) -> float:
 async def test_in_silence_all_stands_still_and_then_goes_on(runtime: str) -> None:
     """One that wakes itself is killed, unless its timers were lost; then it stood as well."""
     silent_s: list[float] = []
-    async with box(runtime, on_gap=silent_s.append) as sandbox:
+    clock = WorkingClock()
+    clock.on_gap = silent_s.append
+    async with box(runtime, clock=clock) as sandbox:
         await started(sandbox, "honest", LOOKS_AT_THE_CLOCK)
         wakes = await started(sandbox, "wakes", WAKES_ITSELF)
         await bash(sandbox, "x=kept; setsid sh -c 'kill -STOP $$; echo over > ~/over' & y=$!")
@@ -95,6 +98,41 @@ async def test_in_silence_all_stands_still_and_then_goes_on(runtime: str) -> Non
         look = f"kill -0 {wakes} 2>&- && cat /tmp/wakes-stood || cat /tmp/wakes"
         assert float((await bash(sandbox, look)).output.split()[0]) - since < FROZEN_S
     assert silent_s[0] > SILENCE_S
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+async def test_while_its_clock_is_held_all_stands_still_and_no_deadline_passes(
+    runtime: str,
+) -> None:
+    """Who wakes itself is killed; what was sent to the sandbox meanwhile wakes nobody."""
+    clock = WorkingClock()
+    async with box(runtime, clock=clock) as sandbox:
+        await started(sandbox, "honest", LOOKS_AT_THE_CLOCK)
+        await started(sandbox, "wakes", WAKES_ITSELF)
+        answers: list[Execution] = []
+        async with anyio.create_task_group() as tasks:
+
+            async def counts() -> None:
+                words = "x=kept; for i in $(seq 10); do sleep 0.1; done; echo over"
+                answers.append(await bash(sandbox, words, timeout_s=10))
+
+            tasks.start_soon(counts)
+            await anyio.sleep(0.5)
+            clock.hold()
+            since = time.time()
+            await anyio.sleep(15)
+            assert not answers
+            clock.let_go()
+        (answer,) = answers
+        assert (answer.rung, answer.output) == ("none", b"over\n")
+        assert answer.duration_s < 10
+        assert (await bash(sandbox, "echo $x")).output == b"kept\n", "the session is the same"
+        with anyio.fail_after(60):
+            while not (stood := (await bash(sandbox, "cat /tmp/honest-stood 2>&-")).output):  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+        first, then = map(float, stood.split())
+        assert first - since < FROZEN_S
+        assert then - first > 15 - FROZEN_S - 1
 
 
 def test_a_stopped_harness_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -116,3 +154,6 @@ def test_a_stopped_harness_goes_on_where_it_was(tmp_path: Path) -> None:
     assert (ended["rung"], ended["output"]["text"]) == ("none", "over\n")
     (gap,) = events(run, "harness.gap")
     assert 8 < gap["silent_s"] < 60
+    (closed,) = events(run, "run.closed")
+    worked_s = closed["elapsed_s"] - (gap["silent_s"] - SILENCE_S)
+    assert closed["spent"]["wall_s"] <= worked_s, "nor is the gap in the wall time"
