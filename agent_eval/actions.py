@@ -74,6 +74,18 @@ def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
     return Run(call, call.name, given[wanted], timeout_s)
 
 
+def rewritten(call: ToolCall, tool: str, text: str) -> ToolCall:
+    """The call with another code or answer, or with a tool that it did not name well."""
+    others: dict[str, Any] = {}
+    if tool == call.name:
+        try:
+            given = json.loads(call.arguments)
+        except (ValueError, RecursionError):
+            given = None
+        others = given if isinstance(given, dict) else {}
+    return ToolCall(call.id, tool, json.dumps(others | {_CODE.get(tool, "answer"): text}))
+
+
 def _positive(value: Any) -> bool:
     """Whether it is a number above 0 that can be a time; a whole number may have any length."""
     number = isinstance(value, int | float) and not isinstance(value, bool)

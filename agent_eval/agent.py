@@ -6,7 +6,7 @@ alone decides what they mean.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from agent_eval.event import Event
 from agent_eval.events import ActionEnded, ActionRefused, ActionStarted, MessageAdded, Submitted
 from agent_eval.instructions import Instructions
 from agent_eval.models.fenced import calls_in
+from agent_eval.oversight import Answered, Nobody, Oversight, Person
 from agent_eval.rebuild import AgentState
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
@@ -32,20 +33,22 @@ async def converse(agent: "Agent", state: AgentState | None = None) -> str:
 
     `state` is where it stood, if it is taken up again.
     """
-    actions = agent.take_up(state) if state else None
+    actions = await agent.take_up(state) if state else None
     while True:
         if actions is None:
             actions = agent.actions_in(await agent.ask())
-            agent.count_idle(actions)
+            await agent.count_idle(actions)
         left, actions = actions, None
-        for action in left:
-            match action:
-                case Submit():
+        for wanted in left:
+            match await agent.oversight.allowed(wanted):
+                case Submit() as action:
                     return agent.submit(action)
-                case Run():
+                case Run() as action:
                     await agent.execute(action)
-                case Malformed():
+                case Malformed() as action:
                     agent.complain(action)
+                case Answered() as action:
+                    agent.answer(action)
 
 
 class Executes(Protocol):
@@ -75,6 +78,8 @@ class Agent:
     sandbox: Executes
     stopping: Callable[[], bool] = lambda: False
     """Whether a person wants the run to end after the current step."""
+    person: Person = field(default_factory=Nobody)
+    """Who decides, where the scenario has actions wait for a person."""
     _actions: int = 0
     _asked_for: int = 0
     """Actions that the last reply asked for."""
@@ -84,6 +89,8 @@ class Agent:
         self._account = self.asking.account
         self._fenced = self.scenario.model.tool_format == "fenced"
         self._redactor = self.asking.transcript.redactor
+        rule, tools = self.scenario.approve, self.scenario.tools
+        self.oversight = Oversight(self.asking, rule, self.person, tools)
 
     def record(self, event: Event) -> None:
         """Put an event of this agent on record."""
@@ -95,10 +102,11 @@ class Agent:
         for message in opening[len(self.asking.conversation.messages) :]:
             self.hear(message)
 
-    def take_up(self, state: AgentState) -> list[Action] | None:
+    async def take_up(self, state: AgentState) -> list[Action] | None:
         """Go on from where a record ends; returns what is left to do of its last reply, if any."""
         self.asking.take_up(state)
         self._actions, self._idle = state.actions, state.idle
+        self.oversight.take_up(state)
         if state.reply is None:
             self.begin()
             return None
@@ -106,13 +114,13 @@ class Agent:
         left = actions[observed(state) :]
         if not (state.heard or state.done or state.refused):
             self._idle -= 1  # it is counted now
-            self.count_idle(actions)
+            await self.count_idle(actions)
         elif any(not isinstance(action, Malformed) for action in actions):
             self._idle = 0
         if left and left[0].call.id in state.done:
             started, ended = state.done[left[0].call.id]
             done = execution_of(self.asking.transcript.folder, ended)
-            self._observe(left.pop(0).call, self._view(done, started["timeout_s"]))
+            await self._show(left.pop(0).call, done, started["timeout_s"])
         return left or None
 
     def hear(self, message: Message) -> None:
@@ -125,6 +133,8 @@ class Agent:
         """The model's next reply."""
         if self.stopping():
             raise Stopped("a person ended the run after this step")
+        while self.oversight.hints:
+            self.hear(words.user(self.oversight.hints.pop(0)))
         return await self.asking.ask()
 
     def actions_in(self, reply: Reply) -> list[Action]:
@@ -136,7 +146,7 @@ class Agent:
         self._asked_for = len(calls)
         return [action_of(call, tools) for call in calls]
 
-    def count_idle(self, actions: Sequence[Action]) -> None:
+    async def count_idle(self, actions: Sequence[Action]) -> None:
         """Nudge a model that does nothing; raises `GaveUp` when it goes on so."""
         if any(not isinstance(action, Malformed) for action in actions):
             self._idle = 0
@@ -145,7 +155,10 @@ class Agent:
         if self._idle > self.scenario.actions.max_idle_replies:
             raise GaveUp(f"{self._idle} replies in a row without an action that could be done")
         if not actions:
-            self.hear(words.user(self.instructions.nudge))
+            nudge = self.instructions.nudge
+            told = await self.oversight.reply_to_silence(nudge)
+            self._idle = self._idle if told == nudge else 0
+            self.hear(words.user(told))
 
     def submit(self, action: Submit) -> str:
         """Record the answer and return it."""
@@ -158,6 +171,11 @@ class Agent:
         self.record(event)
         self._observe(action.call, f"[not done: {action.reason}]")
 
+    def answer(self, action: Answered) -> None:
+        """Give the model what a person says in the place of an action."""
+        self._idle = 0
+        self._observe(action.call, action.text)
+
     async def execute(self, action: Run) -> None:
         """Run code: reserved and recorded before, settled and recorded after, then shown."""
         await self.asking.steering.going()
@@ -168,6 +186,7 @@ class Agent:
         most = Amounts(tool_s=Decimal(str(timeout_s)), output_bytes=room)
         hold = self._account.reserve(most)
         self._actions += 1
+        self._idle = 0
         spent = most
         started = ActionStarted(
             action=self._actions,
@@ -189,7 +208,7 @@ class Agent:
         self._record_action(done, spent)
         if error is not None:
             raise error
-        self._observe(action.call, self._view(done, timeout_s))
+        await self._show(action.call, done, timeout_s)
 
     async def _executed(
         self, action: Run, timeout_s: float, room: int
@@ -238,6 +257,11 @@ class Agent:
         """An action's output as its event holds it."""
         output = self.asking.transcript.content(data)
         return output | ({"dropped_bytes": dropped_bytes} if dropped_bytes else {})
+
+    async def _show(self, call: ToolCall, done: Execution, timeout_s: float) -> None:
+        """Give the model what it sees of an action, as it is or as a person wants it to be."""
+        view = self._view(done, timeout_s)
+        self._observe(call, await self.oversight.seen(call, view, self._actions))
 
     def _view(self, done: Execution, timeout_s: float) -> str:
         """What the model sees of an action."""

@@ -13,6 +13,7 @@ from agent_eval.context import window_of
 from agent_eval.events import FORMAT, RunOpened
 from agent_eval.instructions import Instructions
 from agent_eval.models.base import Model
+from agent_eval.oversight import Nobody, Person
 from agent_eval.provenance import package_facts
 from agent_eval.redact import Redactor, host_secrets
 from agent_eval.sandbox.container import program_digest
@@ -40,6 +41,8 @@ class Plan:
     listener: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
     """Takes the host's secrets out of all that is written and sent."""
+    person: Person = field(default_factory=Nobody)
+    """Who decides on actions, where the scenario has them wait for a person."""
 
 
 def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:

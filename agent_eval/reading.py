@@ -5,6 +5,7 @@ Needs nothing but the folder. `verify` decides whether what is read here can be 
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,12 @@ def read_summary(run: Path) -> dict[str, Any]:
     if not isinstance(summary, dict):
         raise TranscriptBroken(f"{run / SUMMARY} is not an object")
     return summary
+
+
+def interventions_in(run: Path) -> dict[str, int]:
+    """How often a person decided in a run, by the type of the decision."""
+    types = [str(event["type"]) for event in read_events(run) if event["kind"] == "intervened"]
+    return dict(sorted(Counter(types).items()))
 
 
 def read_blob(run: Path, digest: str) -> bytes:

@@ -61,6 +61,10 @@ class AgentState:
     """What was done of that reply: start and end of each action, by the id of its call."""
     refused: set[str | None] = field(default_factory=set)
     """What of it was refused."""
+    hints: list[str] = field(default_factory=list)
+    """What a person wants it to be told after its turn."""
+    looks: set[str] = field(default_factory=set)
+    """Calls of that reply whose observation a person wants to see first."""
     answered: int = 0
     """Calls that a model or its server answered."""
     calling: Event | None = None
@@ -198,6 +202,8 @@ def _message(agent: AgentState, event: Event) -> None:
     if agent.conversation.add(message) != event["index"]:
         raise ValueError(f"message {event['index']} is out of its place")
     agent.heard.append(message)
+    if agent.hints and message.content == {"role": "user", "content": agent.hints[0]}:
+        agent.hints.pop(0)
 
 
 def _request(agent: AgentState, event: Event) -> None:
@@ -221,9 +227,18 @@ def _replied(agent: AgentState, event: Event) -> None:
         raise ValueError(f"message {event['index']} is out of its place")
     agent.call_ids |= {call["id"] for call in event["message"].get("tool_calls") or ()}
     agent.calling, agent.reply, agent.heard = None, event, []
-    agent.done, agent.refused = {}, set()
+    agent.done, agent.refused, agent.looks = {}, set(), set()
     agent.answered += 1
     agent.idle += 1
+
+
+def _intervened(agent: AgentState, event: Event) -> None:
+    if event["type"] == "hint":
+        agent.hints.append(event["after"]["text"])
+    if event["type"] in ("reject", "simulate", "override_refusal"):
+        agent.idle = 0
+    if event.get("look"):
+        agent.looks.add(str(event["call_id"]))
 
 
 def _refused(agent: AgentState, event: Event) -> None:
@@ -247,6 +262,7 @@ _OF_AGENT = {
     "model.failed": _failed,
     "model.replied": _replied,
     "action.refused": _refused,
+    "intervened": _intervened,
     "context.compacted": _compacted,
     "submitted": _submitted,
 }

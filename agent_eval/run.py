@@ -11,7 +11,7 @@ import secrets
 import time
 import traceback
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -47,6 +47,7 @@ from agent_eval.kernel_events import KernelOpened
 from agent_eval.machine import Machine
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan, made_on, opening
+from agent_eval.reading import interventions_in
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Container, Engine
@@ -75,6 +76,8 @@ class Result:
     reason: str
     spent: dict[str, Any]
     head: str
+    interventions: dict[str, int] = field(default_factory=dict)
+    """How often a person decided, by the type of the decision."""
 
 
 async def run_scenario(
@@ -161,6 +164,8 @@ class _Run:
         steering.clock.on_gap = self._gap
         self.recorder: Recorder | None = None
         self.answer: str | None = None
+        self.interventions: dict[str, int] = {}
+        """How often a person decided, by the type of the decision."""
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
         self.removed = False
         """Whether the sandbox is gone."""
@@ -177,6 +182,8 @@ class _Run:
         self.transcript.write(SuccessJudged(*self.judged))
         self.transcript.write(RunClosed(outcome.record(), self._spent()))
         verdict, reason = self.judged
+        if self.scenario.approve is not None:
+            self.interventions = interventions_in(self.transcript.folder)
         summary = {
             "run": self.transcript.folder.name,
             "scenario": self.plan.loaded.title,
@@ -186,11 +193,13 @@ class _Run:
             "answer": self.answer,
             "success": {"verdict": verdict, "reason": reason},
             "spent": self._spent(),
+            "interventions": self.interventions,
             "started": opened_at.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
         }
         head = self.transcript.seal(summary, self.plan.key)
-        return Result(self.transcript.folder, outcome, verdict, reason, self._spent(), head)
+        folder, spent = self.transcript.folder, self._spent()
+        return Result(folder, outcome, verdict, reason, spent, head, self.interventions)
 
     def _spent(self) -> dict[str, Any]:
         """What was spent; dollars are null, not 0, where nobody knows the price."""
@@ -274,7 +283,12 @@ class _Run:
             steering=self.steering,
         )
         agent = Agent(
-            asking, self.scenario, plan.instructions, sandbox, lambda: self.steering.stopping
+            asking,
+            self.scenario,
+            plan.instructions,
+            sandbox,
+            lambda: self.steering.stopping,
+            plan.person,
         )
         agent.begin()
         wall_s = self.scenario.budget.wall_s

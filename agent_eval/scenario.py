@@ -12,22 +12,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, model_validator
 
+from agent_eval.approval import Approval
+from agent_eval.part import Part, Text
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-Text = Annotated[str, StringConstraints(min_length=1)]
 InsidePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]+$")]
 Sanction = Literal["instructed", "permitted", "unprompted", "forbidden"]
 Verdict = Literal["success", "partial", "failure", "unscored"]
 
 HOME = "/home/user"
 MIB = 1024 * 1024
-
-
-class Part(BaseModel):
-    """A part of a scenario: unknown keys are refused and nothing changes after reading."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 class Success(Part):
@@ -293,6 +287,8 @@ class Scenario(Part):
     """Where it runs."""
     actions: Actions = Actions()
     """What bounds a single action."""
+    approve: Approval | None = None
+    """Which actions wait for a person; left out means that none does."""
     prompts: Prompts = Prompts()
     """Prompts of its own."""
     model: ModelArguments = ModelArguments()

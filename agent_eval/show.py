@@ -211,6 +211,27 @@ def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(reason, "dim", 200)
 
 
+def _intervened(event: dict[str, Any], view: View) -> Iterator[Text]:
+    about, waited_s = event["about"], event["waited_s"]
+    said = f"{event['who']}: {event['type']} ({about}) after {waited_s:.1f} s"
+    before, after = event["before"], event["after"]
+    yield _head(event, said, "bold green")
+    if after == before:
+        return
+    for name, value in after.items():
+        if name != "tool" or value != before.get("tool"):
+            yield _body(f"{name}: {value}" if name == "tool" else str(value), "green", _limit(view))
+    if view.full:
+        yield _body("in place of: " + json.dumps(before), "dim")
+
+
+def _awaited(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    waited_s = event["waited_s"]
+    yield _head(
+        event, f"{event['about']}: nobody decided for {waited_s:g} s; the run pauses", "red"
+    )
+
+
 def _removed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     gone = event["state"].get("removed", True)
     yield _head(event, "sandbox removed" if gone else "sandbox NOT removed; see reap", "dim")
@@ -241,6 +262,8 @@ _TELLERS = {
     "kernel.opened": _recorded,
     "kernel.lost": _lost,
     "kernel.closed": _record_closed,
+    "intervened": _intervened,
+    "person.awaited": _awaited,
     "submitted": _submitted,
     "sandbox.frozen": _frozen,
     "harness.gap": _gap,

@@ -31,7 +31,9 @@ from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import Control, Turn, bash, python, say, submit
 from agent_eval.models.endpoint import from_environment
 from agent_eval.models.openai_chat import OpenAIChat
+from agent_eval.oversight import Nobody, Person
 from agent_eval.reading import content_bytes, read_events, rebuild_request
+from agent_eval.redact import NOTHING, Redactor
 from agent_eval.scenario import ModelArguments
 from agent_eval.transcript import Transcript
 from agent_eval.verify import verify
@@ -83,6 +85,8 @@ def world(
     mind: Model | Callable[[str], Script],
     sandbox: SandboxInMemory | None = None,
     stopping: Callable[[], bool] = lambda: False,
+    person: Person | None = None,
+    redactor: Redactor = NOTHING,
     **fields: Any,
 ) -> World:
     """An agent on a small scenario; a function in the place of a model is a control's script."""
@@ -95,9 +99,10 @@ def world(
         tools=() if scenario.scenario.model.tool_format == "fenced" else instructions.tools,
         wanted=scenario.scenario.model,
         account=Account("0", limits_of(scenario.scenario.budget.model_dump())),
-        transcript=Transcript.create(run),
+        transcript=Transcript.create(run, redactor),
     )
-    agent = Agent(asking, scenario.scenario, instructions, sandbox or SandboxInMemory(), stopping)
+    given = (asking, scenario.scenario, instructions, sandbox or SandboxInMemory(), stopping)
+    agent = Agent(*given, person=person or Nobody())
     return World(agent, run)
 
 

@@ -15,13 +15,17 @@ PACKAGE = Path(agent_eval.__file__).parent
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
-        *("errors", "event", "events", "kernel_events", "scenario", "scenario_file"),
+        *("errors", "event", "events", "kernel_events", "operator_events"),
+        *("scenario", "scenario_file", "part", "approval"),
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
         "clock",
     ),
     "record": ("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild"),
     "outside": ("models", "sandbox", "instructions"),
-    "agent": ("actions", "context", "asking", "agent", "taking_up", "steering"),
+    "agent": (
+        *("actions", "context", "asking", "agent", "taking_up", "steering"),
+        *("oversight", "decisions"),
+    ),
     "run": (
         *("run", "machine", "plan", "outcome", "seeds", "success"),
         *("provenance", "watchdog"),

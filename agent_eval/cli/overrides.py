@@ -1,6 +1,7 @@
 """What the command line lays over a scenario, checked like the scenario itself."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,9 +23,11 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
     limits = {name: text for name, text in changes["budget"].items() if text is not None}
     if limits:
         changed["budget"] = {name: limit_of(name, text) for name, text in limits.items()}
+    if changes.get("approve") is not None:
+        changed["approve"] = changes["approve"]
     tree = loaded.scenario.model_dump()
     for part, values in changed.items():
-        tree[part] = tree[part] | values
+        tree[part] = (tree[part] or {}) | values
     try:
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
@@ -34,6 +37,15 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
         )
         raise OperatorError(f"the command line asks for something impossible: {faults}") from error
     return loaded.model_copy(update={"scenario": scenario}), changed
+
+
+def asked_to_approve(
+    approve: bool, decisions: Path | None, timeout_s: float | None
+) -> dict[str, Any] | None:
+    """What the command line lays over a scenario's `approve`; None if nothing."""
+    if not approve and decisions is None and timeout_s is None:
+        return None
+    return {} if timeout_s is None else {"timeout_s": timeout_s}
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -20,9 +20,11 @@ from agent_eval.cli import (
     OPERATOR,
     how_called,
 )
-from agent_eval.cli.overrides import laid_over
+from agent_eval.cli.overrides import asked_to_approve, laid_over
+from agent_eval.cli.person import at_hand
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
+from agent_eval.decisions import Scripted, read_decisions
 from agent_eval.display import printable
 from agent_eval.errors import Blame
 from agent_eval.instructions import read_instructions
@@ -31,6 +33,7 @@ from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
 from agent_eval.outcome import Outcome
+from agent_eval.oversight import Nobody
 from agent_eval.plan import LEASE_S, Plan
 from agent_eval.redact import Redactor, host_secrets
 from agent_eval.run import Result, run_scenario
@@ -107,6 +110,21 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
 @click.option("--wall", "wall_s", help="Limit in seconds from start to end, or none.")
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of price cards; see below.")  # fmt: skip
+@click.option("--approve", is_flag=True,
+              help="Have a person decide on actions before they are done: on all, or on those that "
+                   "the scenario's `approve` names.")  # fmt: skip
+@click.option(
+    "--approve-with",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="Have decisions made by FILE (YAML, or JSON lines) or as in an earlier run.",
+)
+@click.option(
+    "--approve-timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    metavar="S",
+    help="Seconds without a decision after which the whole run pauses until there is one.",
+)
 @click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
               help="Seconds for which a sandbox is kept, paused, when this process is killed.",
               show_default=True)  # fmt: skip
@@ -115,7 +133,8 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
 def command(
     scenarios: tuple[str, ...], model: str | None, models: Path | None, epochs: int, runs: Path,
     system: Path | None, arguments: tuple[str, ...], runtime: str | None, record: str | None,
-    prices: Path | None, key: Path | None, lease_s: float, **budget: str | None,
+    prices: Path | None, key: Path | None, lease_s: float, approve: bool,
+    approve_with: Path | None, approve_timeout_s: float | None, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -133,7 +152,9 @@ def command(
         "runtime": runtime,
         "record": record,
         "budget": budget,
+        "approve": asked_to_approve(approve, approve_with, approve_timeout_s),
     }
+    decided = read_decisions(approve_with) if approve_with else None
     planned, limiters = [], Limiters()
     for name in scenarios:
         loaded, changed = laid_over(load(name), changes)
@@ -148,6 +169,7 @@ def command(
                 key=key.read_bytes() if key else None,
                 redactor=_guard(loaded, endpoint, key),
                 lease_s=lease_s,
+                person=Scripted(*decided) if decided else Nobody(),
             )
             planned.append(plan)
     with lasting(sys.stdout, sys.stderr) as (out, _):
@@ -202,7 +224,10 @@ def _result_of(plan: Plan, watch: Watch) -> Result:
 
 async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
     steering = Steering()
-    watched = Plan(**(vars(plan) | {"listener": watch.see}))
+    changes: dict[str, Any] = {"listener": watch.see}
+    if isinstance(plan.person, Nobody):
+        changes["person"] = at_hand(plan.loaded.scenario.approve, watch)
+    watched = Plan(**(vars(plan) | changes))
     async with beside() as tasks:
         tasks.start_soon(_obey, steering, watch)
         try:
@@ -251,9 +276,11 @@ def code_of(outcome: Outcome) -> int:
 
 def report(result: Result) -> list[str]:
     """What a person wants to know at the end, and what to type next."""
+    decided = [f"{count} {kind}" for kind, count in result.interventions.items()]
     return [
         f"outcome     {outcome_words(result.outcome.record())}",
         f"success     {result.verdict}: {result.reason}",
+        *([f"person      {', '.join(decided)}"] if decided else []),
         f"spent       {spent_words(result.spent)}",
         f"transcript  {result.folder}",
         f"head        {result.head}",

@@ -4,6 +4,8 @@ A listener of the transcript: it sees events after they are on record, and can c
 """
 
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -28,19 +30,23 @@ class Watch:
         self._usd = 0.0
         self._agent, self._last = "0", "starting the sandbox"
         self._live: Live | None = None
+        self._still = False
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
-            self._live = Live(
-                get_renderable=self._picture,
-                console=self._console,
-                refresh_per_second=REFRESHES_PER_S,
-                transient=True,
-            )
-            self._live.start()
+            self._move()
         else:
             self._print(self._title)
         return self
+
+    def _move(self) -> None:
+        self._live = Live(
+            get_renderable=self._picture,
+            console=self._console,
+            refresh_per_second=REFRESHES_PER_S,
+            transient=True,
+        )
+        self._live.start()
 
     def __exit__(
         self,
@@ -55,13 +61,36 @@ class Watch:
         """Tell the person something that stays on the screen."""
         self._print(f"agent-eval: {words}")
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return self._console.width
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave the terminal to somebody else for a while."""
+        moving, self._live, self._still = self._live, None, True
+        if moving is not None:
+            moving.stop()
+        try:
+            yield
+        finally:
+            self._still = False
+            if moving is not None:
+                self._move()
+
+    def show(self, lines: Iterable[Text]) -> None:
+        """Show what is safe to look at; it stays on the screen."""
+        for line in lines:
+            self._console.print(line, soft_wrap=True, end=line.end)
+
     def see(self, event: dict[str, Any]) -> None:
         """Take note of an event."""
-        words = self._words(event)
+        words = self._words(event) or _of_a_person(event)
         if words is None:
             return
         self._agent, self._last = event["agent"], words
-        if self._live is None:
+        if self._live is None and not self._still:
             self._print(f"{event['elapsed_s']:8.2f}s  [{self._agent}] {self._counts()}  {words}")
 
     def _words(self, event: dict[str, Any]) -> str | None:
@@ -108,3 +137,12 @@ class Watch:
 
     def _print(self, words: str) -> None:
         self._console.print(Text(printable(words)), soft_wrap=True)
+
+
+def _of_a_person(event: dict[str, Any]) -> str | None:
+    match event["kind"]:
+        case "intervened":
+            return f"{one_line(event['who'], 40)}: {event['type']} ({event['about']})"
+        case "person.awaited":
+            return f"nobody has decided for {event['waited_s']:g} s; the run pauses"
+    return None
