@@ -17,6 +17,7 @@ only failures of the model and of limits may count in a rate.
         ├── EngineUnavailable                      no Docker engine, image or runtime
         ├── NotAsAsked                             the sandbox is not locked down as asked
         ├── RecordBroken                           the kernel record ended before its sandbox
+        ├── NoSnapshot                             a sandbox cannot be saved or be a copy
         ├── HarnessLost                            this program was ended from outside
         ├── SandboxDied                            the sandbox is gone (its blame may differ)
         ├── ModelUnavailable                       the model's server, after all retries
@@ -104,6 +105,10 @@ class NotAsAsked(InfrastructureError):
 
 class RecordBroken(InfrastructureError):
     """The kernel record ended while the sandbox lived; it was ended, for nothing runs unseen."""
+
+
+class NoSnapshot(InfrastructureError):
+    """A sandbox cannot be saved, or none be brought up from what was; the original goes on."""
 
 
 class HarnessLost(InfrastructureError):

@@ -16,8 +16,8 @@ from agent_eval.models.base import Model
 from agent_eval.oversight import Nobody, Person
 from agent_eval.provenance import package_facts
 from agent_eval.redact import Redactor, host_secrets
-from agent_eval.sandbox.container import program_digest
 from agent_eval.sandbox.engine import plain_settings
+from agent_eval.sandbox.pid1 import program_digest
 from agent_eval.sandbox.settings import Asked
 from agent_eval.scenario import Loaded
 

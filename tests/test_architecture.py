@@ -15,7 +15,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
-        *("errors", "event", "events", "kernel_events", "operator_events"),
+        *("errors", "event", "events", "kernel_events", "operator_events", "state_events"),
         *("scenario", "scenario_file", "part", "approval"),
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
         "clock",

@@ -30,6 +30,24 @@ OUTPUT = {"bytes": 30, "text": NASTY}
 PROCESS = {"sandbox": "c0ffee", "pid": 7, "at": "2026-01-01T00:00:00+00:00", "action": 1}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "snapshot.taken": {
+        "sandbox": "c0ffee",
+        "snapshot": "e5" * 32,
+        "holds": "memory",
+        "size_bytes": 5,
+        "took_s": 0.5,
+        "left_out": 0,
+    },
+    "snapshot.refused": {"sandbox": "c0ffee", "holds": "files", "why": NASTY},
+    "sandbox.restored": {
+        "sandbox": "c0ffee",
+        "snapshot": "e5" * 32,
+        "holds": "files",
+        "ready_s": 0.7,
+        "lost": ["processes"],
+        "shared": [NASTY],
+        "left_out": 3,
+    },
     "context.compacted": {
         "reason": NASTY,
         "estimated_tokens": 5,

@@ -4,75 +4,71 @@ Used by `run`. Entering starts it, proves that it is locked down and that both s
 leaving removes it, whatever happened in between.
 """
 
-import hashlib
-import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
-from agent_eval.clock import SILENCE_S, WorkingClock
-from agent_eval.errors import Blame, NotAsAsked, SandboxDied
-from agent_eval.resources import shipped
+import anyio
+
+from agent_eval.clock import WorkingClock
+from agent_eval.errors import Blame, EngineUnavailable, NoSnapshot, NotAsAsked, SandboxDied
+from agent_eval.sandbox import checkpoint, moving, pid1
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.heart import Heart
-from agent_eval.sandbox.kernel import Source, private_folder
-from agent_eval.sandbox.lineage import Cause
+from agent_eval.sandbox.kernel import Source, can_meet, private_folder
+from agent_eval.sandbox.lineage import Cause, Lineage
 from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.quiet import Quiet
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.rows import Row
-from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
+from agent_eval.sandbox.settings import RUN, Asked, size_of
+from agent_eval.sandbox.snapshot import (
+    ARCHIVE,
+    Kind,
+    Snapshot,
+    Snapshots,
+    needs,
+    refuse_unless_fitting,
+)
 from agent_eval.sandbox.supervisor import Execution, Supervisor
-from agent_eval.scenario import HOME
 from agent_eval.tasks import beside
 
-BOOTSTRAP = (
-    "import os,select,json\n"
-    # In a namespace that is not its own, stopping every process would stop the host's.
-    "if os.getpid()!=1:raise SystemExit('not process 1 of a namespace of its own')\n"
-    "def r(n):\n"
-    " b=b''\n"
-    " while len(b)<n:\n"
-    "  select.select([0],[],[]);b+=os.read(0,n-len(b))\n"
-    " return b\n"
-    "s=json.loads(r(int(r(8))))\n"
-    "exec(compile(s.pop('program'),'init','exec'),{'SETTINGS':s,'__name__':'__main__'})\n"
-)
-"""What the container is started with: it reads the supervisor from the pipe and becomes it."""
+QUIET_S = 60.0
+"""Seconds that a snapshot waits for what others have under way in the sandbox."""
 
-TITLE = "init"
-"""What PID 1 is called in the list of processes inside."""
+HOLD_S = 10.0
+"""Seconds PID 1 has to fall silent for one."""
 
 PROGRAMS = ("bash", "python")
 """The sessions every sandbox has."""
 
 T = TypeVar("T")
 
-COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
-
-
-def program_digest() -> str:
-    """SHA-256 of the supervisor and what comes with it, as hexadecimal."""
-    whole = "".join(map(_source, ("init.py", "stillness.py", "errands.py", "python_session.py")))
-    return hashlib.sha256(whole.encode()).hexdigest()
-
-
-def _source(name: str) -> str:
-    return shipped("sandbox").joinpath("init", name).read_text(encoding="utf-8")
+COMMAND = pid1.COMMAND
+"""What a sandbox's container is started with."""
 
 
 class Sandbox:
     """A running sandbox."""
 
-    def __init__(self, container: Container, supervisor: Supervisor, pipe: Pipe) -> None:
+    def __init__(
+        self, container: Container, supervisor: Supervisor, pipe: Pipe, asked: Asked
+    ) -> None:
         self.id = container.id
         self.audit: list[Row] = []
         self.ready_s = 0.0
+        self.left_out = 0
+        """Files of a snapshot that could not be made here; 100 are as many or more."""
         self._container = container
         self._supervisor = supervisor
         self._pipe = pipe
+        self._asked = asked
+        self._quiet = Quiet()
+        self._lineage: dict[str, Any] | None = None
         self._recorder: Recorder | None = None
 
     async def execute(
@@ -98,9 +94,10 @@ class Sandbox:
     async def _execute(
         self, program: str, code: str, timeout_s: float, max_output_bytes: int
     ) -> Execution:
-        return await self._explained(
-            self._supervisor.execute(program, code, timeout_s, max_output_bytes)
-        )
+        async with self._quiet.busy():
+            return await self._explained(
+                self._supervisor.execute(program, code, timeout_s, max_output_bytes)
+            )
 
     @asynccontextmanager
     async def recorded(self, recorder: Recorder) -> AsyncIterator[None]:
@@ -109,6 +106,8 @@ class Sandbox:
         Raises `RecordBroken` or `LimitReached` in the block when that can go on no longer.
         """
         recorder.open()
+        if self._lineage is not None:
+            recorder.lineage = Lineage.of(self._lineage)
         for program, pid in self._supervisor.pids.items():
             recorder.session(program, pid)
         self._supervisor.on_session = recorder.session
@@ -124,13 +123,69 @@ class Sandbox:
     async def put(self, files: Sequence[File]) -> None:
         """Write files as the agent's user, before it acts: raises what is not its fault."""
         try:
-            await self._supervisor.put(files)
+            async with self._quiet.busy():
+                await self._supervisor.put(files)
         except SandboxDied as error:
             raise await _died_too_early(self._container, f"the sandbox died: {error}") from error
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or is missing."""
-        return await self._explained(self._supervisor.get(paths, max_bytes))
+        async with self._quiet.busy():
+            return await self._explained(self._supervisor.get(paths, max_bytes))
+
+    async def snapshot(self, store: Snapshots, kind: Kind) -> Snapshot:
+        """Keep what it is now, between two actions; it goes on meanwhile, or right after.
+
+        Raises `NoSnapshot`, and then it goes on, too, or `SandboxDied`.
+        """
+        if kind == "memory" and (why := checkpoint.hindrance(self._asked, self.id)):
+            raise NoSnapshot(f"no snapshot with memory can be taken: {why}")
+        with store.making() as folder:
+            try:
+                async with self._quiet.kept(QUIET_S):
+                    about = await self._explained(self._saved(folder, kind))
+            except TimeoutError as error:
+                raise NoSnapshot("the sandbox was busy for too long to be saved") from error
+            about |= {"needs": needs(self._asked), "hostname": self._asked.hostname}
+            return await anyio.to_thread.run_sync(store.keep, folder, kind, about)
+
+    async def _saved(self, folder: Path, kind: Kind) -> dict[str, Any]:
+        """Put all that it is into a folder; returns what else has to be known."""
+        if kind == "files":
+            room = {path: size_of(options) for path, options in self._asked.tmpfs.items()}
+            del room[RUN]
+            with folder.joinpath(ARCHIVE).open("wb") as file:
+                left = await moving.save(self._pipe, list(room), sum(room.values()), file)
+            return {"left_out": left}
+        async with self._pipe.held(HOLD_S):
+            before = self._family()
+            await checkpoint.save(self.id, folder)
+            family = self._family()
+            # Whoever was there at some time meanwhile: the moment itself is not known.
+            family["causes"] |= before["causes"]
+            family["of_pid_1"] += before["of_pid_1"]
+            return {"sessions": self._supervisor.sessions(), "lineage": family}
+
+    def _family(self) -> dict[str, Any]:
+        """Who caused which process, for the kernel record of a copy."""
+        if self._recorder is not None:
+            self._recorder.take()
+            return self._recorder.lineage.record()
+        pids = self._supervisor.pids
+        return {"causes": {}, "of_pid_1": list(pids.values()), "sessions": dict(pids)}
+
+    async def begin_as(self, snapshot: Snapshot) -> None:
+        """Be what a snapshot with memory was, which it has been restored from."""
+        about = snapshot.about()
+        self._supervisor.take_over(about["sessions"])
+        self._lineage = about["lineage"]
+        await self._supervisor.renew({"HOSTNAME": self._asked.hostname})
+
+    async def lay_out(self, snapshot: Snapshot) -> None:
+        """Have the files that a snapshot has."""
+        with snapshot.path.joinpath(ARCHIVE).open("rb") as file:
+            size_bytes = snapshot.size_bytes
+            self.left_out = await self._explained(moving.lay_out(self._pipe, file, size_bytes))
 
     async def freeze(self) -> int:
         """Stop all that the agent runs, for good; returns how many processes still move."""
@@ -147,34 +202,50 @@ class Sandbox:
 
 
 @contextmanager
-def listening(source: Source | None, container: Container) -> Iterator[None]:
-    """Have a source of kernel facts listen; to be entered before the container starts."""
-    if source is None:
+def listening(
+    source: Source | None, container: Container, snapshot: Snapshot | None = None
+) -> Iterator[None]:
+    """Have a source of kernel facts listen; to be entered before the container starts.
+
+    Also lays ready what it is restored from, if that is a snapshot with memory.
+    """
+    restored = snapshot is not None and snapshot.kind == "memory"
+    if source is None and not restored and not can_meet():
         yield
         return
     with private_folder(container.id) as folder:
+        if snapshot is not None and restored:
+            checkpoint.offer(folder, snapshot.path)
         try:
-            source.listen(folder)
+            if source is not None:
+                source.listen(folder)
             yield
         finally:
-            source.close()
+            if source is not None:
+                source.close()
 
 
 @asynccontextmanager
-async def opened(
+async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
     container: Container,
     asked: Asked,
     max_output_bytes: int,
     clock: WorkingClock | None = None,
     source: Source | None = None,
+    snapshot: Snapshot | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Start a created container, hand it over locked down and ready, and end its pipe after.
 
-    Deadlines go by the clock; while it is held, all in the sandbox stands still. Raises
+    It begins as a snapshot if there is one, which then was given to `listening` as well. Deadlines
+    go by the clock; while it is held, all in the sandbox stands still. Raises
     `NotAsAsked` if it is not locked down or its kernel does not report to the source that listens,
-    `SandboxDied` if it does not come up. Removing the container is the caller's, who made it.
+    `SandboxDied` if it does not come up, `NoSnapshot` if it cannot be what the snapshot is of.
+    Removing the container is the caller's, who made it.
     """
     started = time.monotonic()
+    if snapshot is not None:
+        refuse_unless_fitting(snapshot, asked)
+    restored = snapshot is not None and snapshot.kind == "memory"
     async with AsyncExitStack() as stack:
         attached = await container.attach()
         stack.push_async_callback(attached.close)
@@ -182,13 +253,18 @@ async def opened(
         heart = Heart(clock)
         supervisor = Supervisor(pipe, max_output_bytes, heart.clock.now_s)
         tasks = await stack.enter_async_context(beside())
-        await container.start()
-        await attached.send(_program(asked))
+        await (_restore(container) if restored else container.start())
+        if not restored:
+            await attached.send(pid1.program(asked))
         tasks.start_soon(pipe.serve)
         tasks.start_soon(heart.beat, pipe)
-        sandbox = Sandbox(container, supervisor, pipe)
+        sandbox = Sandbox(container, supervisor, pipe, asked)
         try:
-            sandbox.audit = await _prove(supervisor, container, asked)
+            if snapshot is not None and restored:
+                await sandbox.begin_as(snapshot)
+                sandbox.audit = await _audited(supervisor, container, asked)
+            else:
+                sandbox.audit = await _prove(supervisor, container, asked)
             if source is not None and not source.connected():
                 raise NotAsAsked(
                     "the sandbox's kernel does not report to the kernel record. `agent-eval setup "
@@ -198,8 +274,22 @@ async def opened(
             said = attached.stderr.decode(errors="replace")[-500:]
             told = f"the sandbox did not come up: {error} {said}".strip()
             raise await _died_too_early(container, told) from error
+        if snapshot is not None and not restored:
+            await sandbox.lay_out(snapshot)
         sandbox.ready_s = time.monotonic() - started
         yield sandbox
+
+
+async def _restore(container: Container) -> None:
+    try:
+        await container.start()
+    except EngineUnavailable as error:
+        raise NoSnapshot(f"the sandbox could not be restored from its snapshot: {error}") from error
+    if not checkpoint.knows(container.id):
+        raise NoSnapshot(
+            "the runtime of gVisor started the sandbox anew instead of restoring it. It was "
+            "registered by another version; type: agent-eval setup --runtimes"
+        )
 
 
 async def _died_too_early(container: Container, told: str) -> SandboxDied:
@@ -212,32 +302,13 @@ async def _died_too_early(container: Container, told: str) -> SandboxDied:
     return SandboxDied(f"{told}; {words}", blame)
 
 
-def _program(asked: Asked) -> bytes:
-    settings = {
-        "program": _source("init.py"),
-        "stillness": _source("stillness.py"),
-        "errands": _source("errands.py"),
-        "python_session": _source("python_session.py"),
-        "uid": UID,
-        "gid": GID,
-        "home": HOME,
-        "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
-        "rlimits": asked.rlimits(),
-        "silence_s": SILENCE_S,
-    }
-    data = json.dumps(settings).encode()
-    return f"{len(data):8d}".encode() + data
-
-
 async def _prove(supervisor: Supervisor, container: Container, asked: Asked) -> list[Row]:
     """Start both sessions, audit while they come up, and let each answer once."""
     await supervisor.ready()
     for program in PROGRAMS:
         await supervisor.open(program)
-    await supervisor.rename(TITLE)
-    root, child = await supervisor.look(OUTSIDE)
-    rows = audit(asked, await container.stated(), root, child)
-    refuse_unless_ok(rows)
+    await supervisor.rename(pid1.TITLE)
+    rows = await _audited(supervisor, container, asked)
     for program in PROGRAMS:
         answer = await supervisor.settle(program)
         if answer.session_lost or answer.reported_exit != 0:
@@ -246,4 +317,11 @@ async def _prove(supervisor: Supervisor, container: Container, asked: Asked) -> 
                 f"the {program} session does not answer in image {asked.image}: {said!r}. An "
                 "image needs bash and Python 3.8 or later on its PATH"
             )
+    return rows
+
+
+async def _audited(supervisor: Supervisor, container: Container, asked: Asked) -> list[Row]:
+    root, child = await supervisor.look(OUTSIDE)
+    rows = audit(asked, await container.stated(), root, child)
+    refuse_unless_ok(rows)
     return rows

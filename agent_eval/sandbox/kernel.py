@@ -9,6 +9,7 @@ there what its runtime needs to find it; the runtime that `sandbox/setup` regist
 a container starts. A container that has no such folder runs without a record.
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,6 +83,11 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Stop receiving; may be called twice, and never raises."""
+
+
+def can_meet() -> bool:
+    """Whether sandboxes can have folders of their own; of use only where the engine is, to root."""
+    return os.geteuid() == 0 and MEETING_PLACE.is_dir()
 
 
 @contextmanager

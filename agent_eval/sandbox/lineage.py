@@ -7,6 +7,7 @@ PID 1 starts belongs to none.
 """
 
 from dataclasses import dataclass
+from typing import Any, Self
 
 from agent_eval.sandbox.kernel import Fact
 
@@ -33,6 +34,23 @@ class Lineage:
         """The process of each session, by its name."""
         self._running: dict[str, Cause] = {}
         """The action that runs in each session, or ran last."""
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON values, for a sandbox that is copied with its processes."""
+        causes = {
+            str(pid): cause and [cause.action, cause.agent] for pid, cause in self._causes.items()
+        }
+        return {"causes": causes, "of_pid_1": sorted(self._of_pid_1), "sessions": self._sessions}
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> Self:
+        """What was recorded; nothing runs in the sessions."""
+        lineage = cls()
+        for pid, cause in record["causes"].items():
+            lineage._causes[int(pid)] = Cause(*cause) if cause else None
+        lineage._of_pid_1 = set(record["of_pid_1"])
+        lineage._sessions = dict(record["sessions"])
+        return lineage
 
     def session(self, program: str, pid: int) -> bool:
         """PID 1 says that a session is this process; believed if PID 1 did make it."""

@@ -7,7 +7,9 @@ says is untrusted: what does not fit the form ends the sandbox.
 
 import json
 from collections import deque
-from typing import Any, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, BinaryIO, Protocol
 
 import anyio
 
@@ -72,6 +74,28 @@ class Channel:
         await self._changed.wait()
 
 
+class Sink(Channel):
+    """A channel whose data goes to a file as it comes, for more than memory should hold."""
+
+    def __init__(self, number: int, room_bytes: int, file: BinaryIO) -> None:
+        super().__init__(number, room_bytes)
+        self._file = file
+        self.failed: OSError | None = None
+        """Why the file takes no more."""
+
+    def arrive(self, data: bytes) -> None:
+        """Write what there is room for."""
+        kept = b"" if self.failed else data[: self.room_bytes]
+        try:
+            self._file.write(kept)
+        except OSError as error:
+            self.failed, kept = error, b""
+        self.room_bytes -= len(kept)
+        self.dropped_bytes += len(data) - len(kept)
+        if self.dropped_bytes:
+            self.wake()
+
+
 class Pipe:
     """The only wire into a sandbox."""
 
@@ -79,7 +103,8 @@ class Pipe:
         self._stream = stream
         self._decoder = Decoder()
         self._channels: dict[int, Channel] = {0: Channel(0, 0)}
-        self._numbers = 0
+        self.numbers = 0
+        """The highest number of a channel so far."""
         self._sending = anyio.Lock()
         self.died: SandboxDied | None = None
         """Why nothing more will come."""
@@ -102,9 +127,19 @@ class Pipe:
 
     def channel(self, room_bytes: int) -> Channel:
         """A new channel."""
-        self._numbers += 1
-        channel = Channel(self._numbers, room_bytes)
-        self._channels[channel.number] = channel
+        return self.adopt(self.numbers + 1, room_bytes)
+
+    def sink(self, room_bytes: int, file: BinaryIO) -> Sink:
+        """A new channel whose data goes to a file."""
+        self.numbers += 1
+        sink = Sink(self.numbers, room_bytes, file)
+        self._channels[sink.number] = sink
+        return sink
+
+    def adopt(self, number: int, room_bytes: int) -> Channel:
+        """A channel of this number, which the PID 1 of a copy may know already."""
+        self.numbers = max(self.numbers, number)
+        channel = self._channels[number] = Channel(number, room_bytes)
         return channel
 
     def forget(self, channel: Channel) -> None:
@@ -132,14 +167,38 @@ class Pipe:
         """Say that no more bytes come."""
         await self._send(encode(2, channel.number, b""))
 
+    @asynccontextmanager
+    async def held(self, wait_s: float) -> AsyncIterator[None]:
+        """Have nothing in the pipe, either way, until the end of the block.
+
+        Raises `TimeoutError` if PID 1 goes on talking for longer than `wait_s`.
+        """
+        channel = self.channel(0)
+        try:
+            async with self._sending:
+                order = {"op": "copying", "what": "hold", "channel": channel.number}
+                await self._write(encode(CONTROL, 0, json.dumps(order).encode()))
+                with anyio.fail_after(wait_s):
+                    await self.report(channel)
+                yield
+        finally:
+            self.forget(channel)
+            with anyio.CancelScope(shield=True):
+                await self.order("copying", what="go_on")
+
     async def _send(self, frame: bytes) -> None:
+        """Send a frame, even if cancelled meanwhile: its sender may not know what came of it."""
+        with anyio.CancelScope(shield=True):
+            async with self._sending:
+                await self._write(frame)
+
+    async def _write(self, frame: bytes) -> None:
         """Send all of a frame, even if cancelled meanwhile: half of one would garble the rest."""
+        if self.died:
+            raise self.died
         try:
             with anyio.fail_after(SEND_S, shield=True):
-                async with self._sending:
-                    if self.died:
-                        raise self.died
-                    await self._stream.send(frame)
+                await self._stream.send(frame)
         except TimeoutError as error:
             self.end(f"PID 1 took nothing for {SEND_S:g} s", Blame.INFRASTRUCTURE)
             raise self.died or error from error

@@ -67,7 +67,7 @@ class Recorder:
         self._transcript = transcript
         self._account = account
         self._owner = owner
-        self._lineage = Lineage()
+        self.lineage = Lineage()
         self._counts: Counter[str] = Counter()
         self._bytes = 0
         self._lost = 0
@@ -83,12 +83,12 @@ class Recorder:
     def session(self, program: str, pid: int) -> None:
         """PID 1 says which process a session is."""
         self.take()
-        self._lineage.session(program, pid)
+        self.lineage.session(program, pid)
 
     def begin(self, program: str, cause: Cause) -> None:
         """An action is about to run in a session."""
         self.take()
-        self._lineage.begin(program, cause)
+        self.lineage.begin(program, cause)
 
     def take(self) -> None:
         """Put on record what has come."""
@@ -96,7 +96,7 @@ class Recorder:
         if facts:
             events = []
             for fact in facts:
-                cause = self._lineage.cause_of(fact)
+                cause = self.lineage.cause_of(fact)
                 events.append((self._event(fact, cause), cause.agent if cause else self._owner))
                 self._counts[_EVENTS[fact.what].kind] += 1
             written = self._transcript.write_many(events)

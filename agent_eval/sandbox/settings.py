@@ -28,6 +28,9 @@ RECORDED_RUNC = "agent-eval-runc"
 CAPABILITIES = ("KILL", "SETGID", "SETUID")
 """What PID 1 keeps of root's powers: becoming the agent's user, and signalling it."""
 
+RUN = "/run"
+"""The writable folder that is PID 1's alone."""
+
 SHM_BYTES = 16 * 1024 * 1024
 RUN_BYTES = 4 * 1024 * 1024
 GVISOR_THREADS = 2048
@@ -154,7 +157,7 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
         HOME: f"{_room(sandbox.home_bytes)},{own}",
         "/tmp": f"{_room(sandbox.tmp_bytes)},mode=1777,nosuid,nodev,exec",  # noqa: S108
         "/dev/shm": f"{_room(SHM_BYTES)},mode=1777,nosuid,nodev,noexec",  # noqa: S108
-        "/run": f"{_room(RUN_BYTES)},mode=755,nosuid,nodev,noexec",
+        RUN: f"{_room(RUN_BYTES)},mode=755,nosuid,nodev,noexec",
     }
     tmpfs |= {path: f"{_room(size)},{own}" for path, size in sandbox.writable.items()}
     return Asked(
@@ -169,6 +172,11 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
         tmpfs=tmpfs,
         hostname=sandbox.hostname,
     )
+
+
+def size_of(options: str) -> int:
+    """The size in the options of one of the writable folders, in bytes."""
+    return int(options.partition("size=")[2].partition(",")[0])
 
 
 def _room(size_bytes: int) -> str:

@@ -4,6 +4,7 @@ The host's clock decides: an action past its time is interrupted, then its sessi
 the sandbox. What PID 1 reports is a claim; only that it did or did not report in time is a fact.
 """
 
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,27 @@ class Supervisor:
         channel = self._pipe.channel(self._max_output_bytes)
         self._sessions[program] = channel
         await self._pipe.order("open", channel=channel.number, program=program)
+
+    def sessions(self) -> dict[str, Any]:
+        """What somebody has to know to go on with a copy of this sandbox, as JSON values."""
+        channels = {program: channel.number for program, channel in self._sessions.items()}
+        return {"channels": channels, "numbers": self._pipe.numbers, "actions": self._actions}
+
+    def take_over(self, sessions: dict[str, Any]) -> None:
+        """Go on with the sessions of a copy."""
+        self._actions = sessions["actions"]
+        for program, number in sessions["channels"].items():
+            self._sessions[program] = self._pipe.adopt(number, self._max_output_bytes)
+        self._pipe.numbers = sessions["numbers"]
+
+    async def renew(self, environment: dict[str, str]) -> None:
+        """Let a copy be another than its original, as far as that can be."""
+        channel = self._pipe.channel(0)
+        seed = secrets.randbelow(2**15)
+        fields = {"channel": channel.number, "env": environment, "seed": seed}
+        await self._pipe.order("copying", what="renew", **fields)
+        await self._answer(channel, START_S)
+        self._pipe.forget(channel)
 
     async def settle(self, program: str) -> Execution:
         """Wait until a new session answers; what it prints as it starts goes no further."""

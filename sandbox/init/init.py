@@ -58,6 +58,7 @@ class Child:
         self.status: int | None = None
         self.feed: int | None = None
         self.waiting = bytearray()  # bytes for `feed` that it has not taken yet
+        self.taken: int | None = None  # bytes that `feed` took; the host is told unless None
         self.feed_ends = False
         self.action: int | None = None
         self.idle_bytes = 0
@@ -82,11 +83,11 @@ class Init:
         self.home = settings["home"]
         self.limits = settings["rlimits"]
         self.python_session = settings["python_session"].encode()
-        self.errands: dict[str, Any] = {"__name__": "errands"}
-        exec(compile(settings["errands"], "errands", "exec"), self.errands)
-        stillness: dict[str, Any] = {"__name__": "stillness"}
-        exec(compile(settings["stillness"], "stillness", "exec"), stillness)
-        self.stillness = stillness["Stillness"](settings["silence_s"], processes)
+        self.errands = part("errands", settings)
+        self.stillness = part("stillness", settings)["Stillness"](settings["silence_s"], processes)
+        self.copying = part("copying", settings)["Copying"](
+            self, Child, Session, settings["moving"]
+        )
         self.rest_s: float = self.stillness.keep()
         self.children: dict[int, Child] = {}
         self.out = bytearray()
@@ -387,7 +388,11 @@ class Init:
                 child.waiting.clear()
                 break
             del child.waiting[:sent]
+            if child.taken is not None:
+                child.taken += sent
         self.unwatch(child.feed)
+        if child.taken:
+            self.say("took", channel=child.channel, total=child.taken)
         if child.feed_ends:
             os.close(child.feed)
             child.feed = None
@@ -449,6 +454,10 @@ class Init:
 
     def do_get(self, channel: int, paths: list[str], limit: int) -> None:
         self.start(Child(channel), lambda: self.errands["pack"](paths, limit), output=(1,))
+
+    def do_copying(self, what: str, **order: Any) -> None:
+        """Do a part of what it takes to be copied, or to be a copy."""
+        getattr(self.copying, what)(**order)
 
     def do_rename(self, title: str) -> None:
         """Go by a plain name in the list of processes."""
@@ -523,6 +532,13 @@ class Init:
                     raise
                 self.give_up(arguments[0].channel, error)
         self.rest_s = self.stillness.keep()
+
+
+def part(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """What a program that came with this one defines."""
+    names: dict[str, Any] = {"__name__": name}
+    exec(compile(settings[name], name, "exec"), names)
+    return names
 
 
 def quietly(act: Callable[..., object], *arguments: object) -> None:

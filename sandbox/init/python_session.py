@@ -63,6 +63,15 @@ def run_interruptibly(code: str, label: str, main: ModuleType) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def draw_anew() -> None:
+    """Have random numbers of this process's own: it is a copy of another."""
+    for name in ("random", "numpy.random"):
+        try:
+            sys.modules[name].seed()
+        except BaseException:  # not there, or not what it was
+            continue
+
+
 def serve() -> None:
     # Its program came on standard input, with / as the folder; the code gets neither.
     null = os.open("/dev/null", os.O_RDONLY)
@@ -77,6 +86,9 @@ def serve() -> None:
     while True:
         number, size = struct.unpack(">QI", take(12))
         text = take(size).decode("utf-8", "surrogatepass")
+        if not number:
+            draw_anew()
+            continue
         count += 1
         status = run_interruptibly(text, f"<input-{count}>", main)
         if os.getpid() != home:

@@ -39,15 +39,15 @@ def check(data: bytes) -> None:
     """Each message is an event that can be recorded, under some cause or none, or is refused."""
     translator = Translator(["/etc"])
     recorder = Recorder(cast("Any", None), "sandbox", cast("Any", None), cast("Any", None), "0")
-    recorder._lineage.begin("bash", Cause(1, "0"))
-    recorder._lineage.session("bash", 7)
+    recorder.lineage.begin("bash", Cause(1, "0"))
+    recorder.lineage.session("bash", 7)
     for packet in packets(data):
         try:
             got = wire.read_packet(packet)
         except wire.NotAMessage:
             continue
         for fact in translator.facts(got.kind, got.message) if got.message is not None else ():
-            line_of(recorder._event(fact, recorder._lineage.cause_of(fact)).fields())
+            line_of(recorder._event(fact, recorder.lineage.cause_of(fact)).fields())
 
 
 def packets(data: bytes) -> list[bytes]:

@@ -1,0 +1,57 @@
+"""PID 1 of a sandbox as it is sent there: nothing of it has to be in the image."""
+
+import hashlib
+import json
+
+from agent_eval.clock import SILENCE_S
+from agent_eval.resources import shipped
+from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
+from agent_eval.scenario import HOME
+
+BOOTSTRAP = (
+    "import os,select,json\n"
+    # In a namespace that is not its own, stopping every process would stop the host's.
+    "if os.getpid()!=1:raise SystemExit('not process 1 of a namespace of its own')\n"
+    "def r(n):\n"
+    " b=b''\n"
+    " while len(b)<n:\n"
+    "  select.select([0],[],[]);b+=os.read(0,n-len(b))\n"
+    " return b\n"
+    "s=json.loads(r(int(r(8))))\n"
+    "exec(compile(s.pop('program'),'init','exec'),{'SETTINGS':s,'__name__':'__main__'})\n"
+)
+"""What the container is started with: it reads the supervisor from the pipe and becomes it."""
+
+TITLE = "init"
+"""What PID 1 is called in the list of processes inside."""
+
+PARTS = ("stillness", "errands", "copying", "moving", "python_session")
+"""What comes with the supervisor."""
+
+COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
+
+
+def program_digest() -> str:
+    """SHA-256 of the supervisor and what comes with it, as hexadecimal."""
+    whole = "".join(map(_source, ("init.py", *(f"{name}.py" for name in PARTS))))
+    return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def _source(name: str) -> str:
+    return shipped("sandbox").joinpath("init", name).read_text(encoding="utf-8")
+
+
+def program(asked: Asked) -> bytes:
+    """The supervisor and its settings, as the container's first program reads them."""
+    settings = {
+        "program": _source("init.py"),
+        **{name: _source(f"{name}.py") for name in PARTS},
+        "uid": UID,
+        "gid": GID,
+        "home": HOME,
+        "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
+        "rlimits": asked.rlimits(),
+        "silence_s": SILENCE_S,
+    }
+    data = json.dumps(settings).encode()
+    return f"{len(data):8d}".encode() + data

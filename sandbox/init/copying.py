@@ -1,0 +1,80 @@
+"""What PID 1 does to be copied, and when it finds itself a copy.
+
+Comes with init.py and under its rules: standard library only, Python 3.8 or later.
+"""
+
+from __future__ import annotations
+
+import select
+import struct
+
+TYPE_CHECKING = False  # as in init.py
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+class Copying:
+    """The orders for it."""
+
+    def __init__(self, init: Any, transfer: Any, session: Any, moving: str) -> None:
+        """The second and third are the kinds of children that there are."""
+        self.init = init
+        self.transfer = transfer
+        self.session = session
+        self.moving = moving
+
+    def hold(self, channel: int) -> None:
+        """Say nothing more, half a frame neither, until the host speaks: all is about to be copied.
+
+        So a copy finds both ways of the pipe between two frames.
+        """
+        init = self.init
+        init.say("held", channel=channel)
+        while init.out:
+            select.select([], [1], [], init.stillness.keep())
+            init.flush()
+        while not select.select([0], [], [], init.stillness.keep())[0]:
+            pass
+
+    def go_on(self) -> None:
+        """Speak again, as after any order."""
+
+    def renew(self, channel: int, env: dict[str, str], seed: int) -> None:
+        """Be another than the one that this is a copy of, as far as that can be."""
+        init = self.init
+        init.env.update(env)
+        for child in list(init.children.values()):
+            if not isinstance(child, self.session):
+                init.kill_tree(child.pid)  # its transfer was the other's
+                continue
+            anew = struct.pack(">QI", 0, 0) if child.program == "python" else b"RANDOM=%d\n" % seed
+            child.waiting += anew
+            init.feed(child)
+        init.say("renewed", channel=channel)
+
+    def save(self, channel: int, folders: list[str], limit: int) -> None:
+        """Send all that is in some folders, for the same to be laid out elsewhere."""
+        self.init.start(self.transfer(channel), self.child("save", folders, limit), output=(1,))
+
+    def lay_out(self, channel: int) -> None:
+        """Take what `save` sent; the host waits to be told how much of it was taken."""
+        child = self.transfer(channel)
+        child.taken = 0
+        self.init.start(child, self.child("lay_out"), feed=(0,), output=(1, 2))
+
+    def drop(self, channel: int) -> None:
+        """End a transfer that the host has no more use for."""
+        child = self.init.children.get(channel)
+        if child is not None and not isinstance(child, self.session):
+            self.init.kill_tree(child.pid)
+
+    def child(self, what: str, *arguments: object) -> Callable[[], object]:
+        """What a child does to move files; read in by the child, since few ever do."""
+
+        def body() -> None:
+            program: dict[str, Any] = {"__name__": "moving"}
+            exec(compile(self.moving, "moving", "exec"), program)
+            program[what](*arguments)
+
+        return body

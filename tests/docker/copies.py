@@ -1,0 +1,52 @@
+"""Sandboxes that begin as what another was, for tests."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.kernel import Source
+from agent_eval.sandbox.settings import Asked, asked_for
+from agent_eval.sandbox.snapshot import Snapshot, Snapshots
+from agent_eval.scenario import Sandbox as Wishes
+from tests.docker.boxes import ROOM
+
+
+class Family:
+    """One engine, settings that its sandboxes share, and a place for their snapshots."""
+
+    def __init__(self, engine: Engine, asked: Asked, store: Snapshots) -> None:
+        self.engine = engine
+        self.asked = asked
+        self.store = store
+
+    @asynccontextmanager
+    async def one(
+        self, snapshot: Snapshot | None = None, source: Source | None = None, **changes: object
+    ) -> AsyncIterator[Sandbox]:
+        """A running sandbox, which may begin as a snapshot."""
+        asked = replace(self.asked, **changes)  # type: ignore[arg-type]
+        container = await self.engine.create(asked, COMMAND)
+        try:
+            with listening(source, container, snapshot):
+                up = opened(container, asked, ROOM, source=source, snapshot=snapshot)
+                async with up as sandbox:
+                    yield sandbox
+        finally:
+            await container.remove()
+
+
+@asynccontextmanager
+async def family(runtime: str, run: Path, **wishes: object) -> AsyncIterator[Family]:
+    """Sandboxes of one scenario on a runtime."""
+    engine = Engine()
+    try:
+        wished = Wishes.model_validate({"runtime": runtime, **wishes})
+        name = runtime_for(runtime, await engine.facts())
+        asked = asked_for(wished, "a-test", name, int(time.time()) + 900)
+        yield Family(engine, asked, Snapshots(run))
+    finally:
+        engine.close()

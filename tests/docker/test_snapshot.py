@@ -1,0 +1,126 @@
+"""A sandbox is saved while it lives, and others begin as what it was then."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from agent_eval.errors import NoSnapshot
+from agent_eval.sandbox.container import Sandbox
+from agent_eval.sandbox.gvisor import GvisorSource
+from agent_eval.sandbox.snapshot import Snapshots
+from tests.docker.boxes import RUNTIMES, bash, python
+from tests.docker.copies import family
+
+pytestmark = [pytest.mark.docker, pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="saving memory takes root")
+
+LIVES = """
+x=kept; cd /tmp; f() { echo from a function; }
+(while sleep 0.2; do echo beat >> /tmp/beats; done) &
+mkdir -p ~/deep/empty; echo here > ~/file; ln -s file ~/link; ln ~/file ~/second
+touch -d 2021-02-03T04:05:06.789012345 ~/file; chmod 0 ~/file; mkdir -m 0500 ~/closed
+echo shm > /dev/shm/one; mkfifo ~/fifo; touch ~/$'odd \\n\\xff name'
+"""
+
+TREE = (
+    "cd / && find home/user tmp/old dev/shm -mindepth 1 "
+    r"-printf '%p %y %m %n %s %TY-%Tm-%Td %TT %l\n' | sort"
+)
+
+
+def kept(run: Path) -> list[Path]:
+    return list(run.glob("snapshots/*"))
+
+
+async def said(sandbox: Sandbox, command: str) -> str:
+    ended = await bash(sandbox, command, 60)
+    return ended.output.decode(errors="replace").strip()
+
+
+@pytest.mark.gvisor
+@ROOT
+async def test_a_live_copy_goes_on_where_its_original_was(tmp_path: Path) -> None:
+    async with family("runsc", tmp_path) as kin, kin.one() as first:
+        await bash(first, LIVES)
+        await python(first, "import random, itertools; count = itertools.count(41)")
+        saved = await first.snapshot(kin.store, "memory")
+        async with kin.one(saved) as copy, kin.one(saved) as other:
+            for box in (first, copy, other):
+                assert await said(box, "echo $x; pwd; f") == "kept\n/tmp\nfrom a function"
+                assert (await python(box, "print(next(count))")).output == b"41\n"
+                assert "Running" in await said(box, "jobs")
+            draws = {(await python(box, "print(random.random())")).output for box in (copy, other)}
+            assert len(draws) == 2, "each has random numbers of its own"
+            assert await said(copy, "echo $RANDOM") != await said(other, "echo $RANDOM")
+            for number, box in enumerate((first, copy, other)):
+                await bash(box, f"echo {number} > ~/mine; before=$(wc -l < /tmp/beats)")
+            await anyio.sleep(1)
+            for number, box in enumerate((first, copy, other)):
+                assert await said(box, "cat ~/mine") == str(number), "files are each one's own"
+                beats = "until [ $(wc -l < /tmp/beats) -gt $before ]; do sleep 0.1; done; echo on"
+                assert await said(box, beats) == "on", "background jobs go on in all of them"
+            again = await copy.snapshot(kin.store, "memory")
+            async with kin.one(again) as grandchild:
+                assert await said(grandchild, "echo $x; cat ~/mine") == "kept\n1"
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+async def test_files_come_out_as_they_went_in(runtime: str, tmp_path: Path) -> None:
+    async with family(runtime, tmp_path) as kin, kin.one() as first:
+        await bash(first, LIVES.replace("(while", "mkdir /tmp/old; : > /tmp/old/one; (while"))
+        tree = await said(first, TREE)
+        saved = await first.snapshot(kin.store, "files")
+        assert await said(first, "echo $x") == "kept"
+        assert await said(first, TREE) == tree, "saving changes nothing"
+        async with kin.one(saved) as copy:
+            assert copy.left_out == 0
+            assert await said(copy, TREE) == tree
+            assert await said(copy, "echo ${x:-gone}; jobs") == "gone"
+            await bash(copy, "chmod 600 ~/file; echo there > ~/file")
+            look = "chmod 600 ~/file; cat ~/file ~/second"
+            assert await said(copy, look) == "there\nthere", "hard links are links"
+            assert await said(first, look) == "here\nhere"
+
+
+@pytest.mark.gvisor
+@ROOT
+async def test_a_live_copy_is_locked_down_and_seen_from_its_first_moment(tmp_path: Path) -> None:
+    async with family("runsc", tmp_path) as kin, kin.one(source=GvisorSource()) as first:
+        await bash(first, "(while sleep 0.3; do /usr/bin/uname > ~/said; done) &")
+        saved = await first.snapshot(kin.store, "memory")
+        source = GvisorSource()
+        async with kin.one(saved, source) as copy:
+            rows = {row.setting: (row.asked, row.measured) for row in first.audit}
+            assert {row.setting: (row.asked, row.measured) for row in copy.audit} == rows
+            assert await said(copy, "id -u; hostid; sleep 1")
+            facts: list[Any] = source.drain()
+            started = [str(fact.fields.get("program")) for fact in facts if fact.what == "start"]
+            assert {"/usr/bin/id", "/usr/bin/hostid"} <= set(started)
+            assert "/usr/bin/uname" in started, "what it was born with is seen as well"
+            assert source.lost == 0
+            assert source.broken is None
+
+
+async def test_runc_says_that_it_cannot_save_memory(tmp_path: Path) -> None:
+    async with family("runc", tmp_path) as kin, kin.one() as first:
+        with pytest.raises(NoSnapshot, match="only gVisor"):
+            await first.snapshot(kin.store, "memory")
+        assert await said(first, "echo on") == "on"
+        assert kept(tmp_path) == []
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+async def test_a_snapshot_that_does_not_fit_is_refused_and_all_goes_on(
+    runtime: str, tmp_path: Path
+) -> None:
+    async with family(runtime, tmp_path) as kin, kin.one() as first:
+        await bash(first, "x=1; head -c 3000000 /dev/urandom > ~/data")
+        store = Snapshots(tmp_path, 1_000_000)
+        with pytest.raises(NoSnapshot, match="does not fit"):
+            await first.snapshot(store, "files")
+        assert await said(first, "echo $x") == "1"
+        assert kept(tmp_path) == []
