@@ -61,7 +61,7 @@ from agent_eval.transcript import Transcript, refuse_full_disk
 from agent_eval.watchdog.leash import leash
 
 EXPORT_BYTES = 64 * 1024 * 1024
-REMOVE_S = 60
+REMOVE_S = 120
 
 log = structlog.get_logger()
 

@@ -53,7 +53,7 @@ def test_the_commands_for_authors_work_as_written(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
         assert done.returncode == 0, (command, done.stderr)
@@ -71,7 +71,7 @@ def test_the_session_is_what_a_terminal_shows(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     printed = (done.stderr + done.stdout).splitlines()

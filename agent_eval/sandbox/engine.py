@@ -41,7 +41,7 @@ _SIGNALLED = (128 + 9, 128 + 15)
 """Statuses of a PID 1 that was sent SIGKILL or SIGTERM, as nothing inside may."""
 
 _HEADER_BYTES = 8
-_LOOKS, _LOOK_S = 4, 0.5
+_LOOKS, _LOOK_S = 12, 0.5
 """How often, and how far apart, it is asked why a sandbox that was killed was killed."""
 _STDOUT = 1
 _STDERR_KEPT_BYTES = 4096
@@ -50,7 +50,7 @@ _STDERR_KEPT_BYTES = 4096
 class Engine:
     """One Docker engine."""
 
-    def __init__(self, timeout_s: int = 60) -> None:
+    def __init__(self, timeout_s: int = 120) -> None:
         address = os.environ.get("DOCKER_HOST") or USUAL_ADDRESS
         try:
             _knock(address, timeout_s)

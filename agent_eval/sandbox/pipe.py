@@ -23,7 +23,7 @@ MAX_REPORTS = 100
 MAX_ORDER_BYTES = 4 * 1024 * 1024
 """The longest code there may be, every byte of it written as a JSON escape, and some room."""
 
-SEND_S = 30.0
+SEND_S = 60.0
 """Seconds PID 1 has to take what is sent to it."""
 
 

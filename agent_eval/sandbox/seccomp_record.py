@@ -57,8 +57,8 @@ _NOTIFICATION_BYTES, _NEWS_BYTES = 80, 76
 _NEWS_S = 0.25
 """Seconds after which the kernel's events are taken at the latest, and for how long after an
 execution was asked for they are waited for."""
-_GREETING_S, _GREETING_BYTES = 10.0, 1024 * 1024
-_CLOSE_S = 5.0
+_GREETING_S, _GREETING_BYTES = 30.0, 1024 * 1024
+_CLOSE_S = 30.0
 
 
 def unavailable(facts: Mapping[str, Any]) -> str | None:

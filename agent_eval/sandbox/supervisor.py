@@ -19,20 +19,28 @@ from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
 from agent_eval.sandbox.settings import UID
 
-LADDER = (("interrupt", 2.0), ("kill", 3.0))
-"""What is tried on an action that does not end, and for how many seconds each."""
+LADDER = (("interrupt", 5.0), ("kill", 30.0))
+"""What is tried on an action that does not end, and for how many seconds each.
+
+PID 1 has no more of the processor than each of the processes that it is to end, and the sandbox may
+be one of many on a busy machine. To lose a session costs the agent its work, and to lose the
+sandbox a whole run, so both rungs are patient.
+"""
 
 NOTHING = {"bash": "true", "python": "None"}
 """Code that does nothing, in each kind of session."""
 
-START_S = 30.0
+START_S = 60.0
 """Seconds a new session has to answer."""
 
 OVER = ("ended", "error")
 """Reports after which a session is no more: PID 1 kills one for which it cannot do as ordered."""
 
-ANSWER_S = 10.0
-"""Seconds PID 1 has to answer what it does itself."""
+ANSWER_S = 60.0
+"""Seconds PID 1 has to answer what it does itself, or to come up; it tries for half as long."""
+
+TRANSFER_S = 120.0
+"""Seconds that files may take on their way; PID 1 ends a transfer before that."""
 
 T = TypeVar("T")
 
@@ -56,11 +64,16 @@ class Supervisor:
     """The sandbox as its host commands it."""
 
     def __init__(
-        self, pipe: Pipe, max_output_bytes: int, clock: Callable[[], float] = time.monotonic
+        self,
+        pipe: Pipe,
+        max_output_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+        ladder: Sequence[tuple[str, float]] = LADDER,
     ) -> None:
         """`clock` gives the seconds that deadlines are measured by."""
         self._pipe = pipe
         self._clock = clock
+        self._ladder = ladder
         self._max_output_bytes = max_output_bytes
         self._sessions: dict[str, Channel] = {}
         self.pids: dict[str, int] = {}
@@ -183,7 +196,7 @@ class Supervisor:
 
     async def _end(self, channel: Channel, action: int, cause: str) -> tuple[str, dict[str, Any]]:
         """Climb the ladder until the action ends; too much output starts at its second rung."""
-        for rung, grace_s in LADDER[1:] if cause == "output" else LADDER:
+        for rung, grace_s in self._ladder[1:] if cause == "output" else self._ladder:
             await self._pipe.order("signal", channel=channel.number, rung=rung)
             deadline = self._clock() + grace_s
             while (left_s := deadline - self._clock()) > 0:
@@ -201,7 +214,7 @@ class Supervisor:
         await self._pipe.order("put", channel=channel.number)
         await self._pipe.data(channel, packed(files, UID))
         await self._pipe.end_data(channel)
-        report = await self._answer(channel, 60 + len(files) / 100)
+        report = await self._answer(channel, TRANSFER_S + len(files) / 100)
         self._pipe.forget(channel)
         if report.get("exit") != 0:
             said = channel.take()[0].decode(errors="replace").strip().splitlines()
@@ -219,7 +232,7 @@ class Supervisor:
         channel = self._pipe.channel(max_bytes + MAX_ENTRIES * 2048)
         order = {"paths": list(paths), "limit": max_bytes}
         await self._pipe.order("get", channel=channel.number, **order)
-        report = await self._answer(channel, 60)
+        report = await self._answer(channel, TRANSFER_S)
         self._pipe.forget(channel)
         data, dropped = channel.take()
         # In a thread: a hostile archive takes seconds, and other sandboxes have deadlines.
@@ -250,7 +263,7 @@ class Supervisor:
 
     async def ready(self) -> str:
         """Wait until PID 1 says it is there; returns the version of its Python."""
-        return str((await self._answer(None, 60)).get("python"))
+        return str((await self._answer(None, ANSWER_S)).get("python"))
 
     async def _answer(self, channel: Channel | None, wait_s: float) -> dict[str, Any]:
         """The next report; empty if more data came than there is room for."""

@@ -14,6 +14,8 @@ GOES_ON = "goes on"
 """The agent gets on record and hands in its answer, and both of its sessions answer once more."""
 MUTE = "goes on, a session refused"
 """It goes on, but the agent has left itself no room for a session."""
+PATIENCE_S = 60.0
+"""What an action that ends by itself may take: the machine may be busy."""
 MODEL, LIMIT = "ends: model", "ends: limit"
 """The sandbox is dead or ended, and the run with it, with this to blame."""
 
@@ -52,11 +54,11 @@ class Attack:
     """A word for the table on what is not held."""
 
 
-def bash(code: str, timeout_s: float = 10) -> Step:
+def bash(code: str, timeout_s: float = PATIENCE_S) -> Step:
     """A command for the shell session."""
     return Step("bash", code, timeout_s)
 
 
-def python(code: str, timeout_s: float = 10) -> Step:
+def python(code: str, timeout_s: float = PATIENCE_S) -> Step:
     """Code for the Python session."""
     return Step("python", code, timeout_s)

@@ -42,17 +42,17 @@ EVIDENCE_FIFO = "rm ~/evidence; mkfifo ~/evidence; echo '> the evidence is a pip
 ATTACKS = (
     Attack(
         "odd names, deep folders",
-        (python(NAMES.replace("LEVELS", "1500"), 30),),
+        (python(NAMES.replace("LEVELS", "1500"), 120),),
         held="levels deep",
     ),
     Attack(
         "5,000 levels deep",
-        (python(NAMES.replace("LEVELS", "5000"), 120),),
+        (python(NAMES.replace("LEVELS", "5000"), 300),),
         held="levels deep",
         heavy=True,
     ),
     Attack("links, pipes, sockets, devices, sparse files", (bash(KINDS),), held="odd files"),
-    Attack("links upon links", (bash(LINKED, 30),), held="links upon links"),
+    Attack("links upon links", (bash(LINKED, 120),), held="links upon links"),
     Attack("its evidence made a link", (bash(EVIDENCE_AWAY),), held="> the", evidence=False),
     Attack("its evidence made a pipe", (bash(EVIDENCE_FIFO),), held="> the", evidence=False),
 )

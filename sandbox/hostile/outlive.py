@@ -149,7 +149,7 @@ ATTACKS = (
     ),
     Attack(
         "stops all it can, again and again",
-        (python(STOPPER, 2), bash("sleep 3; echo '> over'", 20)),
+        (python(STOPPER, 2), bash("sleep 3; echo '> over'")),
         ends=dict.fromkeys(("runc", "runsc"), (GOES_ON, MUTE)),
     ),
     Attack("a timer wakes it when it is frozen", (python(WOKEN),), held="> has a timer"),

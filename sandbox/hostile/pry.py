@@ -193,7 +193,7 @@ OWN_KERNEL = "runsc: what gets through is of its own kernel and ends there"
 ATTACKS = (
     Attack(
         "ptrace, signals, memory, descriptors of PID 1",
-        (python(PID1, 30),),
+        (python(PID1, 120),),
         held="ways to PID 1 tried, through: none",
     ),
     Attack(
@@ -205,13 +205,13 @@ ATTACKS = (
     Attack("mounts, chroot, devices, the image", (python(MOUNTS),), held="through: none"),
     Attack(
         "namespaces of its own",
-        (python(NAMESPACES, 20),),
+        (python(NAMESPACES),),
         held={"runc": "> image written to: False", "runsc": "written to: False"},
         note=OWN_KERNEL,
     ),
     Attack(
         "setuid files, su, capabilities",
-        (bash(POWERS, 60),),
+        (bash(POWERS, 120),),
         held="(?s)> setuid means nothing.*\n1000\n",
         never="worked|has powers",
     ),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILES_LIMIT = 10000  # files sent in one transfer; the host looks at no more
-TRANSFER_S = 50  # a transfer ends before the host gives up on it
+TRANSFER_S = 100  # a transfer ends before the host gives up on it
 MASKED = ("acpi", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 SETTINGS = (  # one of each kind that would reach the host
     *("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches"),

@@ -38,7 +38,7 @@ CONTROL, DATA, END = 0, 1, 2
 CHUNK = 65536
 OUT_LIMIT = 1 << 20  # bytes waiting for the host before sources are no longer read
 IDLE_LIMIT = 1 << 18  # bytes taken from a session that has nothing to do, until it is asked again
-KILL_S, FREEZE_S = 1.0, 5.0  # how long each is tried
+KILL_S, FREEZE_S = 5.0, 30.0  # how long each is tried
 REAPED_AT_ONCE = 500
 STATUS_FD, CODE_FD = 199, 198
 RUN_DIR = "/run/sessions"
@@ -592,14 +592,22 @@ def waiting_bytes(fd: int) -> int:
 
 
 def processes() -> Iterator[tuple[int, int, str]]:
-    """Yield (pid, parent, state) of every process but this one."""
+    """Yield (pid, parent, state) of every process but this one.
+
+    With few calls: while many processes spin, this one has to wait its turn again and again.
+    """
+    own = str(os.getpid())
     for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
+        if not name.isdigit() or name == own:
             continue
         try:
+            fd = os.open(f"/proc/{name}/stat", os.O_RDONLY)
+            try:
+                line = os.read(fd, 4096)
+            finally:
+                os.close(fd)
             # Bytes: a process names itself, and may do so with any.
-            with open(f"/proc/{name}/stat", "rb") as file:
-                state, parent = file.read().rpartition(b")")[2].split()[:2]
+            state, parent = line.rpartition(b")")[2].split()[:2]
         except (OSError, ValueError):
             continue
         yield int(name), int(parent), state.decode()

@@ -13,6 +13,8 @@ from agent_eval.scenario import Sandbox as Wishes
 
 RUNTIMES = ("runc", "runsc")
 ROOM = 1024 * 1024
+PATIENCE_S = 60.0
+"""What an action that takes no time may take on a machine that has much else to do."""
 
 
 @asynccontextmanager
@@ -49,11 +51,11 @@ async def box(
             yield sandbox
 
 
-async def bash(sandbox: Sandbox, command: str, timeout_s: float = 20) -> Execution:
+async def bash(sandbox: Sandbox, command: str, timeout_s: float = PATIENCE_S) -> Execution:
     """Run a command in the shell session."""
     return await sandbox.execute("bash", command, timeout_s, ROOM)
 
 
-async def python(sandbox: Sandbox, code: str, timeout_s: float = 20) -> Execution:
+async def python(sandbox: Sandbox, code: str, timeout_s: float = PATIENCE_S) -> Execution:
     """Run code in the Python session."""
     return await sandbox.execute("python", code, timeout_s, ROOM)

@@ -41,7 +41,7 @@ def agent_eval(*arguments: str | Path, **options: Any) -> subprocess.CompletedPr
         [sys.executable, "-m", "agent_eval", *map(str, arguments)],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
         check=False,
         **options,
     )

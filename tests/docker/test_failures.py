@@ -25,7 +25,7 @@ pytestmark = pytest.mark.docker
 
 CONTROLS = """
 def waits(task):
-    yield bash("sleep 600", timeout_s=120)
+    yield bash("sleep 600", timeout_s=400)
     yield submit("done")
 
 def dawdles(task):
@@ -59,7 +59,7 @@ class Going:
 
     def ended(self) -> int:
         """Wait for its end and return its exit code."""
-        out, err = self.process.communicate(timeout=100)
+        out, err = self.process.communicate(timeout=250)
         self.out, self.err = out or "", err or ""
         assert "Traceback" not in self.err
         return self.process.returncode
@@ -178,7 +178,7 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
     ) as process:
         wait_for_event(runs, "action.started")
         process.send_signal(signal.SIGHUP)
-        assert process.wait(timeout=100) == 0
+        assert process.wait(timeout=250) == 0
     assert summary(only_run(runs))["outcome"] == {"status": "submitted"}
 
 
@@ -325,7 +325,7 @@ def engine() -> Iterator[PrivateEngine]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("private-engine")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_an_engine_that_ends_in_the_middle_of_a_run(
@@ -345,7 +345,7 @@ def test_an_engine_that_ends_in_the_middle_of_a_run(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("private-engine")
 def test_an_image_that_goes_between_two_runs_of_one_command(
     engine: PrivateEngine, tmp_path: Path

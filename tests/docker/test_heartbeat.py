@@ -68,7 +68,7 @@ async def fall_silent(silent_s: list[float]) -> float:
     """Let the whole harness stand still for a while; returns when that began."""
     since = time.time()
     time.sleep(SILENCE_S + 4)  # noqa: ASYNC251 - nothing of this process may go on
-    with anyio.fail_after(60):
+    with anyio.fail_after(150):
         while not silent_s:  # noqa: ASYNC110 - the next beat tells
             await anyio.sleep(0.05)
     return since
@@ -85,7 +85,7 @@ async def test_in_silence_all_stands_still_and_then_goes_on(runtime: str) -> Non
         wakes = await started(sandbox, "wakes", WAKES_ITSELF)
         await bash(sandbox, "x=kept; setsid sh -c 'kill -STOP $$; echo over > ~/over' & y=$!")
         since = await fall_silent(silent_s)
-        with anyio.fail_after(60):
+        with anyio.fail_after(150):
             while not (stood := (await bash(sandbox, "cat /tmp/honest-stood 2>&-")).output):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
         first, then = map(float, stood.split())
@@ -113,7 +113,7 @@ async def test_while_its_clock_is_held_all_stands_still_and_no_deadline_passes(
         async with anyio.create_task_group() as tasks:
 
             async def counts() -> None:
-                words = "x=kept; for i in $(seq 10); do sleep 0.1; done; echo over"
+                words = "x=kept; for i in $(seq 4); do sleep 0.3; done; echo over"
                 answers.append(await bash(sandbox, words, timeout_s=10))
 
             tasks.start_soon(counts)
@@ -127,7 +127,7 @@ async def test_while_its_clock_is_held_all_stands_still_and_no_deadline_passes(
         assert (answer.rung, answer.output) == ("none", b"over\n")
         assert answer.duration_s < 10
         assert (await bash(sandbox, "echo $x")).output == b"kept\n", "the session is the same"
-        with anyio.fail_after(60):
+        with anyio.fail_after(150):
             while not (stood := (await bash(sandbox, "cat /tmp/honest-stood 2>&-")).output):  # noqa: ASYNC110
                 await anyio.sleep(0.1)
         first, then = map(float, stood.split())
@@ -137,23 +137,23 @@ async def test_while_its_clock_is_held_all_stands_still_and_no_deadline_passes(
 
 def test_a_stopped_harness_goes_on_where_it_was(tmp_path: Path) -> None:
     """Ctrl-Z for longer than an action may take: no deadline was missed, and the gap is told."""
-    wait = "for i in $(seq 20); do sleep 0.1; done; echo over"
-    controls = f"def one(task):\n    yield bash({wait!r}, timeout_s=6)\n    yield submit('done')\n"
+    wait = "for i in $(seq 5); do sleep 0.4; done; echo over"
+    controls = f"def one(task):\n    yield bash({wait!r}, timeout_s=12)\n    yield submit('done')\n"
     folder = scenario(tmp_path, controls)
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:one"]
     with subprocess.Popen([*command, "--runs", str(runs)], stderr=subprocess.DEVNULL) as process:
         wait_for_event(runs, "action.started")
         process.send_signal(signal.SIGSTOP)
-        time.sleep(9)
+        time.sleep(15)
         process.send_signal(signal.SIGCONT)
-        assert process.wait(60) == 0
+        assert process.wait(250) == 0
     run = only_run(runs)
     assert verify(run).good
     (ended,) = events(run, "action.ended")
     assert (ended["rung"], ended["output"]["text"]) == ("none", "over\n")
     (gap,) = events(run, "harness.gap")
-    assert 8 < gap["silent_s"] < 60
+    assert 14 < gap["silent_s"] < 100
     (closed,) = events(run, "run.closed")
     worked_s = closed["elapsed_s"] - (gap["silent_s"] - SILENCE_S)
     assert closed["spent"]["wall_s"] <= worked_s, "nor is the gap in the wall time"

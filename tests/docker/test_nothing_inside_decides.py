@@ -17,11 +17,11 @@ ON_BOTH = pytest.mark.parametrize("runtime", RUNTIMES)
 async def test_a_forged_report_is_a_claim_and_the_next_action_is_unharmed(runtime: str) -> None:
     async with box(runtime) as sandbox:
         # The shell holds the descriptor that reports go to; numbers of actions are easy to guess.
-        forged = "for n in $(seq 1 50); do echo $n 0 >&199; done; sleep 30"
-        seen = await bash(sandbox, forged, timeout_s=3)
+        forged = "for n in $(seq 1 50); do echo $n 0 >&199; done; sleep 300"
+        seen = await bash(sandbox, forged, timeout_s=60)
         assert seen.reported_exit == 0, "believed, and called a claim"
         seen = await bash(sandbox, "echo next", timeout_s=1)
-        assert seen.duration_s < 12
+        assert seen.duration_s < 40
         assert (await python(sandbox, "1 + 1")).output == b"2\n", "other sessions are untouched"
 
 
@@ -31,7 +31,7 @@ async def test_a_session_that_stops_or_mutes_itself_meets_the_hosts_clock(runtim
         for code in ("kill -STOP $$", "exec 199>&-", "exec 0<&- 199>&-; sleep 60"):
             seen = await bash(sandbox, code, timeout_s=0.5)
             assert seen.cause == "timeout", code
-            assert seen.duration_s < 12
+            assert seen.duration_s < 40
             assert (await bash(sandbox, "echo up")).output.endswith(b"up\n")
         for code in ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "os.close(199)"):
             seen = await python(sandbox, "import os\n" + code, timeout_s=0.5)
@@ -69,14 +69,14 @@ async def test_a_supervisor_that_breaks_the_rules_ends_the_sandbox() -> None:
 
     wishes = Wishes(runtime="runc")
     for name, code in nonsense.items():
-        program = f"import os, time; {code}; time.sleep(0 if {name == 'ends'} else 30)"
+        program = f"import os, time; {code}; time.sleep(0 if {name == 'ends'} else 300)"
         async with created(wishes, command=["python3", "-c", program]) as (_, container):
             asked = asked_for(wishes, "a-test", "runc", int(time.time()) + 600)
             started = time.monotonic()
             with pytest.raises(SandboxDied) as died:
                 async with opened(container, asked, ROOM):
                     raise AssertionError("it was believed")
-            assert time.monotonic() - started < 20, name
+            assert time.monotonic() - started < 50, name
             assert died.value.blame in (Blame.MODEL, Blame.INFRASTRUCTURE), name
 
 
@@ -109,7 +109,7 @@ def forges(task):
 def test_a_dead_sandbox_ends_the_run_with_blame(
     runtime: str, act: str, blame: str | None, tmp_path: Path
 ) -> None:
-    controls = f"def kills(task):\n    yield bash({act!r}, 30)\n    yield submit('done')\n"
+    controls = f"def kills(task):\n    yield bash({act!r}, 100)\n    yield submit('done')\n"
     folder = scenario(tmp_path, controls, sandbox={"memory_bytes": "256MiB", "runtime": runtime})
     done = agent_eval("run", folder, "-m", "control:kills", "--runs", tmp_path / "runs")
     run = only_run(tmp_path / "runs")

@@ -252,7 +252,7 @@ def slow(task):
     while True:
         yield bash("echo started > ~/x; sleep SLEEP")
 """
-    long = "4" if presses == 1 else "50"
+    long = "4" if presses == 1 else "500"
     folder = scenario(tmp_path, controls.replace("SLEEP", long))
     runs = tmp_path / "runs"
     command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:slow"]
@@ -264,7 +264,7 @@ def slow(task):
         for _ in range(presses):
             process.send_signal(signal.SIGINT)
             time.sleep(0.3 / presses)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=250)
         took_s = time.monotonic() - started
     assert process.returncode == 130
     assert "ending after this step" in said
@@ -276,9 +276,9 @@ def slow(task):
     rungs = {event["rung"] for event in events(run, "action.ended")}
     assert rungs == ({"none"} if presses == 1 else {"sandbox"}), "a drained step is finished"
     if presses >= 2:
-        assert took_s < 40, "it does not wait for what runs"
+        assert took_s < 150, "it does not wait for what runs"
     assert summary(run)["success"]["verdict"] == "unscored"
-    until = time.monotonic() + 60  # the third leaves it to the watchdog
+    until = time.monotonic() + 150  # the third leaves it to the watchdog
     while containers_of(run.name):
         assert presses == 3 and time.monotonic() < until
         time.sleep(0.2)
@@ -295,7 +295,7 @@ def containers_of(run: str) -> list[str]:
     return found.stdout.split()
 
 
-def wait_for_event(runs: Path, kind: str, limit_s: float = 60) -> None:
+def wait_for_event(runs: Path, kind: str, limit_s: float = 150) -> None:
     """Wait until the only run has an event of a kind."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:

@@ -24,7 +24,7 @@ GROUPS = [
 
 @pytest.mark.docker
 @pytest.mark.anyio
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(("theme", "runtime"), GROUPS)
 async def test_attacks_are_contained_and_on_record(
     theme: str, runtime: str, tmp_path: Path

@@ -38,7 +38,7 @@ async def test_a_sandbox_at_a_standstill_ends_by_the_hosts_deadlines_and_is_remo
             script = f"python3 -c '{STANDSTILL}'; ls"
             with suppress(SandboxDied):  # not where this flaw is mended
                 await sandbox.execute("bash", script, 1, ROOM)
-        with anyio.fail_after(45):
+        with anyio.fail_after(100):
             await container.remove()
         assert container.id not in {one.id for one in await engine.ours()}
     finally:

