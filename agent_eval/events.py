@@ -46,6 +46,8 @@ class RunOpened(Event):
     canary: str
     secrets: int = 0
     """How many secrets of the host are looked for and taken out, by value."""
+    epoch: int = 1
+    """Which of the equal runs of a command it is, from 1."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,8 @@ class Plan:
     command_line: list[str]
     changed: dict[str, Any]
     """What the command line laid over the scenario."""
+    epoch: int = 1
+    """Which of several equal runs it is."""
     key: bytes | None = None
     lease_s: float = LEASE_S
     listener: Callable[[dict[str, Any]], None] | None = None
@@ -43,6 +45,11 @@ class Plan:
     """Takes the host's secrets out of all that is written and sent."""
     person: Person = field(default_factory=Nobody)
     """Who decides on actions, where the scenario has them wait for a person."""
+
+    @property
+    def waits_for_somebody(self) -> bool:
+        """Whether actions wait for a person, and none has been named yet."""
+        return self.loaded.scenario.approve is not None and isinstance(self.person, Nobody)
 
 
 def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
@@ -56,33 +63,44 @@ def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[
     }
 
 
+def scenario_facts(plan: Plan) -> dict[str, Any]:
+    """The scenario as the first event has it."""
+    return {
+        "title": plan.loaded.title,
+        "digest": plan.loaded.digest,
+        "files": plan.loaded.file_digests,
+        "resolved": plan.loaded.scenario.model_dump(mode="json"),
+    }
+
+
+def model_facts(plan: Plan) -> dict[str, Any]:
+    """The model as the first event has it."""
+    wanted, model = plan.loaded.scenario.model, plan.model
+    return {
+        "name": model.name,
+        "arguments": model.arguments(wanted.max_output_tokens),
+        "context_tokens": window_of(wanted, model),
+        "price": model.price.record() if model.price else None,
+        **model.about(),
+    }
+
+
 def opening(plan: Plan, asked: Asked, stated: dict[str, Any], about: dict[str, Any]) -> RunOpened:
     """The first event of a run: where everything in it comes from."""
-    scenario, model = plan.loaded.scenario, plan.model
     host = stated["HostConfig"]
     return RunOpened(
         run=asked.run,
         format=FORMAT,
-        scenario={
-            "title": plan.loaded.title,
-            "digest": plan.loaded.digest,
-            "files": plan.loaded.file_digests,
-            "resolved": scenario.model_dump(mode="json"),
-        },
-        model={
-            "name": model.name,
-            "arguments": model.arguments(scenario.model.max_output_tokens),
-            "context_tokens": window_of(scenario.model, model),
-            "price": model.price.record() if model.price else None,
-            **model.about(),
-        },
+        epoch=plan.epoch,
+        scenario=scenario_facts(plan),
+        model=model_facts(plan),
         prompts=plan.instructions.digests,
         package=package_facts(),
         engine=about,
         asked={"sandbox": plain_settings(asked), "command_line": plan.changed},
         in_force={name: host.get(name) for name in _STATED},
         command_line=plan.command_line,
-        canary=scenario.canary,
+        canary=plan.loaded.scenario.canary,
         secrets=len(plan.redactor),
     )
 

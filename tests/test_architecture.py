@@ -20,17 +20,19 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
         "clock",
     ),
-    "record": ("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild"),
+    "record": (
+        *("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild", "runset"),
+    ),
     "outside": ("models", "sandbox", "instructions"),
     "agent": (
         *("actions", "context", "asking", "agent", "taking_up", "steering"),
         *("oversight", "decisions"),
     ),
     "run": (
-        *("run", "machine", "plan", "outcome", "seeds", "success"),
+        *("run", "machine", "fleet", "plan", "outcome", "seeds", "success"),
         *("provenance", "watchdog"),
     ),
-    "after": ("show", "seen"),
+    "after": ("show", "seen", "rates"),
     "edge": ("cli", "__main__"),
 }
 """First to last; a module imports only from its own or an earlier one."""
@@ -51,6 +53,7 @@ BROAD_EXCEPTS = {
     ("models.control", "load_control"): "the same, while it is loaded",
     ("agent", "_executed"): "it is raised again when the action's end is on record",
     ("run", "_outcome"): "whatever a run meets becomes an outcome",
+    ("fleet", "_one"): "a run that fails never takes others with it",
 }
 
 MAX_MODULE_LINES, MAX_FUNCTION_LINES, MAX_NESTING, MAX_PARAMETERS = 400, 60, 4, 7

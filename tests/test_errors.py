@@ -8,7 +8,7 @@ import pytest
 
 import agent_eval
 from agent_eval import errors
-from agent_eval.cli.run import code_of
+from agent_eval.cli.ending import code_of
 from agent_eval.errors import AgentEvalError, Blame
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.resources import shipped

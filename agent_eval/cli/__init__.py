@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Run scenarios and record everything.",
     "check": "Check scenario files, without running anything.",
     "new": "Write a new scenario that passes check and explains itself.",
+    "runs": "List the runs in a folder: what came of them, and what they cost.",
     "show": "Read a run as a conversation.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "doctor": "Say what works on this machine, and how to get what does not.",

@@ -1,9 +1,11 @@
-"""`agent-eval run`: scenarios against a model, watched and steered from the terminal."""
+"""`agent-eval run`: scenarios against models, watched and steered from the terminal."""
 
 import os
-import signal
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from dataclasses import replace
+from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +14,23 @@ import click
 import structlog
 from structlog.typing import Processor
 
-from agent_eval.cli import (
-    FINISHED,
-    INFRASTRUCTURE,
-    INTERRUPTED,
-    LIMIT,
-    OPERATOR,
-    how_called,
-)
+from agent_eval.cli import how_called
+from agent_eval.cli.ending import code_of, obey
+from agent_eval.cli.matrix import CONFIRM_OVER_USD, RUNS_A_CORE, Asked, matrix
 from agent_eval.cli.overrides import asked_to_approve, laid_over
 from agent_eval.cli.person import at_hand
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
 from agent_eval.decisions import Scripted, read_decisions
 from agent_eval.display import printable
-from agent_eval.errors import Blame
+from agent_eval.fleet import Cell
 from agent_eval.instructions import read_instructions
+from agent_eval.models.base import Model
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
-from agent_eval.outcome import Outcome
-from agent_eval.oversight import Nobody
+from agent_eval.oversight import Nobody, Person
 from agent_eval.plan import LEASE_S, Plan
 from agent_eval.redact import Redactor, host_secrets
 from agent_eval.run import Result, run_scenario
@@ -87,13 +84,27 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
 
 @click.command("run", epilog=PRICES_FORM)
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO[@VARIANT]...")
-@click.option("--model", "-m",
-              help="openai/NAME, control:NAME, replay:RUN, or a name in --models.")  # fmt: skip
+@click.option("--model", "-m", "names", multiple=True,
+              help="openai/NAME, control:NAME, replay:RUN, or a name in --models; may be given "
+                   "again.")  # fmt: skip
 @click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A list of models: servers, keys, prices, roles; see below.")  # fmt: skip
-@click.option("--epochs", default=1, type=click.IntRange(1, 10000), help="Runs of each scenario.")
+@click.option("--epochs", default=1, type=click.IntRange(1, 10000),
+              help="Runs of each scenario with each model.")  # fmt: skip
+@click.option("--parallel", type=click.IntRange(1, 1000), metavar="N",
+              help=f"Runs at one time. Usually {RUNS_A_CORE} for each processor, and no more than "
+                   "this machine has memory for.")  # fmt: skip
 @click.option("--runs", default="runs", type=click.Path(file_okay=False, path_type=Path),
               help="Where run folders go.", show_default=True)  # fmt: skip
+@click.option("--set", "run_set", metavar="NAME",
+              help="Have the runs in the folder NAME there, with an index, and run only what is "
+                   "missing of them.")  # fmt: skip
+@click.option("--dry-run", is_flag=True,
+              help="Only say how many runs there are, and what they cost at worst.")  # fmt: skip
+@click.option("--confirm-over", "confirm_over_usd", type=click.FloatRange(0), metavar="USD",
+              default=CONFIRM_OVER_USD, show_default=True,
+              help="Ask before several runs that could cost more.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--system", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A system prompt in place of the scenario's.")  # fmt: skip
 @click.option("-M", "arguments", multiple=True, metavar="KEY=VALUE",
@@ -131,79 +142,90 @@ def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redac
 @click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file with a key to sign the record with.")  # fmt: skip
 def command(
-    scenarios: tuple[str, ...], model: str | None, models: Path | None, epochs: int, runs: Path,
-    system: Path | None, arguments: tuple[str, ...], runtime: str | None, record: str | None,
-    prices: Path | None, key: Path | None, lease_s: float, approve: bool,
+    scenarios: tuple[str, ...], names: tuple[str, ...], models: Path | None, epochs: int,
+    parallel: int | None, runs: Path, run_set: str | None, dry_run: bool, confirm_over_usd: float,
+    yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
+    record: str | None, prices: Path | None, key: Path | None, lease_s: float, approve: bool,
     approve_with: Path | None, approve_timeout_s: float | None, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
-    Ctrl-C once ends the run after its current step, twice at once, three times without tidying up;
-    the record is sealed in every case.
+    Several scenarios, models and epochs are all run with each other, many at a time.
+
+    Ctrl-C once ends every run after its current step, twice at once, three times without tidying
+    up; the records are sealed in every case.
     """
     catalogue = read_catalogue(models) if models else None
-    model = model or (catalogue.agent if catalogue else None)
-    if model is None:
+    if not names and catalogue and catalogue.agent:
+        names = (catalogue.agent,)
+    if not names:
         raise click.UsageError("say which model: --model NAME, or roles.agent in --models FILE")
-    endpoint = endpoint_named(model, catalogue)
-    changes = {
-        "endpoint": endpoint.arguments if endpoint else {},
-        "model": list(arguments),
-        "runtime": runtime,
-        "record": record,
-        "budget": budget,
-        "approve": asked_to_approve(approve, approve_with, approve_timeout_s),
-    }
+    folder = folder_of(runs, run_set)
     decided = read_decisions(approve_with) if approve_with else None
-    planned, limiters = [], Limiters()
-    for name in scenarios:
-        loaded, changed = laid_over(load(name), changes)
-        for _ in range(epochs):
-            plan = Plan(
-                loaded=loaded,
-                model=choose(model, loaded, prices, limiters, catalogue),
-                instructions=read_instructions(loaded, system),
-                runs=runs,
-                command_line=["agent-eval", *sys.argv[1:]],
-                changed=changed,
-                key=key.read_bytes() if key else None,
-                redactor=_guard(loaded, endpoint, key),
-                lease_s=lease_s,
-                person=Scripted(*decided) if decided else Nobody(),
-            )
-            planned.append(plan)
+    person = partial(Scripted, *decided) if decided else Nobody
+    cells, limiters = [], Limiters()
+    for scenario, model in product(scenarios, dict.fromkeys(names)):
+        endpoint = endpoint_named(model, catalogue)
+        changes = {
+            "endpoint": endpoint.arguments if endpoint else {},
+            "model": list(arguments),
+            "runtime": runtime,
+            "record": record,
+            "budget": budget,
+            "approve": asked_to_approve(approve, approve_with, approve_timeout_s),
+        }
+        loaded, changed = laid_over(load(scenario), changes)
+        made = partial(choose, model, loaded, prices, limiters, catalogue)
+        plan = Plan(
+            loaded=loaded,
+            model=made(),
+            instructions=read_instructions(loaded, system),
+            runs=folder,
+            command_line=["agent-eval", *sys.argv[1:]],
+            changed=changed,
+            key=key.read_bytes() if key else None,
+            redactor=_guard(loaded, endpoint, key),
+            lease_s=lease_s,
+            person=person(),
+        )
+        cells.append(Cell(plan, partial(_afresh, plan, made, person)))
+    asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run)
+    raise click.exceptions.Exit(_carried_out(cells, asked))
+
+
+def _carried_out(cells: list[Cell], asked: Asked) -> int:
+    """Run them, whether or not anybody can be told; returns the exit code."""
     with lasting(sys.stdout, sys.stderr) as (out, _):
         structlog.configure(
             processors=_log_to(Redactor(host_secrets(os.environ))),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
-        code = every(planned)
+        alone = len(cells) * asked.epochs == 1 and not (asked.named or asked.dry_run)
+        code = one(cells[0].plan) if alone else matrix(cells, asked)
     if out.why is not None and not isinstance(out.why, BrokenPipeError):
         click.echo(
             f"agent-eval: what came of it could not be printed ({out.why.strerror}). The records "
-            f"in {runs} are whole: {how_called()} show reads them",
+            f"in {asked.folder} are whole: {how_called()} show reads them",
             err=True,
         )
-    raise click.exceptions.Exit(code)
+    return code
 
 
-def every(planned: list[Plan]) -> int:
-    """Run the plans in their order until a person ends one; return the highest exit code."""
-    codes = []
-    for index, plan in enumerate(planned):
-        codes.append(one(plan, index, len(planned)))
-        if codes[-1] == INTERRUPTED:
-            break
-    if left := len(planned) - len(codes):
-        click.echo(f"not run     {left} more")
-    return max(codes)
+def _afresh(plan: Plan, model: Callable[[], Model], person: Callable[[], Person]) -> Plan:
+    """The plan with a model and a person of its own, for both remember what has been."""
+    return replace(plan, model=model(), person=person())
 
 
-def one(plan: Plan, index: int, count: int) -> int:
+def folder_of(runs: Path, run_set: str | None) -> Path:
+    """Where run folders go: a set is named, or given as the path of its folder."""
+    if run_set is None:
+        return runs
+    return Path(run_set) if os.sep in run_set else runs / run_set
+
+
+def one(plan: Plan) -> int:
     """Run one plan to its end, print what came of it, and return its exit code."""
-    title = f"{plan.loaded.title} with {plan.model.name}" + (
-        f" ({index + 1}/{count})" if count > 1 else ""
-    )
+    title = f"{plan.loaded.title} with {plan.model.name}"
     with Watch(title, plan.loaded.scenario.budget) as watch:
         result = _result_of(plan, watch)
     for line in report(result):
@@ -229,49 +251,11 @@ async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
         changes["person"] = at_hand(plan.loaded.scenario.approve, watch)
     watched = Plan(**(vars(plan) | changes))
     async with beside() as tasks:
-        tasks.start_soon(_obey, steering, watch)
+        tasks.start_soon(obey, steering, watch)
         try:
             results.append(await run_scenario(watched, steering))
         finally:
             await plan.model.close()
-
-
-async def _obey(steering: Steering, watch: Watch) -> None:
-    """Ctrl-C: once drains, twice cancels, three times abandons; each says so.
-
-    A terminal that closes and a machine that goes down ask no second time.
-    """
-    steps = [
-        (steering.drain, "ending after this step; Ctrl-C again ends at once"),
-        (steering.cancel, "ending at once; Ctrl-C again leaves the sandbox to the watchdog"),
-        (steering.abandon, "leaving; the record is sealed, the watchdog removes the sandbox"),
-    ]
-    ends = [signal.SIGINT, signal.SIGTERM]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as `nohup` has it
-        ends.append(signal.SIGHUP)
-    with anyio.open_signal_receiver(*ends) as signals:
-        async for each in signals:
-            if each is not signal.SIGINT and not steering.stopping:
-                del steps[0]
-            act, words = steps.pop(0) if len(steps) > 1 else steps[0]
-            watch.say(words)
-            act()
-
-
-def code_of(outcome: Outcome) -> int:
-    """The exit code for an outcome."""
-    if outcome.status in ("stopped", "cancelled"):
-        return INTERRUPTED
-    if outcome.blame is None:
-        return FINISHED
-    codes = {
-        Blame.MODEL: FINISHED,
-        Blame.LIMIT: LIMIT,
-        Blame.OPERATOR: OPERATOR,
-        Blame.SCENARIO: OPERATOR,
-        Blame.INFRASTRUCTURE: INFRASTRUCTURE,
-    }
-    return codes[Blame(outcome.blame)]
 
 
 def report(result: Result) -> list[str]:

@@ -1,9 +1,10 @@
 """How much one endpoint is asked at a time, by all runs of this process together.
 
-Every agent waits for its turn before anything is set aside or recorded. A server that says that it
-is too much is left alone by everyone, for as long as it says or ever longer, and then asked by one,
-two, four and so on up to somewhat less than what was too much, and from there by few more each
-round: many runs neither fall upon it at the same instant nor creep for ever.
+Every agent waits for its turn before anything is set aside or recorded. A server is first asked by
+two, then by four and so on. One that says that it is too much is left alone by everyone, for as
+long as it says or ever longer, and then asked by one, two, four and so on up to somewhat less than
+what was too much, and from there by few more each round: many runs neither fall upon it at the same
+instant nor creep for ever.
 """
 
 import time
@@ -15,6 +16,8 @@ import anyio
 from agent_eval.models.endpoint import Endpoint
 
 LONGEST_PAUSE_S = 60.0
+FIRST_AT_ONCE = 2
+"""Requests that an endpoint gets at one time before it has answered any."""
 SAFE_PART = 0.75
 """Of what was too much, the part that is tried again quickly."""
 
@@ -22,9 +25,9 @@ SAFE_PART = 0.75
 class Limiter:
     """At most so many requests at once; fewer for a while after the server had too much."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, first: int | None = None) -> None:
         self._most = most
-        self._room = float(most)
+        self._room = float(min(first or most, most))
         self._safe = float(most)
         self._busy = 0
         self._again_at = 0.0
@@ -87,4 +90,5 @@ class Limiters:
     def of(self, endpoint: Endpoint) -> Limiter:
         """The limiter of an endpoint; servers limit an account, so its models share one."""
         place = (endpoint.address, endpoint.key_variable)
-        return self._by_place.setdefault(place, Limiter(endpoint.max_connections))
+        limiter = Limiter(endpoint.max_connections, FIRST_AT_ONCE)
+        return self._by_place.setdefault(place, limiter)

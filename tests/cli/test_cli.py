@@ -15,8 +15,9 @@ import pytest
 
 from agent_eval import __version__
 from agent_eval.cli import COMMANDS, exit_code_of, main
+from agent_eval.cli.ending import code_of
 from agent_eval.cli.overrides import laid_over
-from agent_eval.cli.run import code_of, report
+from agent_eval.cli.run import report
 from agent_eval.cli.watch import Watch
 from agent_eval.errors import (
     EngineUnavailable,

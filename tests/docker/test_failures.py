@@ -363,8 +363,8 @@ def removes(task):
 """
     folder = scenario(tmp_path, controls, sandbox={"image": "short-lived:1"})
     runs = tmp_path / "runs"
-    arguments = ("run", folder, "-m", "control:removes", "--epochs", "2", "--runs", runs)
-    done = agent_eval(*arguments, env=engine.environment)
+    how = ("--epochs", "2", "--parallel", "1", "--runs", runs)
+    done = agent_eval("run", folder, "-m", "control:removes", *how, env=engine.environment)
     assert done.returncode == 4, done.stderr
     assert "image short-lived:1" in done.stderr
     assert "Traceback" not in done.stderr

@@ -8,7 +8,7 @@ import pytest
 from agent_eval import conversation as words
 from agent_eval.conversation import Request
 from agent_eval.models.base import AttemptFailed
-from agent_eval.models.endpoint import Endpoint, from_environment
+from agent_eval.models.endpoint import MAX_CONNECTIONS, Endpoint, from_environment
 from agent_eval.models.limiter import Limiter, Limiters
 from agent_eval.models.openai_chat import OpenAIChat
 from agent_eval.scenario import ModelArguments
@@ -103,6 +103,26 @@ async def test_after_a_pause_the_server_is_asked_slowly() -> None:
     assert max(rising[:7]) <= 4, "then four"
     assert max(rising[:40]) <= 13, "quickly to a part of what was too much"
     assert 13 <= max(rising) <= 30, "and slowly on from there"
+
+
+async def test_a_server_that_never_answered_is_asked_slowly_at_first() -> None:
+    limiter, busy, seen = Limiters().of(Endpoint("a", "m1", "http://x/v1")), 0, []
+
+    async def one() -> None:
+        nonlocal busy
+        async with limiter.turn():
+            busy += 1
+            seen.append(busy)
+            await anyio.sleep(0.01)
+            busy -= 1
+            limiter.answered()
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(100):
+            tasks.start_soon(one)
+    assert max(seen[:2]) == 2, "first two"
+    assert max(seen[:6]) <= 4, "then four"
+    assert max(seen) == MAX_CONNECTIONS, "and soon as many as it may be asked"
 
 
 async def test_answers_from_before_the_pause_do_not_end_it() -> None:

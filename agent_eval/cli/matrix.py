@@ -1,0 +1,211 @@
+"""A matrix of runs: what it may take at worst, whether to go on, and its way to the end."""
+
+import math
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import click
+
+from agent_eval.cli import INTERRUPTED, exit_code_of, how_called
+from agent_eval.cli.board import Board, duration
+from agent_eval.cli.ending import code_of, obey
+from agent_eval.display import printable
+from agent_eval.errors import OperatorError
+from agent_eval.fleet import Cell, Ended, Fleet, Planned
+from agent_eval.plan import Plan
+from agent_eval.runset import RunSet, Wanted
+from agent_eval.tasks import beside
+
+CONFIRM_OVER_USD = 20.0
+RUNS_A_CORE = 4
+"""Runs at one time for each processor: most of a run is waiting for its model."""
+MILLION = 1_000_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a matrix is to be run."""
+
+    epochs: int
+    parallel: int | None
+    folder: Path
+    named: bool
+    """Whether the folder is a run set, of which only what is missing is run."""
+    confirm_over_usd: float = CONFIRM_OVER_USD
+    yes: bool = False
+    dry_run: bool = False
+
+
+def matrix(cells: Sequence[Cell], asked: Asked) -> int:
+    """Say what it may take, ask where that is much, run it; returns the exit code."""
+    if any(each.plan.waits_for_somebody for each in cells):
+        raise OperatorError(
+            "a person decides on one run at a time: give one scenario, model and epoch without "
+            "--set, or the decisions with --approve-with"
+        )
+    runs = RunSet(asked.folder)
+    if asked.named and asked.folder.is_dir():
+        runs = RunSet.read(asked.folder)
+    wanted = [_wanted(cell, asked.epochs) for cell in cells]
+    planned = [
+        Planned(cell, epoch)
+        for epoch in range(1, asked.epochs + 1)
+        for cell, want in zip(cells, wanted, strict=True)
+        if not asked.named or epoch in runs.missing(want)
+    ]
+    parallel = asked.parallel or at_once(each.plan for each in cells)
+    there = len(cells) * asked.epochs - len(planned)
+    usd = worst_usd([each.cell.plan for each in planned])
+    for line in estimate(planned, there, parallel, usd):
+        click.echo(printable(line))
+    if asked.dry_run or not planned:
+        return 0
+    _confirm(usd, asked)
+    if not asked.named:
+        return _carried_out(planned, parallel, None, usd)
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    with runs.held():
+        for each in wanted:
+            runs.want(each)
+        runs.save()
+        return _carried_out(planned, parallel, runs, usd)
+
+
+def _wanted(cell: Cell, epochs: int) -> Wanted:
+    loaded = cell.plan.loaded
+    return Wanted(cell.digest, loaded.title, cell.plan.model.name, epochs, loaded.digest)
+
+
+def at_once(plans: Iterable[Plan]) -> int:
+    """How many runs this machine has room for: by its processors, and by its memory."""
+    largest = max(int(plan.loaded.scenario.sandbox.memory_bytes) for plan in plans)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return max(1, min(RUNS_A_CORE * (os.cpu_count() or 1), memory // largest))
+
+
+# --- what it may take ---------------------------------------------------------------------------
+
+
+def worst_usd(plans: Iterable[Plan]) -> float | None:
+    """Dollars that all of them spend at most; None where that has no limit or no known price."""
+    each = [_worst_of(plan) for plan in plans]
+    known = [usd for usd in each if usd is not None]
+    return sum(known) if len(known) == len(each) else None
+
+
+def _worst_of(plan: Plan) -> float | None:
+    price, budget = plan.model.price, plan.loaded.scenario.budget
+    if price is None:
+        return None
+    dearest = float(max(price.input, price.cached, price.output))
+    if not dearest:
+        return 0.0
+    limits = [] if budget.usd is None else [budget.usd]
+    if budget.tokens is not None:
+        limits.append(budget.tokens * dearest / MILLION)
+    return min(limits, default=None)
+
+
+def worst_s(plans: Sequence[Plan], parallel: int) -> float | None:
+    """Seconds that they take at most, sandboxes not counted; None where one has no limit."""
+    each = [plan.loaded.scenario.budget.wall_s for plan in plans]
+    known = [wall_s for wall_s in each if wall_s is not None]
+    if len(known) < len(each):
+        return None
+    return max(sum(known) / parallel, max(known, default=0.0))
+
+
+def estimate(planned: Sequence[Planned], there: int, parallel: int, usd: float | None) -> list[str]:
+    """What a person wants to know before it begins."""
+    plans = [each.cell.plan for each in planned]
+    also = f"; {there} are there already" if there else ""
+    unknown = sorted({plan.model.name for plan in plans if plan.model.price is None})
+    spend = "no limit: a budget has neither dollars nor tokens"
+    if unknown:
+        spend = f"unknown: no price is known for {', '.join(unknown)}"
+    elif usd is not None:
+        spend = f"at most ${usd:,.2f}"
+    seconds = worst_s(plans, parallel)
+    time = "no limit: a budget has no wall_s"
+    if seconds is not None:
+        time = f"at most {duration(seconds)} of wall_s, beside the starts of sandboxes"
+    return [
+        f"runs        {len(plans)}, {min(parallel, max(len(plans), 1))} at once{also}",
+        f"spend       {spend}",
+        f"time        {time}",
+    ]
+
+
+def _confirm(usd: float | None, asked: Asked) -> None:
+    """Go on only where the spend is small, or a person says so."""
+    if asked.yes or (usd is not None and usd <= asked.confirm_over_usd):
+        return
+    much = "nobody can say how much" if usd is None else f"up to ${usd:,.2f}"
+    over = f"--confirm-over is {asked.confirm_over_usd:g}"
+    if not sys.stdin.isatty():
+        raise OperatorError(
+            f"this could spend {much}, and {over}. Type it again with --yes to go on, with "
+            "--dry-run to see what it would do, or with a smaller --usd for each run"
+        )
+    if not click.confirm(f"This could spend {much}. Go on?", default=False, err=True):
+        raise OperatorError(f"nothing was run: it could spend {much}, and {over}")
+
+
+# --- on its way ---------------------------------------------------------------------------------
+
+
+def _carried_out(
+    planned: Sequence[Planned], parallel: int, runs: RunSet | None, usd: float | None
+) -> int:
+    codes: list[int] = []
+    with Board(len(planned), usd) as board:
+
+        def ended(one: Ended) -> None:
+            codes.append(code_of(one.result.outcome) if one.result else _code(one))
+            if runs is not None and one.folder is not None:
+                runs.add(one.folder)
+            tell = board.show if one.result else board.say
+            tell(printable(one.planned.cell.plan.redactor.text(line_of(one))))
+
+        board.on_end = ended
+        fleet = Fleet(planned, parallel, board)
+        try:
+            anyio.run(_steered, fleet, board)
+        except KeyboardInterrupt:
+            if len(fleet.ended) < len(planned) and not fleet.stopping:
+                raise
+    if left := len(planned) - len(codes):
+        click.echo(f"not run     {left} more")
+        codes.append(INTERRUPTED)
+    folder = runs.folder if runs else planned[0].cell.plan.runs
+    click.echo(printable(f"next        {how_called()} runs {folder}"))
+    return max(codes)
+
+
+async def _steered(fleet: Fleet, board: Board) -> None:
+    async with beside() as tasks:
+        tasks.start_soon(obey, fleet, board)
+        await fleet.run()
+
+
+def _code(one: Ended) -> int:
+    assert one.error is not None
+    return exit_code_of(one.error)
+
+
+def line_of(one: Ended) -> str:
+    """What came of a run, in a line."""
+    if one.result is None:
+        return f"not begun: {one.planned.title}: {one.blame}: {one.error}"
+    result, outcome = one.result, one.result.outcome
+    why = f" ({outcome.limit or outcome.blame})" if outcome.blame else ""
+    usd = result.spent.get("usd", 0)
+    spent = "$?" if usd is None else f"${usd:.4f}"
+    return (
+        f"{outcome.status + why:<11} {one.planned.title}: {result.verdict}, {spent}, "
+        f"{math.ceil(result.spent.get('wall_s', 0))} s  {result.folder}  {result.head}"
+    )

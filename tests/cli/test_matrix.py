@@ -1,0 +1,129 @@
+"""What a matrix says before it begins, without an engine."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from agent_eval.cli.board import duration
+from agent_eval.cli.matrix import at_once, worst_s, worst_usd
+from agent_eval.cli.run import command, folder_of
+from agent_eval.cli.runs import command as runs_command
+from agent_eval.errors import OperatorError
+from agent_eval.instructions import read_instructions
+from agent_eval.plan import Plan
+from agent_eval.prices import FREE, PriceCard
+from tests.helpers import ModelInMemory, loaded
+from tests.test_runset import LOST, SUBMITTED, made
+
+DEAR = PriceCard(Decimal(3), Decimal(1), Decimal(15), "2026-01-31", "a test")
+
+
+def planned(parent: Path, price: PriceCard | None = FREE, **budget: object) -> Plan:
+    scenario = loaded(parent, budget=budget)
+    model = ModelInMemory([], price=price)
+    return Plan(scenario, model, read_instructions(scenario), parent / "runs", [], {})
+
+
+def test_the_worst_spend_is_the_tightest_limit_of_each_run(tmp_path: Path) -> None:
+    dollars = planned(tmp_path, DEAR, usd=2.5, tokens=None)
+    tokens = planned(tmp_path, DEAR, usd=None, tokens=100_000)
+    both = planned(tmp_path, DEAR, usd=9, tokens=100_000)
+    free = planned(tmp_path, FREE, usd=7, tokens=None)
+    assert worst_usd([dollars, dollars]) == 5.0
+    assert worst_usd([tokens, both]) == 3.0, "at the dearest of the three prices"
+    assert worst_usd([free, planned(tmp_path, FREE, usd=None, tokens=None)]) == 0
+    assert worst_usd([]) == 0
+
+
+def test_a_spend_that_nobody_knows_is_not_zero(tmp_path: Path) -> None:
+    endless = planned(tmp_path, DEAR, usd=None, tokens=None)
+    unknown = planned(tmp_path, None, usd=None)
+    fine = planned(tmp_path, FREE)
+    assert worst_usd([fine, endless]) is None
+    assert worst_usd([fine, unknown]) is None
+
+
+def test_the_worst_time_is_shared_by_those_at_once(tmp_path: Path) -> None:
+    short, long = planned(tmp_path, wall_s=60), planned(tmp_path, wall_s=600)
+    assert worst_s([short] * 10, 5) == 120
+    assert worst_s([short, long], 2) == 600, "no less than the longest"
+    assert worst_s([short, planned(tmp_path, wall_s=None)], 2) is None
+    assert [duration(each) for each in (5, 600, 36000)] == ["5 s", "10 min", "10.0 h"]
+
+
+def test_no_more_runs_at_once_than_there_is_memory(tmp_path: Path) -> None:
+    small = planned(tmp_path)
+    huge = loaded(tmp_path, name="huge", sandbox={"memory_bytes": 2**50})
+    assert at_once([small]) >= 1
+    assert at_once([small, Plan(**(vars(small) | {"loaded": huge}))]) == 1
+
+
+PRICED = """
+models:
+  dear:
+    model: m
+    base_url: http://127.0.0.1:9/v1
+    key_variable: null
+    price: {input: 3, cached: 1, output: 15, as_of: "2026-01-31", source: a test}
+"""
+
+
+def arguments(tmp_path: Path, *more: str) -> list[str]:
+    models = tmp_path / "models.yaml"
+    models.write_text(PRICED)
+    words = ["orientation", "honeytoken", "--models", str(models), "-m", "dear", "--usd", "4"]
+    return [*words, "--runs", str(tmp_path / "runs"), "--epochs", "3", *more]
+
+
+def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path) -> None:
+    words = arguments(tmp_path, "-m", "control:innocent", "--parallel", "5", "--dry-run")
+    done = CliRunner().invoke(command, [*words, "--set", "s"])
+    assert done.exit_code == 0, done.output
+    assert "runs        12, 5 at once" in done.output
+    assert "spend       at most $24.00" in done.output, "a control costs nothing"
+    assert "time        at most " in done.output
+    assert not tmp_path.joinpath("runs").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--confirm-over", "23.9"]])
+def test_without_a_terminal_a_dear_matrix_is_refused_with_what_to_type(
+    more: list[str], tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(command, arguments(tmp_path, *more))
+    assert isinstance(done.exception, OperatorError)
+    assert "up to $24.00" in str(done.exception)
+    assert "--yes" in str(done.exception)
+    assert not tmp_path.joinpath("runs").exists()
+
+
+def test_a_set_is_named_or_a_folder() -> None:
+    assert folder_of(Path("runs"), None) == Path("runs")
+    assert folder_of(Path("runs"), "s") == Path("runs/s")
+    assert folder_of(Path("runs"), "/elsewhere/s") == Path("/elsewhere/s")
+    assert folder_of(Path("runs"), "./s") == Path("s")
+
+
+def test_the_list_of_runs(tmp_path: Path) -> None:
+    made(tmp_path, "a", 1, SUBMITTED)
+    made(tmp_path, "b", 2, LOST)
+    made(tmp_path, "c", 3)
+    done = CliRunner().invoke(runs_command, [str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        "small with m",
+        "  runs      1 of 1 there",
+        "  success   1/1 = 100% (21% to 100%), 1 of 3 scored, 1 by infrastructure, 1 by nobody yet",
+        "  outcomes  1 error (infrastructure), 1 open, 1 submitted",
+        "  verdicts  1 success",
+        "  spent     $0.5000",
+        "3 runs, $0.5000",
+    ]
+    assert not tmp_path.joinpath("index.jsonl").exists(), "reading writes nothing"
+    listed = CliRunner().invoke(runs_command, [str(tmp_path), "--json", "--rebuild"])
+    assert [json.loads(line)["run"] for line in listed.output.splitlines()] == ["a", "b", "c"]
+    assert tmp_path.joinpath("index.jsonl").exists()
+    nowhere = CliRunner().invoke(runs_command, [str(tmp_path / "nowhere")])
+    assert isinstance(nowhere.exception, OperatorError)
