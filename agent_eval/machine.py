@@ -19,19 +19,12 @@ class Machine:
         self.starting = anyio.CapacityLimiter(starts_at_once)
         """Held from the start of a sandbox until it is ready."""
         self._facts: dict[str, Any] | None = None
-        self._images: dict[str, dict[str, Any]] = {}
 
     async def facts(self) -> dict[str, Any]:
         """What the engine is."""
         if self._facts is None:
             self._facts = await self.engine.facts()
         return self._facts
-
-    async def image(self, name: str) -> dict[str, Any]:
-        """The image of that name, the same for all runs of this process."""
-        if name not in self._images:
-            self._images[name] = await self.engine.image(name)
-        return self._images[name]
 
     def __enter__(self) -> Self:
         return self

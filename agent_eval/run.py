@@ -95,7 +95,7 @@ async def run_scenario(
         facts = await shared.facts()
         choice = chosen(scenario.sandbox, facts)
         runtime = choice.runtime
-        image = await shared.image(scenario.sandbox.image)
+        image = await shared.engine.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
         asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
