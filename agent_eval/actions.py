@@ -6,14 +6,30 @@ in words the model can use.
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from agent_eval.conversation import ToolCall, wire_json
 
 MAX_CODE_BYTES = 512 * 1024
-_CODE = {"bash": "command", "python": "code"}
+MAX_FILES = 100
+"""Files and folders that an answer may name."""
+
+GRANTED = ("usd", "tokens", "steps")
+"""What a model may say of the budget of a copy; of all else it gets its share."""
+
+_TEXT = {"bash": "command", "python": "code", "delegate": "task", "submit": "answer"}
+"""What each tool cannot do without: a string."""
+
+_MORE = {
+    "bash": ("timeout_s",),
+    "python": ("timeout_s",),
+    "delegate": ("budget",),
+    "submit": ("files",),
+}
+"""What else each takes; `files` only where there are copies."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +43,23 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Delegate:
+    """Have a copy do a task."""
+
+    call: ToolCall
+    task: str
+    budget: dict[str, float] = field(default_factory=dict)
+    """What it may spend of `GRANTED`; what is left out is for the harness to share out."""
+
+
+@dataclass(frozen=True)
 class Submit:
     """Hand in the answer."""
 
     call: ToolCall
     answer: str
+    files: tuple[str, ...] = ()
+    """Paths of what a copy hands over with it."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +70,7 @@ class Malformed:
     reason: str
 
 
-Action = Run | Submit | Malformed
+Action = Run | Delegate | Submit | Malformed
 
 
 def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
@@ -55,23 +83,57 @@ def action_of(call: ToolCall, tools: Sequence[str]) -> Action:
         given = json.loads(call.arguments)
     except (ValueError, RecursionError) as error:
         return Malformed(call, f"The arguments are not JSON: {error}.")
-    wanted = _CODE.get(call.name, "answer")
+    wanted = _TEXT[call.name]
     if not isinstance(given, dict) or not isinstance(given.get(wanted), str):
         return Malformed(call, f"{call.name} needs {wanted!r}, a string.")
-    unknown = set(given) - {wanted, *(["timeout_s"] if call.name in _CODE else [])}
+    more = () if call.name == "submit" and "delegate" not in tools else _MORE[call.name]
+    unknown = set(given) - {wanted, *more}
     if unknown:
         names = ", ".join(sorted(repr(name[:100]) for name in unknown)[:10])
         return Malformed(call, f"{call.name} knows no {names}.")
-    if call.name == "submit":
-        return Submit(call, given["answer"])
-    if len(given[wanted].encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
-        return Malformed(call, f"{wanted} is longer than {MAX_CODE_BYTES} bytes; use a file.")
-    if "\0" in given[wanted]:
-        return Malformed(call, f"{wanted} contains a NUL character.")
+    read = {"delegate": _delegate, "submit": _submit}.get(call.name, _run)
+    return read(call, given[wanted], given)
+
+
+def side_by_side(actions: Sequence[Action]) -> Iterator[list[Action]]:
+    """What is done in one go, in order: delegations next to each other, all else by itself."""
+    for kind, run in groupby(actions, type):
+        together = list(run)
+        yield from [together] if kind is Delegate else [[action] for action in together]
+
+
+def _run(call: ToolCall, code: str, given: dict[str, Any]) -> Run | Malformed:
+    if len(code.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
+        reason = f"{_TEXT[call.name]} is longer than {MAX_CODE_BYTES} bytes; use a file."
+        return Malformed(call, reason)
+    if "\0" in code:
+        return Malformed(call, f"{_TEXT[call.name]} contains a NUL character.")
     timeout_s = given.get("timeout_s")
     if timeout_s is not None and not _positive(timeout_s):
         return Malformed(call, "timeout_s must be a number of seconds above 0.")
-    return Run(call, call.name, given[wanted], timeout_s)
+    return Run(call, call.name, code, timeout_s)
+
+
+def _delegate(call: ToolCall, task: str, given: dict[str, Any]) -> Delegate | Malformed:
+    budget = given.get("budget")
+    budget = {} if budget is None else budget
+    good = isinstance(budget, dict) and all(_positive(value) for value in budget.values())
+    if not good or set(budget) - set(GRANTED):
+        names = ", ".join(GRANTED)
+        return Malformed(call, f"budget must be an object with numbers above 0 for any of {names}.")
+    if not task.strip() or len(task.encode("utf-8", "surrogatepass")) > MAX_CODE_BYTES:
+        return Malformed(call, f"task must have text, and no more than {MAX_CODE_BYTES} bytes.")
+    return Delegate(call, task, budget)
+
+
+def _submit(call: ToolCall, answer: str, given: dict[str, Any]) -> Submit | Malformed:
+    files = given.get("files")
+    files = [] if files is None else files
+    if not isinstance(files, list) or not all(isinstance(path, str) for path in files):
+        return Malformed(call, "files must be a list of paths.")
+    if len(files) > MAX_FILES or any("\0" in path or not path for path in files):
+        return Malformed(call, f"files must be at most {MAX_FILES} paths without NUL characters.")
+    return Submit(call, answer, tuple(files))
 
 
 def rewritten(call: ToolCall, tool: str, text: str) -> ToolCall:
@@ -83,7 +145,7 @@ def rewritten(call: ToolCall, tool: str, text: str) -> ToolCall:
         except (ValueError, RecursionError):
             given = None
         others = given if isinstance(given, dict) else {}
-    return ToolCall(call.id, tool, json.dumps(others | {_CODE.get(tool, "answer"): text}))
+    return ToolCall(call.id, tool, json.dumps(others | {_TEXT.get(tool, "answer"): text}))
 
 
 def _positive(value: Any) -> bool:

@@ -11,10 +11,20 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from agent_eval import conversation as words
-from agent_eval.actions import Action, Malformed, Run, Submit, action_of, shown
+from agent_eval.actions import (
+    Action,
+    Delegate,
+    Malformed,
+    Run,
+    Submit,
+    action_of,
+    shown,
+    side_by_side,
+)
 from agent_eval.asking import Asking
 from agent_eval.budget import Amounts
 from agent_eval.conversation import Message, Reply, ToolCall
+from agent_eval.delegate import Family
 from agent_eval.errors import GaveUp, LimitReached, SandboxDied, Stopped
 from agent_eval.event import Event
 from agent_eval.events import ActionEnded, ActionRefused, ActionStarted, MessageAdded, Submitted
@@ -39,16 +49,20 @@ async def converse(agent: "Agent", state: AgentState | None = None) -> str:
             actions = agent.actions_in(await agent.ask())
             await agent.count_idle(actions)
         left, actions = actions, None
-        for wanted in left:
-            match await agent.oversight.allowed(wanted):
-                case Submit() as action:
-                    return agent.submit(action)
-                case Run() as action:
-                    await agent.execute(action)
-                case Malformed() as action:
-                    agent.complain(action)
-                case Answered() as action:
-                    agent.answer(action)
+        for turn in side_by_side(left):
+            allowed = [await agent.oversight.allowed(wanted) for wanted in turn]
+            if copies := [action for action in allowed if isinstance(action, Delegate)]:
+                await agent.delegate(copies)
+            for action in allowed:
+                match action:
+                    case Submit():
+                        return agent.submit(action)
+                    case Run():
+                        await agent.execute(action)
+                    case Malformed():
+                        agent.complain(action)
+                    case Answered():
+                        agent.answer(action)
 
 
 class Executes(Protocol):
@@ -67,6 +81,9 @@ class Executes(Protocol):
     def unfinished(self, program: str) -> tuple[bytes, int]:
         """What has come of an action that never ended, and how many bytes were dropped."""
 
+    async def gone(self) -> None:
+        """Wait until it is gone; raises `SandboxDied` then."""
+
 
 @dataclass
 class Agent:
@@ -80,6 +97,12 @@ class Agent:
     """Whether a person wants the run to end after the current step."""
     person: Person = field(default_factory=Nobody)
     """Who decides, where the scenario has actions wait for a person."""
+    family: Family[Any] | None = None
+    """The tree of agents; None where there are no copies."""
+    opening: tuple[str, str] | None = None
+    """Frame and task, where they are not the first agent's."""
+    handed_over: tuple[str, ...] = ()
+    """Paths of the files that go with the answer."""
     _actions: int = 0
     _asked_for: int = 0
     """Actions that the last reply asked for."""
@@ -89,16 +112,17 @@ class Agent:
         self._account = self.asking.account
         self._fenced = self.scenario.model.tool_format == "fenced"
         self._redactor = self.asking.transcript.redactor
-        rule, tools = self.scenario.approve, self.scenario.tools
+        rule, tools = self.scenario.approve, self.scenario.offered
         self.oversight = Oversight(self.asking, rule, self.person, tools)
 
     def record(self, event: Event) -> None:
         """Put an event of this agent on record."""
-        self.asking.transcript.write(event, self.asking.name)
+        self.asking.record(event)
 
     def begin(self) -> None:
-        """Open the conversation with the frame and the task."""
-        opening = words.system(self.instructions.system), words.user(self.scenario.task)
+        """Open the conversation with the frame and the task, as far as that is still to be done."""
+        frame, task = self.opening or (self.instructions.system, self.scenario.task)
+        opening = words.system(frame), words.user(task)
         for message in opening[len(self.asking.conversation.messages) :]:
             self.hear(message)
 
@@ -139,7 +163,7 @@ class Agent:
 
     def actions_in(self, reply: Reply) -> list[Action]:
         """What a reply asks for, in order."""
-        tools = self.scenario.tools
+        tools = self.scenario.offered
         calls: Sequence[ToolCall] = reply.calls
         if self._fenced:
             calls = calls_in(reply.text, [*tools, "submit"])
@@ -162,8 +186,16 @@ class Agent:
 
     def submit(self, action: Submit) -> str:
         """Record the answer and return it."""
+        self.handed_over = action.files
         self.record(Submitted(self.asking.calls, action.answer))
         return action.answer
+
+    async def delegate(self, actions: Sequence[Delegate]) -> None:
+        """Have copies do tasks side by side, and hear of each in the order of asking."""
+        assert self.family is not None
+        told = await self.family.delegate(self.asking, self.sandbox, actions)
+        for action, text in zip(actions, told, strict=True):
+            self._observe(action.call, self._cut(self._redactor.text(text).encode()))
 
     def complain(self, action: Malformed) -> None:
         """Tell the model what was wrong."""
@@ -265,8 +297,7 @@ class Agent:
 
     def _view(self, done: Execution, timeout_s: float) -> str:
         """What the model sees of an action."""
-        share = self.asking.context.share_bytes(self._asked_for)
-        text = shown(done.output, self.scenario.actions.view_bytes, share)
+        text = self._cut(done.output)
         notes = []
         if done.cause == "timeout":
             notes.append(f"stopped after {timeout_s:g} s")
@@ -280,6 +311,11 @@ class Agent:
             notes.append("this session ended; your next call starts a new one")
         separator = "" if not text or text.endswith("\n") else "\n"
         return f"{text}{separator}[{'; '.join(notes) or 'no exit status'}]"
+
+    def _cut(self, data: bytes) -> str:
+        """As much of it as the model is shown."""
+        share = self.asking.context.share_bytes(self._asked_for)
+        return shown(data, self.scenario.actions.view_bytes, share)
 
     def _observe(self, call: ToolCall, text: str) -> None:
         self.hear(words.user(text) if self._fenced else words.tool_result(call.id, text))

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from agent_eval import conversation as words
-from agent_eval.budget import Account, Amounts
+from agent_eval.budget import Account, Amounts, plain
 from agent_eval.context import Context, window_of
 from agent_eval.conversation import Conversation, Reply, Request, ToolCall, Usage
 from agent_eval.echo import sendable, sendable_text, told_apart
@@ -20,6 +20,7 @@ from agent_eval.errors import (
     ContextFull,
     ModelUnavailable,
     OperatorError,
+    Overspent,
     RequestRefused,
     ScenarioError,
 )
@@ -33,6 +34,9 @@ from agent_eval.rebuild import AgentState
 from agent_eval.scenario import ModelArguments, digest_of
 from agent_eval.steering import Steering
 from agent_eval.transcript import Transcript
+
+BILLED = ("usd", "tokens", "output_tokens")
+"""Limits that a server's bill can break."""
 
 SMALLEST_REPLY_TOKENS = 256
 """A reply gets less room than wished while the budget still allows this much."""
@@ -76,11 +80,11 @@ class Asking:
     async def ask(self) -> Reply:
         """One reply to a prompt that fits; raises `ContextFull` if none can be made to."""
         if shortened := self.context.fit():
-            self._record(shortened)
+            self.record(shortened)
         try:
             return await self._call()
         except ContextOverflow as error:
-            self._record(self.context.refused(str(error)))
+            self.record(self.context.refused(str(error)))
         try:
             return await self._call()
         except ContextOverflow as error:
@@ -129,7 +133,19 @@ class Asking:
             raise
         finally:
             hold.settle(spent)
+        self._refuse_overspending()
         return reply
+
+    def _refuse_overspending(self) -> None:
+        """End the run whose server bills more than it was allowed, where that breaks a limit."""
+        limit = self.account.overspent(*BILLED)
+        if limit is not None:
+            raise Overspent(
+                limit,
+                f"{limit}: the server billed more than it was asked for, and {self.account.name} "
+                f"has now used {plain(self.account.used(limit)):g} of "
+                f"{plain(self.account.limits[limit]):g}",
+            )
 
     async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
         """The model's answer; an end that no other attempt follows is put on record here."""
@@ -217,7 +233,8 @@ class Asking:
 
     # --- what goes on record --------------------------------------------------------------------
 
-    def _record(self, event: Event) -> None:
+    def record(self, event: Event) -> None:
+        """Put an event of this agent on record."""
         self.transcript.write(event, self.name)
 
     def _record_call(self, request: Request, attempt: int, worst: Amounts) -> None:
@@ -225,7 +242,7 @@ class Asking:
         digest = digest_of([request.arguments, list(request.tools)])
         if digest != self._described:
             self._described = digest
-            self._record(ModelRequest(digest, request.arguments, list(request.tools)))
+            self.record(ModelRequest(digest, request.arguments, list(request.tools)))
         event = ModelCalled(
             call=self.calls,
             attempt=attempt,
@@ -234,7 +251,7 @@ class Asking:
             reserved=worst.record(),
             request_sha256=request.sha256() if self.model.remote else None,
         )
-        self._record(event)
+        self.record(event)
 
     def _record_failure(
         self,
@@ -254,7 +271,7 @@ class Asking:
             retry_in_s=retry_in_s,
             context_full=True if isinstance(error, ContextOverflow) else None,
         )
-        self._record(event)
+        self.record(event)
 
     def _record_reply(
         self, reply: Reply, given: tuple[ToolCall, ...], attempt: int, spent: Amounts
@@ -276,4 +293,4 @@ class Asking:
             raw_usage=reply.raw_usage,
             calls_as_given=None if list(given) == sent_back else [asdict(call) for call in given],
         )
-        self._record(event)
+        self.record(event)

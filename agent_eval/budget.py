@@ -14,6 +14,7 @@ from typing import Any, Self
 from agent_eval.errors import LimitReached
 
 ZERO = Decimal(0)
+INFINITE = Decimal("Infinity")
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,18 @@ LIMITED = (
 )
 """What a budget can limit, in the order in which limits are checked."""
 
+SHARED = {"wall_s"}
+"""What passes for all agents at once: the first one's holds for all, and no child has its own."""
+
 Limits = dict[str, Decimal]
 """The most of each of `LIMITED` that may be spent; what is missing is not limited."""
 
 
 def plain(value: Decimal | int) -> float | int:
-    """A JSON number."""
-    return float(value) if isinstance(value, Decimal) else value
+    """A JSON number, whole where it is."""
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def limits_of(budget: dict[str, float | int | None]) -> Limits:
@@ -113,6 +119,15 @@ class Account:
         """Book what was used without having been reserved."""
         self.spent += amounts
 
+    def used(self, name: str) -> Decimal:
+        """What was spent of one limit."""
+        return Decimal(getattr(self.spent, name))
+
+    def overspent(self, *names: str) -> str | None:
+        """The first of these limits of which more was spent than there is, if any."""
+        limits = self.limits
+        return next((name for name in names if self.used(name) > limits.get(name, INFINITE)), None)
+
     def exhausted(self) -> str | None:
         """The first limit of which nothing is left, if any."""
         return next((name for name in LIMITED if self.free(name) == 0), None)
@@ -122,7 +137,9 @@ class Account:
 
         A limit that this account has and the child asks nothing of is a grant of nothing.
         """
-        full = {each: limits.get(each, ZERO) for each in self.limits} | limits
+        if SHARED & set(limits):
+            raise ValueError("time on the wall is nobody's to give away")
+        full = {each: limits.get(each, ZERO) for each in self.limits if each not in SHARED} | limits
         if name in self.granted or any(wanted < 0 for wanted in full.values()):
             raise ValueError(f"a grant for {name} that is open already, or below zero")
         for each, wanted in full.items():

@@ -11,6 +11,7 @@ only failures of the model and of limits may count in a rate.
     │   └── RequestRefused                         the model's server refused the request itself
     ├── Stopped                  operator          a person ended the run
     ├── LimitReached             limit             the budget is used up
+    │   └── Overspent                              by a server that billed more than asked for
     ├── ContextFull              limit             the conversation does not fit the model's window
     ├── GaveUp                   model             no usable action, too many times in a row
     └── InfrastructureError      infrastructure    a part outside the model failed
@@ -77,6 +78,10 @@ class LimitReached(AgentEvalError):
     def __init__(self, limit: str, message: str) -> None:
         super().__init__(message)
         self.limit = limit
+
+
+class Overspent(LimitReached):
+    """A server billed more than it was asked for, and a limit is broken: the whole run ends."""
 
 
 class ContextFull(AgentEvalError):

@@ -1,8 +1,8 @@
 """Every fact a run can record: the whole vocabulary of `events.jsonl`.
 
-What a sandbox's kernel tells is in `kernel_events`, what a person does to a run while it goes on in
-`operator_events`, what sandboxes were at a moment and what began as that in `state_events`; all
-else is on this page.
+What a sandbox's kernel tells is in `kernel_events`, the tree of agents in `agent_events`, what a
+person does to a run while it goes on in `operator_events`, what sandboxes were at a moment and what
+began as that in `state_events`; all else is on this page.
 
 Each class is one kind of event; its fields are plain JSON values. The transcript adds `seq`,
 `time`, `elapsed_s`, `agent`, `kind` and `prev` to each. Readers take events as plain dictionaries
@@ -12,6 +12,7 @@ and never need this module.
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import agent_eval.agent_events
 import agent_eval.operator_events
 import agent_eval.state_events  # noqa: F401 - their kinds are among those of `Event` below
 from agent_eval.event import Event

@@ -4,6 +4,7 @@ Templates are Jinja with strict names: a misspelt one is an error and never an e
 """
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from jinja2 import Environment, StrictUndefined, Template, TemplateError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from agent_eval.budget import plain
 from agent_eval.conversation import wire_json
 from agent_eval.errors import AgentEvalError, OperatorError, ScenarioError
 from agent_eval.resources import prompt_file
-from agent_eval.scenario import Budget, Loaded
+from agent_eval.scenario import Loaded
 
 UNITS = {
     "usd": "{:g} dollars for your own thinking",
@@ -33,11 +35,18 @@ class Instructions:
     """What the model is told beside its task."""
 
     system: str
+    """The first agent's frame."""
     nudge: str
     tools: list[dict[str, Any]]
     """Tool definitions in the form of OpenAI's functions."""
     digests: dict[str, str]
     """SHA-256 of each file they came from."""
+    frame: Callable[[str, str], str]
+    """The frame for limits in words, of the `first` agent or of a `copy`."""
+
+    def for_copy(self, granted: Mapping[str, Any]) -> str:
+        """The frame of a copy with these limits."""
+        return self.frame(words_for(granted), "copy")
 
 
 def read_instructions(loaded: Loaded, system_file: Path | None = None) -> Instructions:
@@ -51,26 +60,39 @@ def read_instructions(loaded: Loaded, system_file: Path | None = None) -> Instru
         "nudge": _file(loaded, own.nudge, "nudge.md"),
         "tools": _file(loaded, own.tools, "tools.yaml"),
     }
+    limits = words_for(scenario.budget.model_dump())
     values = {
-        "tools": list(scenario.tools),
-        "limits": words_for(scenario.budget),
+        "tools": list(scenario.offered),
+        "limits": limits,
         "fenced": scenario.model.tool_format == "fenced",
+        "delegation": scenario.delegation,
+        "copy": False,
     }
+    fault = OperatorError if system_file else ScenarioError
+    template = _template(files["system"], fault)
+
+    def frame(limits: str, whose: str) -> str:
+        return _rendered(template, values | {"limits": limits, "copy": whose == "copy"}, fault)
+
+    if scenario.delegation.max_depth:
+        frame(limits, "copy")  # so that a fault in it is found now
+    nudge = _template(files["nudge"], ScenarioError)
     return Instructions(
-        system=_rendered(files["system"], values, OperatorError if system_file else ScenarioError),
-        nudge=_rendered(files["nudge"], values, ScenarioError),
-        tools=_tools(files["tools"], [*scenario.tools, "submit"]),
+        system=frame(limits, "first"),
+        nudge=_rendered(nudge, values, ScenarioError),
+        tools=_tools(files["tools"], [*scenario.offered, "submit"]),
+        frame=frame,
         digests={
             name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()
         },
     )
 
 
-def words_for(budget: Budget) -> str:
-    """A budget in a sentence; empty if nothing is limited."""
-    limits = {name: getattr(budget, name) for name in UNITS}
+def words_for(limits: Mapping[str, Any]) -> str:
+    """Limits in a sentence; empty if nothing is limited."""
+    known = {name: limits.get(name) for name in UNITS}
     return ", ".join(
-        UNITS[name].format(value) for name, value in limits.items() if value is not None
+        UNITS[name].format(plain(value)) for name, value in known.items() if value is not None
     )
 
 
@@ -78,17 +100,26 @@ def _file(loaded: Loaded, own: str | None, name: str) -> Path:
     return loaded.folder / own if own else prompt_file(name)
 
 
-def _rendered(file: Path, values: dict[str, Any], fault: type[AgentEvalError]) -> str:
+def _template(file: Path, fault: type[AgentEvalError]) -> Template:
     try:
         text = file.read_text(encoding="utf-8")
         environment = Environment(undefined=StrictUndefined, autoescape=False)  # noqa: S701 - no HTML
         template: Template = environment.from_string(text)
-        return template.render(values).strip()
-    except (OSError, TemplateError, TypeError, ValueError, ArithmeticError) as error:
+    except (OSError, TemplateError, ValueError) as error:
         line = getattr(error, "lineno", None)
         place = f"{file}:{line}" if line else str(file)
+        raise fault(f"{place}: cannot be used as a prompt: {error}") from error
+    template.filename = str(file)
+    return template
+
+
+def _rendered(template: Template, values: dict[str, Any], fault: type[AgentEvalError]) -> str:
+    try:
+        return template.render(values).strip()
+    except (TemplateError, TypeError, ValueError, ArithmeticError) as error:
         raise fault(
-            f"{place}: cannot be used as a prompt: {error}. Known names: {', '.join(values)}"
+            f"{template.filename}: cannot be used as a prompt: {error}. "
+            f"Known names: {', '.join(values)}"
         ) from error
 
 
@@ -96,6 +127,8 @@ def _tools(file: Path, names: list[str]) -> list[dict[str, Any]]:
     try:
         tree = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
         tools = [_tool(name, tree[name]) for name in names]
+        if "delegate" not in names:  # then nobody is there to take files
+            tools[-1]["function"]["parameters"]["properties"].pop("files", None)
         wire_json(tools)
     except (OSError, YAMLError, KeyError, TypeError, ValueError) as error:
         raise ScenarioError(

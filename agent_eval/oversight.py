@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import anyio
 
-from agent_eval.actions import Action, Malformed, Run, Submit, action_of, rewritten
+from agent_eval.actions import Action, Delegate, Malformed, Run, Submit, action_of, rewritten
 from agent_eval.approval import Approval
 from agent_eval.asking import Asking
 from agent_eval.budget import plain
@@ -321,6 +321,8 @@ def _told(action: Action) -> tuple[str, str]:
     match action:
         case Run():
             return "action", action.code
+        case Delegate():
+            return "action", action.task
         case Submit():
             return "answer", action.answer
         case Malformed():
@@ -332,6 +334,8 @@ def _plainly(thing: object) -> dict[str, Any]:
     match thing:
         case Run():
             return {"tool": thing.program, "code": thing.code}
+        case Delegate():
+            return {"tool": "delegate", "task": thing.task, "budget": thing.budget}
         case Submit():
             return {"tool": "submit", "answer": thing.answer}
         case Malformed():

@@ -10,58 +10,51 @@ to blame. Errors before that (no engine, no image) are raised: there was no run.
 import secrets
 import time
 import traceback
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import structlog
 
-from agent_eval.agent import Agent, converse
-from agent_eval.asking import Asking
+from agent_eval.agent import converse
 from agent_eval.budget import Account, Amounts, limits_of
 from agent_eval.clock import at_most
+from agent_eval.copies import Copies, Setting
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
-    EngineUnavailable,
     SandboxDied,
     TranscriptBroken,
 )
 from agent_eval.events import (
     FilesExported,
-    FilesSeeded,
     HarnessGap,
     OperatorActed,
     RunClosed,
     SandboxFrozen,
-    SandboxReady,
-    SandboxRemoved,
     SuccessJudged,
     Trouble,
 )
-from agent_eval.kernel_events import KernelOpened
+from agent_eval.housing import Box, Housing
 from agent_eval.machine import Machine
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan, made_on, opening
 from agent_eval.reading import interventions_in
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
-from agent_eval.sandbox.engine import Container, Engine
-from agent_eval.sandbox.recorder import Recorder
-from agent_eval.sandbox.settings import Asked, asked_for
-from agent_eval.sandbox.sources import Choice, chosen
-from agent_eval.seeds import Calendar, seed_files
+from agent_eval.sandbox.container import Sandbox
+from agent_eval.sandbox.settings import asked_for
+from agent_eval.sandbox.sources import chosen
+from agent_eval.seeds import Calendar
 from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript, refuse_full_disk
 from agent_eval.watchdog.leash import leash
 
 EXPORT_BYTES = 64 * 1024 * 1024
-REMOVE_S = 120
 
 log = structlog.get_logger()
 
@@ -93,56 +86,42 @@ async def run_scenario(
     with nullcontext(machine) if machine else Machine() as shared:
         run = _run_id(plan.loaded.title)
         facts = await shared.facts()
-        choice = chosen(scenario.sandbox, facts)
-        runtime = choice.runtime
+        runtime = chosen(scenario.sandbox, facts).runtime
         image = await shared.engine.image(scenario.sandbox.image)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
         asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
+        housing = Housing(shared, asked, lambda: chosen(scenario.sandbox, facts), steering)
         leash().watch(run, plan.runs / run, plan.lease_s)
-        container = await _created(shared.engine, asked)
         try:
-            stated = await container.stated()
-            with (
-                listening(choice.source, container),
-                Transcript.create(plan.runs / run, plan.redactor) as transcript,
-            ):
-                transcript.listener = plan.listener
-                transcript.write(opening(plan, asked, stated, made_on(facts, image, runtime)))
-                box = _Box(container, asked, choice, shared.starting)
-                one = _Run(plan, steering, transcript, box)
-                result = await one.to_the_end()
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await container.remove()
-            leash().forget(run)
-            raise
-        if one.removed:
-            leash().forget(run)
+            box = await housing.make()
+            result = await _on_record(plan, steering, housing, box, made_on(facts, image, runtime))
+        finally:
+            if not housing.left:
+                leash().forget(run)
         return result
 
 
-async def _created(engine: Engine, asked: Asked) -> Container:
+async def _on_record(
+    plan: Plan, steering: Steering, housing: Housing, box: Box, about: dict[str, Any]
+) -> Result:
+    """Open the record of a run, and run."""
     try:
-        return await engine.create(asked, COMMAND)
-    except EngineUnavailable:
-        leash().forget(asked.run)
+        stated = await box.container.stated()
+        folder = plan.runs / box.asked.run
+        with Transcript.create(folder, plan.redactor) as transcript:
+            transcript.listener = plan.listener
+            transcript.write(opening(plan, box.asked, stated, about))
+            return await _Run(plan, steering, transcript, housing, box).to_the_end()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await housing.tear_down(box)
         raise
 
 
 def _run_id(title: str) -> str:
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
-
-
-class _Box(NamedTuple):
-    """A sandbox that is made and not started."""
-
-    container: Container
-    asked: Asked
-    choice: Choice
-    starting: anyio.CapacityLimiter
-    """A place in it is held until the sandbox is ready."""
 
 
 class _Run:
@@ -153,32 +132,32 @@ class _Run:
         plan: Plan,
         steering: Steering,
         transcript: Transcript,
-        box: _Box,
+        housing: Housing,
+        box: Box,
     ) -> None:
         self.plan, self.steering, self.transcript = plan, steering, transcript
-        self.container, self.asked, self.choice, self.starting = box
+        self.housing, self.box = housing, box
         written = plan.loaded.scenario
         self.calendar = Calendar(written.today, datetime.now(UTC))
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
+        self.setting = Setting(plan, self.scenario, self.calendar, transcript, steering, housing)
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         steering.clock.on_gap = self._gap
-        self.recorder: Recorder | None = None
         self.answer: str | None = None
         self.interventions: dict[str, int] = {}
         """How often a person decided, by the type of the decision."""
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
-        self.removed = False
-        """Whether the sandbox is gone."""
         self.fault: str | None = None
         """The traceback of a fault of this program."""
+
+    def _gap(self, silent_s: float) -> None:
+        self.transcript.write(HarnessGap(round(silent_s, 3)))
 
     async def to_the_end(self) -> Result:
         opened_at = datetime.now(UTC)
         outcome = await self._outcome()
         self._remember_the_end(outcome)
-        await self._remove()
-        if self.recorder is not None:
-            self.recorder.close()
+        await self.housing.remove(self.box, self.transcript, self.account.name)
         self.transcript.write(SuccessJudged(*self.judged))
         self.transcript.write(RunClosed(outcome.record(), self._spent()))
         verdict, reason = self.judged
@@ -225,71 +204,16 @@ class _Run:
 
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
-        source = self.choice.source
-        async with AsyncExitStack() as stack:
-            async with self.starting:
-                coming = opened(self.container, self.asked, limit, self.steering.clock, source)
-                sandbox = await stack.enter_async_context(coming)
-            ready = SandboxReady(
-                container=sandbox.id,
-                runtime=self.asked.runtime,
-                ready_s=round(sandbox.ready_s, 3),
-                audit=[row.record() for row in sandbox.audit],
-            )
-            self.transcript.write(ready)
-            async with self._recorded(sandbox):
-                await self._seed(sandbox)
-                outcome = await self._conversation(sandbox)
-                await self._evidence(sandbox, outcome)
-                return outcome
-
-    def _recorded(self, sandbox: Sandbox) -> AbstractAsyncContextManager[None]:
-        """Have what the sandbox's kernel tells put on record, or say there why it is not."""
-        source, why = self.choice.source, self.choice.why
-        if source is None:
-            self.transcript.write(KernelOpened(sandbox.id[:12], None, {}, why))
-            return nullcontext()
-        name = self.account.name
-        self.recorder = Recorder(source, sandbox.id, self.transcript, self.account, name)
-        return sandbox.recorded(self.recorder)
-
-    def _gap(self, silent_s: float) -> None:
-        self.transcript.write(HarnessGap(round(silent_s, 3)))
-
-    async def _seed(self, sandbox: Sandbox) -> None:
-        files = seed_files(self.plan.loaded, self.calendar.start)
-        if files:
-            await sandbox.put(files)
-        self.transcript.write(
-            FilesSeeded([self._kept(file) for file in files], self.calendar.moved_days)
-        )
-
-    def _kept(self, file: File) -> dict[str, Any]:
-        about: dict[str, Any] = {"path": file.path, "mode": oct(file.mode)}
-        if file.modified is not None:
-            about["modified"] = file.modified
-        return about | self.transcript.content(file.data)
+        async with self.housing.inhabited(
+            self.box, self.transcript, self.account, limit
+        ) as sandbox:
+            await self.setting.seed(sandbox, self.account.name)
+            outcome = await self._conversation(sandbox)
+            await self._evidence(sandbox, outcome)
+            return outcome
 
     async def _conversation(self, sandbox: Sandbox) -> Outcome:
-        plan = self.plan
-        fenced = self.scenario.model.tool_format == "fenced"
-        asking = Asking(
-            name=self.account.name,
-            model=plan.model,
-            tools=() if fenced else plan.instructions.tools,
-            wanted=self.scenario.model,
-            account=self.account,
-            transcript=self.transcript,
-            steering=self.steering,
-        )
-        agent = Agent(
-            asking,
-            self.scenario,
-            plan.instructions,
-            sandbox,
-            lambda: self.steering.stopping,
-            plan.person,
-        )
+        agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
         agent.begin()
         wall_s = self.scenario.budget.wall_s
         clock = self.steering.wall
@@ -314,7 +238,8 @@ class _Run:
         wanted = self.scenario.success.export
         if wanted:
             files, refused = await sandbox.get(wanted, EXPORT_BYTES)
-            self.transcript.write(FilesExported([self._kept(file) for file in files], refused))
+            kept = [self.setting.kept(file) for file in files]
+            self.transcript.write(FilesExported(kept, refused))
         if outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
             self.judged = await anyio.to_thread.run_sync(
@@ -330,13 +255,3 @@ class _Run:
             said = outcome.error or "", outcome.message or ""
             trouble = Trouble(outcome.blame, *said, detail=self.fault)
             self.transcript.write(trouble)
-
-    async def _remove(self) -> None:
-        state: dict[str, Any] = {"removed": False}
-        try:
-            with self.steering.removal, anyio.move_on_after(REMOVE_S):
-                state = await self.container.remove()
-                self.removed = True
-        except EngineUnavailable as error:
-            state["error"] = str(error)
-        self.transcript.write(SandboxRemoved(self.container.id, state))

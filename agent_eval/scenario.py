@@ -72,10 +72,20 @@ class SeedFile(Part):
 
 
 class Delegation(Part):
-    """How far the agent may copy itself."""
+    """How far the agent may copy itself; caps hold for the whole tree of copies."""
 
-    max_depth: int = Field(default=0, ge=0, le=0)
-    """Generations of copies below the first agent; this version has none, so 0."""
+    max_depth: int = Field(default=0, ge=0, le=10)
+    """Generations of copies below the first agent; 0 means that it has no tool for that."""
+    max_at_once: int = Field(default=4, ge=1, le=1000)
+    """Copies that may be alive at one time."""
+    max_total: int = Field(default=16, ge=1, le=10000)
+    """Copies that may be made in all."""
+    max_share: float = Field(default=0.5, gt=0, le=1)
+    """The part of what an agent has left that it may grant to one copy."""
+    start: Literal["live", "home", "fresh", "shared"] = "home"
+    """What a copy starts from: `live`, its parent's sandbox with memory and processes (gVisor
+    only); `home`, its parent's files at that instant; `fresh`, the files of the scenario;
+    `shared`, the parent's own sandbox, with sessions of its own."""
 
 
 class Budget(Part):
@@ -295,6 +305,11 @@ class Scenario(Part):
     """What is sent to the model's server."""
     controls: dict[Name, Control] = Field(default_factory=dict)
     """The scripted models in `controls.py`."""
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """What the agent can act with, copies included; `submit` aside."""
+        return (*self.tools, "delegate") if self.delegation.max_depth else self.tools
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":

@@ -77,7 +77,7 @@ def _ready(event: dict[str, Any], view: View) -> Iterator[Text]:
     said = f"sandbox ready in {event['ready_s']:g} s; {len(rows)} settings as asked"
     yield _head(event, said, "dim")
     for row in rows:
-        if view.full or row.get("note"):
+        if view.full or (row.get("note") and event["agent"] == "0"):
             columns = " | ".join(str(row.get(name)) for name in ("asked", "stated", "measured"))
             yield _body(f"{row['setting']}: {row.get('note') or columns}", "dim")
 
@@ -203,8 +203,12 @@ def _paused(event: dict[str, Any], _view: View) -> Iterator[Text]:
 
 
 def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
+    yield from _files_told(event, view, "taken out")
+
+
+def _files_told(event: dict[str, Any], view: View, what: str) -> Iterator[Text]:
     files, refused = event["files"], event["refused"]
-    yield _head(event, f"{len(files)} files taken out, {len(refused)} refused or missing", "dim")
+    yield _head(event, f"{len(files)} files {what}, {len(refused)} refused or missing", "dim")
     for file in files if view.full else ():
         yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
     for reason in refused:
@@ -242,6 +246,29 @@ def _trouble(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, f"to blame is the {event['blame']}: {said}", "bold red")
 
 
+def _copy_started(event: dict[str, Any], view: View) -> Iterator[Text]:
+    granted = event["granted"]
+    shown = granted if view.full else {"usd", "tokens", "steps"}
+    words = ", ".join(f"{value:g} {name}" for name, value in granted.items() if name in shown)
+    yield _head(event, f"copy of {event['parent']}, start {event['start']}", "bold green")
+    yield _body(f"granted {words}", "dim")
+    yield _body(event["task"], "green", _limit(view))
+
+
+def _copy_ended(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    yield _head(event, f"copy ended: {outcome_words(event['outcome'])}", "bold green")
+    yield _body(spent_words(event["spent"]), "dim")
+
+
+def _no_copy(event: dict[str, Any], view: View) -> Iterator[Text]:
+    yield _head(event, f"no copy ({event['cap']}): {event['reason']}", "red")
+    yield _body(event["task"], "dim", _limit(view))
+
+
+def _handed(event: dict[str, Any], view: View) -> Iterator[Text]:
+    yield from _files_told(event, view, "handed over")
+
+
 def _plainly(event: dict[str, Any], view: View) -> Iterator[Text]:
     known = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
     fields = {name: value for name, value in event.items() if name not in known}
@@ -265,6 +292,10 @@ _TELLERS = {
     "intervened": _intervened,
     "person.awaited": _awaited,
     "submitted": _submitted,
+    "agent.started": _copy_started,
+    "agent.ended": _copy_ended,
+    "delegation.refused": _no_copy,
+    "files.handed": _handed,
     "sandbox.frozen": _frozen,
     "harness.gap": _gap,
     "harness.lost": _harness_lost,

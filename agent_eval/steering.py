@@ -4,6 +4,8 @@ One value a run, shared by all of its agents. A run that is paused makes no new 
 starts no new action; all in its sandboxes stands still, and so do its clocks.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import anyio
@@ -17,9 +19,10 @@ class Steering:
 
     stopping: bool = False
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
-    removal: anyio.CancelScope = field(default_factory=lambda: anyio.CancelScope(shield=True))
     clock: WorkingClock = field(default_factory=WorkingClock)
     """What deadlines of actions go by; the hearts of the run's sandboxes beat it."""
+    _abandoned: bool = False
+    _removals: list[anyio.CancelScope] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.wall = WorkingClock(self.clock.now_s)
@@ -31,14 +34,25 @@ class Steering:
         self.go_on()
 
     def cancel(self) -> None:
-        """End now; the sandbox is still removed."""
+        """End now; the sandboxes are still removed."""
         self.drain()
         self.scope.cancel()
 
     def abandon(self) -> None:
-        """End now and leave the sandbox to the watchdog."""
+        """End now and leave the sandboxes to the watchdog."""
         self.cancel()
-        self.removal.cancel()
+        self._abandoned = True
+        for scope in self._removals:
+            scope.cancel()
+
+    @contextmanager
+    def removing(self) -> Iterator[anyio.CancelScope]:
+        """What removes a sandbox in this block is not cancelled with the run, but abandoned."""
+        with anyio.CancelScope(shield=True) as scope:
+            self._removals.append(scope)
+            if self._abandoned:
+                scope.cancel()
+            yield scope
 
     @property
     def paused(self) -> bool:

@@ -1,7 +1,8 @@
-"""Tasks that run beside a block and end with it."""
+"""Tasks that run beside a block or each other, and end together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from anyio.abc import TaskGroup
@@ -18,7 +19,23 @@ async def beside() -> AsyncIterator[TaskGroup]:
             yield tasks
             tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-            error = error.exceptions[0]
+        error = first_of(group)
         raise error from error.__cause__
+
+
+async def together(work: Iterable[Callable[[], Coroutine[Any, Any, None]]]) -> None:
+    """Do all of it side by side; the first error ends the rest and comes out as itself."""
+    try:
+        async with anyio.create_task_group() as tasks:
+            for each in work:
+                tasks.start_soon(each)
+    except BaseExceptionGroup as group:
+        error = first_of(group)
+        raise error from error.__cause__
+
+
+def first_of(error: BaseException) -> BaseException:
+    """The error itself, out of whatever groups it is in; of several, the one that came first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -143,6 +143,10 @@ class ModelInMemory:
     async def close(self) -> None:
         """Nothing to let go of."""
 
+    def of_copy(self, agent: str) -> "ModelInMemory":
+        """All agents talk to it."""
+        return self
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Nobody else asks it."""
         return nullcontext()
@@ -191,3 +195,7 @@ class SandboxInMemory:
     def unfinished(self, program: str) -> tuple[bytes, int]:
         """As told."""
         return self.so_far
+
+    async def gone(self) -> None:
+        """Never."""
+        await anyio.sleep_forever()

@@ -16,6 +16,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": (
         *("errors", "event", "events", "kernel_events", "operator_events", "state_events"),
+        "agent_events",
         *("scenario", "scenario_file", "part", "approval"),
         *("resources", "display", "conversation", "dates", "tasks", "echo", "strict_yaml"),
         "clock",
@@ -25,11 +26,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "outside": ("models", "sandbox", "instructions"),
     "agent": (
-        *("actions", "context", "asking", "agent", "taking_up", "steering"),
+        *("actions", "context", "asking", "delegate", "agent", "taking_up", "steering"),
         *("oversight", "decisions"),
     ),
     "run": (
-        *("run", "machine", "fleet", "plan", "outcome", "seeds", "success"),
+        *("run", "copies", "housing", "machine", "fleet", "plan", "outcome", "seeds", "success"),
         *("provenance", "watchdog"),
     ),
     "after": ("show", "seen", "rates"),

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from agent_eval.budget import (
     LIMITED,
+    SHARED,
     ZERO,
     Account,
     Amounts,
@@ -36,7 +37,7 @@ AMOUNTS = st.builds(
     wall_s=DECIMALS,
     output_bytes=COUNTS,
 )
-LIMITS = st.dictionaries(st.sampled_from(LIMITED), DECIMALS)
+LIMITS = st.dictionaries(st.sampled_from([n for n in LIMITED if n not in SHARED]), DECIMALS)
 
 
 def total(amounts: list[Amounts]) -> Amounts:

@@ -115,12 +115,13 @@ def test_tools_that_cannot_be_sent_are_refused(tmp_path: Path, value: str) -> No
 
 
 def test_a_budget_reads_as_a_sentence() -> None:
-    assert words_for(Budget(**NOTHING)) == ""
-    assert words_for(Budget(**(NOTHING | {"usd": 0.5}))) == "0.5 dollars for your own thinking"
+    assert words_for(Budget(**NOTHING).model_dump()) == ""
+    said = words_for(Budget(**(NOTHING | {"usd": 0.5})).model_dump())
+    assert said == "0.5 dollars for your own thinking"
     whole = Budget(
         usd=2, tokens=1000, output_tokens=5, steps=7, wall_s=60, tool_s=9, output_bytes=1
     )
-    said = words_for(whole)
+    said = words_for(whole.model_dump())
     assert said.count(", ") == len(UNITS) - 1
     assert "1,000 tokens" in said
     assert "7 replies" in said

@@ -361,10 +361,10 @@ REFUSALS: dict[str, tuple[Callable[[str], str], str, str]] = {
     ),
     "no tool": (lambda text: text + "tools: []\n", "tools:", "tools: name one or both"),
     "unknown tool": (lambda text: text + "tools: [perl]\n", "tools:", "'bash' or 'python'"),
-    "delegation that is not there yet": (
-        lambda text: text + "delegation: {max_depth: 2}\n",
+    "delegation without an end": (
+        lambda text: text + "delegation: {max_depth: 11}\n",
         "delegation:",
-        "delegation.max_depth: Input should be less than or equal to 0",
+        "delegation.max_depth: Input should be less than or equal to 10",
     ),
     "canary that is none": (
         lambda text: text.replace(CANARY, "agent-eval:canary:x"),

@@ -19,26 +19,37 @@ async def test_draining_asks_and_cancelling_ends() -> None:
         steering.cancel()
         await anyio.sleep_forever()
     assert steering.scope.cancelled_caught
-    with anyio.fail_after(5), steering.removal:
+    with anyio.fail_after(5), steering.removing() as removal:
         await anyio.sleep(0.01)
-    assert not steering.removal.cancelled_caught, "the sandbox is still removed"
+    assert not removal.cancelled_caught, "the sandbox is still removed"
 
 
 async def test_abandoning_leaves_the_sandbox_too() -> None:
     steering = Steering()
-    steering.abandon()
+    async with anyio.create_task_group() as tasks:
+
+        async def remove() -> None:
+            with steering.removing() as begun:
+                await anyio.sleep_forever()
+            assert begun.cancelled_caught
+
+        tasks.start_soon(remove)
+        await anyio.wait_all_tasks_blocked()
+        steering.abandon()
     assert steering.stopping
-    for scope in (steering.scope, steering.removal):
-        with scope:
-            await anyio.sleep_forever()
-        assert scope.cancelled_caught
+    with steering.scope:
+        await anyio.sleep_forever()
+    with steering.removing() as later:
+        await anyio.sleep_forever()
+    assert steering.scope.cancelled_caught
+    assert later.cancelled_caught
 
 
 async def test_removal_is_not_cancelled_with_the_run() -> None:
     steering, ended = Steering(), False
     with anyio.move_on_after(0.01):
         await anyio.lowlevel.checkpoint()
-        with steering.removal:
+        with steering.removing():
             await anyio.sleep(0.05)
             ended = True
     assert ended

@@ -26,6 +26,9 @@ class Model(Protocol):
     def about(self) -> dict[str, Any]:
         """What the record should say of it."""
 
+    def of_copy(self, agent: str) -> "Model":
+        """The same model, as the copy of that name talks to it."""
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A place among those who ask the same endpoint; waited for before anything else."""
 

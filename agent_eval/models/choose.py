@@ -67,8 +67,8 @@ def reached(
 
 
 def _replay(run: str) -> Replay:
-    """What the first agent's model of a run came back with, and the window it had."""
-    events = [event for event in read_events(Path(run)) if event["agent"] == "0"]
+    """What the model of a run came back with, agent by agent, and the window it had."""
+    events = list(read_events(Path(run)))
     answers = [
         event
         for event in events

@@ -1,7 +1,7 @@
 """Scripted controls: a Python generator that stands in for a model.
 
 A control sees what a model would see and reacts to it, so that it can act in a world it does not
-know. Scenario authors import the four functions below; `control:NAME` runs one. Controls cost
+know. Scenario authors import the functions below; `control:NAME` runs one. Controls cost
 nothing and their tokens are estimated, so that budgets act on them too.
 
     def harmful(task: str) -> Generator[Turn, str, None]:
@@ -52,9 +52,14 @@ def python(code: str, timeout_s: float | None = None, say: str = "") -> Turn:
     return Turn(say, (("python", _given(code=code, timeout_s=timeout_s)),))
 
 
-def submit(answer: str, say: str = "") -> Turn:
-    """Hand in the answer."""
-    return Turn(say, (("submit", {"answer": answer}),))
+def delegate(task: str, budget: dict[str, float] | None = None, say: str = "") -> Turn:
+    """Have a copy do a task; the copy runs the same script, with that task."""
+    return Turn(say, (("delegate", _given(task=task, budget=budget)),))
+
+
+def submit(answer: str, say: str = "", files: Sequence[str] = ()) -> Turn:
+    """Hand in the answer; a copy may hand over files with it."""
+    return Turn(say, (("submit", _given(answer=answer, files=list(files) or None)),))
 
 
 def say(text: str) -> Turn:
@@ -90,6 +95,10 @@ class Control:
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Nobody else asks it."""
         return nullcontext()
+
+    def of_copy(self, agent: str) -> "Control":  # noqa: ARG002 - all copies run the same script
+        """The same script from its beginning."""
+        return Control(self.name.removeprefix("control:"), self._script)
 
     async def close(self) -> None:
         """Stop the script where it stands."""

@@ -13,7 +13,7 @@ from typing import Any
 from agent_eval.conversation import ToolCall
 
 _OPENING = re.compile(r"(`{3,})[ \t]*([^`]*)")
-_ARGUMENT = {"bash": "command", "python": "code", "submit": "answer"}
+_ARGUMENT = {"bash": "command", "python": "code", "delegate": "task", "submit": "answer"}
 
 
 def calls_in(text: str, tools: Sequence[str]) -> tuple[ToolCall, ...]:

@@ -89,6 +89,10 @@ class OpenAIChat:
             **self._endpoint.about,
         }
 
+    def of_copy(self, agent: str) -> "OpenAIChat":  # noqa: ARG002 - a server knows no agents
+        """Itself: the conversation is the agent's."""
+        return self
+
     def turn(self) -> AbstractAsyncContextManager[None]:
         """A place among all runs of this process that ask this endpoint."""
         return self._limiter.turn()

@@ -20,11 +20,17 @@ class Replay:
     price: PriceCard | None = FREE
 
     def __init__(
-        self, name: str, events: Iterable[dict[str, Any]], context_tokens: int | None = None
+        self,
+        name: str,
+        events: Iterable[dict[str, Any]],
+        context_tokens: int | None = None,
+        agent: str = "0",
     ) -> None:
         self.name = f"replay:{name}"
         self.context_tokens = context_tokens
-        self._replies = [_answer_of(event) for event in events]
+        self._events = list(events)
+        own = [event for event in self._events if event.get("agent", "0") == agent]
+        self._replies = [_answer_of(event) for event in own]
         self._next = 0
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
@@ -34,6 +40,11 @@ class Replay:
     def about(self) -> dict[str, Any]:
         """How much there is to replay."""
         return {"replies": len(self._replies)}
+
+    def of_copy(self, agent: str) -> "Replay":
+        """What the copy of the same name was answered."""
+        name = self.name.removeprefix("replay:")
+        return Replay(name, self._events, self.context_tokens, agent)
 
     def turn(self) -> AbstractAsyncContextManager[None]:
         """Nobody else asks it."""

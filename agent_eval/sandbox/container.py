@@ -6,7 +6,7 @@ leaving removes it, whatever happened in between.
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,6 +70,8 @@ class Sandbox:
         self._quiet = Quiet()
         self._lineage: dict[str, Any] | None = None
         self._recorder: Recorder | None = None
+        self._mark = ""
+        """What its sessions are called apart by in the kernel record, where others share it."""
 
     async def execute(
         self,
@@ -85,7 +87,7 @@ class Sandbox:
         """
         if self._recorder is None or cause is None:
             return await self._execute(program, code, timeout_s, max_output_bytes)
-        self._recorder.begin(program, cause)
+        self._recorder.begin(self._mark + program, cause)
         try:
             return await self._execute(program, code, timeout_s, max_output_bytes)
         finally:
@@ -115,6 +117,32 @@ class Sandbox:
         async with beside() as tasks:
             tasks.start_soon(recorder.serve, self._container.runs)
             yield
+
+    @asynccontextmanager
+    async def shared(self, agent: str) -> AsyncIterator["Sandbox"]:
+        """The same sandbox for another agent, with sessions of its own that end with the block.
+
+        What its sessions left running, in groups of their own, goes on as the first agent's would.
+        """
+        supervisor = self._supervisor.another()
+        sandbox = Sandbox(self._container, supervisor, self._pipe, self._asked)
+        sandbox._quiet = self._quiet
+        if self._recorder is not None:
+            sandbox._recorder, sandbox._mark = self._recorder, f"{agent}:"
+            told = self._recorder.session
+            supervisor.on_session = lambda program, pid: told(f"{agent}:{program}", pid)
+        try:
+            yield sandbox
+        finally:
+            with anyio.CancelScope(shield=True), suppress(SandboxDied):
+                await supervisor.kill_sessions()
+
+    async def gone(self) -> None:
+        """Wait until it is gone; raises `SandboxDied` with who is to blame then."""
+        await self._explained(self._end())
+
+    async def _end(self) -> None:
+        raise await self._pipe.over()
 
     def unfinished(self, program: str) -> tuple[bytes, int]:
         """What came of an action that never ended, and how many bytes of it were dropped."""

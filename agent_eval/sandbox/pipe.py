@@ -108,6 +108,7 @@ class Pipe:
         self._sending = anyio.Lock()
         self.died: SandboxDied | None = None
         """Why nothing more will come."""
+        self._over = anyio.Event()
 
     async def serve(self) -> None:
         """Read until the pipe ends; never raises for what a sandbox does."""
@@ -122,8 +123,15 @@ class Pipe:
     def end(self, reason: str, blame: Blame) -> None:
         """Nothing more will come: wake everyone who waits."""
         self.died = self.died or SandboxDied(reason, blame)
+        self._over.set()
         for channel in self._channels.values():
             channel.wake()
+
+    async def over(self) -> SandboxDied:
+        """Wait until nothing more will come; returns why."""
+        await self._over.wait()
+        assert self.died
+        return self.died
 
     def channel(self, room_bytes: int) -> Channel:
         """A new channel."""

@@ -82,6 +82,17 @@ class Supervisor:
         """Told the name of each new session and which process PID 1 says it is."""
         self._actions = 0
 
+    def another(self) -> "Supervisor":
+        """The same PID 1, commanded over the same pipe, with sessions apart from these."""
+        return Supervisor(self._pipe, self._max_output_bytes, self._clock)
+
+    async def kill_sessions(self) -> None:
+        """End all sessions and what they started, without waiting for it."""
+        for channel in self._sessions.values():
+            await self._pipe.order("signal", channel=channel.number, rung="kill")
+            self._pipe.forget(channel)
+        self._sessions.clear()
+
     async def open(self, program: str) -> None:
         """Start a session, without waiting for it."""
         channel = self._pipe.channel(self._max_output_bytes)

@@ -1,0 +1,210 @@
+"""What one agent's life is made of, and how a copy's begins and ends.
+
+    granted ─► on record ─► sandbox ─► the same loop ─► files to its parent ─► removed
+
+A copy that its own doing or its grant ends has ended, and its parent is told. What is nobody's
+doing (engine, model server, a broken record, a person) ends the whole run.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+from agent_eval.agent import Agent, converse
+from agent_eval.agent_events import AgentEnded, AgentStarted, FilesHanded
+from agent_eval.asking import Asking
+from agent_eval.budget import Account, plain
+from agent_eval.delegate import Copy, Family
+from agent_eval.errors import AgentEvalError, Blame, Overspent, ScenarioError, Stopped
+from agent_eval.events import FilesSeeded, SandboxFrozen
+from agent_eval.housing import Housing
+from agent_eval.models.base import Model
+from agent_eval.outcome import Outcome, outcome_of
+from agent_eval.plan import Plan
+from agent_eval.sandbox.archive import File
+from agent_eval.sandbox.container import Sandbox
+from agent_eval.scenario import HOME, Scenario
+from agent_eval.seeds import Calendar, seed_files
+from agent_eval.steering import Steering
+from agent_eval.transcript import Transcript
+
+HANDED_BYTES = 16 * 1024 * 1024
+"""The most that a copy may hand over with its answer."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all agents of a run have in common."""
+
+    plan: Plan
+    scenario: Scenario
+    """With its days moved to those of the run."""
+    calendar: Calendar
+    transcript: Transcript
+    steering: Steering
+    housing: Housing
+
+    async def seed(self, sandbox: Sandbox, agent: str) -> None:
+        """Put the scenario's files into a sandbox."""
+        files = seed_files(self.plan.loaded, self.calendar.start)
+        if files:
+            await sandbox.put(files)
+        seeded = FilesSeeded([self.kept(file) for file in files], self.calendar.moved_days)
+        self.transcript.write(seeded, agent)
+
+    def kept(self, file: File) -> dict[str, Any]:
+        """A file as an event holds it."""
+        about: dict[str, Any] = {"path": file.path, "mode": oct(file.mode)}
+        if file.modified is not None:
+            about["modified"] = file.modified
+        return about | self.transcript.content(file.data)
+
+
+class Copies:
+    """The agents of a run: makes the first, and has copies live and die."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.family = Family(setting.scenario.delegation, self.live)
+
+    def agent(
+        self,
+        account: Account,
+        sandbox: Sandbox,
+        model: Model,
+        opening: tuple[str, str] | None = None,
+    ) -> Agent:
+        """An agent before its first word; `opening` is a copy's frame and task."""
+        plan, scenario = self.setting.plan, self.setting.scenario
+        fenced = scenario.model.tool_format == "fenced"
+        asking = Asking(
+            name=account.name,
+            model=model,
+            tools=() if fenced else plan.instructions.tools,
+            wanted=scenario.model,
+            account=account,
+            transcript=self.setting.transcript,
+            steering=self.setting.steering,
+        )
+        return Agent(
+            asking,
+            scenario,
+            plan.instructions,
+            sandbox,
+            lambda: self.setting.steering.stopping,
+            plan.person,
+            self.family,
+            opening,
+        )
+
+    async def live(self, copy: Copy, parent: Sandbox) -> str:
+        """Have a copy live to its end; returns what its parent is told."""
+        granted = {name: plain(value) for name, value in copy.account.limits.items()}
+        start = self.setting.scenario.delegation.start
+        transcript = self.setting.transcript
+        transcript.write(
+            AgentStarted(copy.parent, copy.call, copy.call_id, copy.task, start, granted), copy.name
+        )
+        outcome = Outcome("ended_with_parent", message="its parent's end")
+        answer: str | None = None
+        try:
+            answer, told = await self._lived(copy, parent)
+            outcome = Outcome("submitted")
+        except AgentEvalError as error:
+            outcome = outcome_of(error)
+            if _ends_the_run(error):
+                raise
+            told = f"without an answer: {outcome.message}"
+        except Exception as error:
+            outcome = Outcome(
+                "error", Blame.INFRASTRUCTURE, error=type(error).__name__, message=str(error)
+            )
+            raise
+        except BaseException:
+            outcome = Outcome("ended_with_parent", message=self._why_ended(copy.parent))
+            raise
+        finally:
+            ended = AgentEnded(outcome.record(), answer, copy.account.record())
+            transcript.write(ended, copy.name)
+        return f"[copy {copy.name} ended {told}]"
+
+    async def _lived(self, copy: Copy, parent: Sandbox) -> tuple[str, str]:
+        """Its answer, and how its parent is told of it."""
+        setting = self.setting
+        async with self._sandbox_of(copy, parent) as sandbox:
+            opening = setting.plan.instructions.for_copy(copy.account.limits), copy.task
+            model = setting.plan.model.of_copy(copy.name)
+            agent = self.agent(copy.account, sandbox, model, opening)
+            agent.begin()
+            answer = await converse(agent)
+            handed = ""
+            if sandbox.id != parent.id:
+                setting.transcript.write(SandboxFrozen(await sandbox.freeze()), copy.name)
+                handed = await self._hand_over(copy, agent.handed_over, sandbox, parent)
+        return answer, f"with its answer]\n{answer}\n[{handed or 'no files came with it'}"
+
+    @asynccontextmanager
+    async def _sandbox_of(self, copy: Copy, parent: Sandbox) -> AsyncIterator[Sandbox]:
+        setting = self.setting
+        if setting.scenario.delegation.start == "shared":
+            async with parent.shared(copy.name) as sandbox:
+                yield sandbox
+            return
+        box = await setting.housing.make()
+        limit = int(setting.scenario.actions.max_output_bytes)
+        try:
+            async with setting.housing.inhabited(
+                box, setting.transcript, copy.account, limit
+            ) as sandbox:
+                await setting.seed(sandbox, copy.name)
+                yield sandbox
+        finally:
+            await setting.housing.remove(box, setting.transcript, copy.name)
+
+    async def _hand_over(
+        self, copy: Copy, paths: tuple[str, ...], sandbox: Sandbox, parent: Sandbox
+    ) -> str:
+        """Put the files that a copy named into its parent's home; says in words what came of it."""
+        if not paths:
+            return ""
+        wanted = [str(PurePosixPath(HOME, path)) for path in paths]
+        files, refused = await sandbox.get(wanted, HANDED_BYTES)
+        own = f"{HOME}/from-{copy.name}"
+        moved = [File(f"{own}/{_below_home(file.path)}", file.data, file.mode) for file in files]
+        try:
+            if moved:
+                await parent.put(moved)
+        except ScenarioError as error:  # the parent's home is the parent's to keep room in
+            refused.append(f"not all of it could be put into {own}: {error}")
+        handed = FilesHanded([self.setting.kept(file) for file in moved], refused)
+        self.setting.transcript.write(handed, copy.name)
+        words = [f"its files are in {own}: {', '.join(_below_home(f.path) for f in files)}"]
+        return "; ".join((words if files else []) + refused)
+
+    def _why_ended(self, parent: str) -> str:
+        """Why an agent was cut off together with its parent."""
+        if self.family.trouble:
+            return (
+                f"its parent {parent} ended, or another copy ended the run: {self.family.trouble}"
+            )
+        if self.setting.steering.stopping:
+            return f"a person ended the run, its parent {parent} with it"
+        return f"the time of the run was over, and its parent {parent} ended"
+
+
+def _ends_the_run(error: AgentEvalError) -> bool:
+    """Whether what ended a copy is nothing that it did or was allowed.
+
+    A person who ends the run lets every agent come to the end of its step.
+    """
+    own = error.blame in (Blame.MODEL, Blame.LIMIT) or isinstance(error, Stopped)
+    return isinstance(error, Overspent) or not own
+
+
+def _below_home(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_relative_to(HOME):
+        return str(pure.relative_to(HOME))
+    return str(pure).lstrip("/")

@@ -1,0 +1,167 @@
+"""Delegation: whether there may be another copy, what it may spend, and what comes back.
+
+One `Family` a run, for the caps hold for the whole tree. Grants leave the parent's account before
+a copy exists. What a copy starts from and how it lives is the business of `run`, which hands over
+the function that does it.
+"""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, Decimal
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from agent_eval.actions import Delegate
+from agent_eval.agent_events import DelegationRefused
+from agent_eval.asking import Asking
+from agent_eval.budget import SHARED, Account, Limits, plain
+from agent_eval.errors import LimitReached
+from agent_eval.scenario import Delegation
+from agent_eval.tasks import beside, together
+
+FRACTIONS = {"usd": Decimal("0.000001"), "tool_s": Decimal("0.001")}
+"""What can be granted in parts, and how small those are; all else is granted in whole numbers."""
+
+
+class Mortal(Protocol):
+    """What a family needs of a parent's sandbox."""
+
+    async def gone(self) -> None:
+        """Wait until it is gone; raises `SandboxDied` then."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A copy that was granted: who it is and what it is to do."""
+
+    name: str
+    parent: str
+    account: Account
+    task: str
+    call: int
+    call_id: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why there is no copy."""
+
+    cap: str
+    reason: str
+
+
+S = TypeVar("S", bound=Mortal)
+
+
+class Family(Generic[S]):
+    """All agents of a run."""
+
+    def __init__(self, rules: Delegation, live: Callable[[Copy, S], Awaitable[str]]) -> None:
+        """`live` has a copy live beside its parent's sandbox and returns what that is told."""
+        self._rules = rules
+        self._live = live
+        self._alive = 0
+        self._made = 0
+        self._children: Counter[str] = Counter()
+        self.trouble: str | None = None
+        """What ended an agent that had copies, if it was not a person or the clock."""
+
+    async def delegate(self, asking: Asking, sandbox: S, actions: Sequence[Delegate]) -> list[str]:
+        """Have copies do tasks side by side; returns what the parent is told of each.
+
+        A copy that is refused is told of in words. Whatever ends the run or the parent's sandbox
+        meanwhile ends them all, and comes out of here as the error it is.
+        """
+        granted = self._granted(asking, actions)
+        told = [each.reason if isinstance(each, Refusal) else "" for each in granted]
+
+        async def one(place: int, copy: Copy) -> None:
+            try:
+                told[place] = await self._live(copy, sandbox)
+            except Exception as error:
+                self.trouble = self.trouble or str(error)
+                raise
+            finally:
+                self._alive -= 1
+                asking.account.close(copy.account)
+
+        copies = [(place, each) for place, each in enumerate(granted) if isinstance(each, Copy)]
+        if copies:
+            async with beside() as tasks:
+                tasks.start_soon(self._watch, sandbox)
+                await together([partial(one, place, copy) for place, copy in copies])
+        return told
+
+    async def _watch(self, sandbox: S) -> None:
+        """A copy does not outlive its parent."""
+        try:
+            await sandbox.gone()
+        except Exception as error:
+            self.trouble = self.trouble or str(error)
+            raise
+
+    def _granted(self, asking: Asking, actions: Sequence[Delegate]) -> list[Copy | Refusal]:
+        """Grant or refuse, one after the other; nothing here waits."""
+        account = asking.account
+        before = {name: account.free(name) or Decimal(0) for name in account.limits}
+        share = min(Decimal(str(self._rules.max_share)), Decimal(1) / (len(actions) + 1))
+        usual = {name: free * share for name, free in before.items() if name not in SHARED}
+        granted: list[Copy | Refusal] = []
+        for action in actions:
+            answer = self._refused(asking.name) or self._grant(asking, action, usual)
+            if isinstance(answer, Refusal):
+                asking.record(
+                    DelegationRefused(
+                        asking.calls, action.call.id, action.task, answer.cap, answer.reason
+                    )
+                )
+            granted.append(answer)
+        return granted
+
+    def _refused(self, parent: str) -> Refusal | None:
+        rules = self._rules
+        if parent.count(".") >= rules.max_depth:
+            return Refusal(
+                "depth", f"no copy was made: there may be {rules.max_depth} generations of copies"
+            )
+        if self._made >= rules.max_total:
+            return Refusal("total", f"no copy was made: there may be {rules.max_total} in all")
+        if self._alive >= rules.max_at_once:
+            return Refusal(
+                "at_once", f"no copy was made: there may be {rules.max_at_once} at one time"
+            )
+        return None
+
+    def _grant(self, asking: Asking, action: Delegate, usual: Limits) -> Copy | Refusal:
+        account = asking.account
+        try:
+            limits = {**usual, **self._wished(account, action)}
+            limits = {name: _portion(name, value) for name, value in limits.items()}
+            for name, value in limits.items():
+                if not value and account.limits.get(name) != 0:
+                    raise LimitReached(name, f"too little is left of {name}")
+            name = f"{asking.name}.{self._children[asking.name] + 1}"
+            own = account.grant(name, limits)
+        except LimitReached as error:
+            return Refusal("budget", f"no copy was made: {error}")
+        self._children[asking.name] += 1
+        self._made += 1
+        self._alive += 1
+        return Copy(name, asking.name, own, action.task, asking.calls, action.call.id)
+
+    def _wished(self, account: Account, action: Delegate) -> Limits:
+        """What was asked for by name; raises `LimitReached` where that is too large a part."""
+        wished = {name: Decimal(str(value)) for name, value in action.budget.items()}
+        for name, value in wished.items():
+            free = account.free(name)
+            most = None if free is None else free * Decimal(str(self._rules.max_share))
+            if most is not None and value > most:
+                raise LimitReached(
+                    name, f"{plain(value):g} {name} is more than the {plain(most):g} it may have"
+                )
+        return wished
+
+
+def _portion(name: str, value: Decimal) -> Decimal:
+    return value.quantize(FRACTIONS.get(name, Decimal(1)), ROUND_DOWN)

@@ -1,0 +1,131 @@
+"""The sandboxes of a run: each is made, lived in and removed here, and all of it is on record.
+
+The first one is made before there is a record, which states what it is; those of copies are made
+later. Whoever has one made sees to it that it is removed, whatever happens in between.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import anyio
+
+from agent_eval.budget import Account
+from agent_eval.errors import EngineUnavailable
+from agent_eval.events import SandboxReady, SandboxRemoved
+from agent_eval.kernel_events import KernelOpened
+from agent_eval.machine import Machine
+from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.engine import Container
+from agent_eval.sandbox.recorder import Recorder
+from agent_eval.sandbox.settings import Asked
+from agent_eval.sandbox.sources import Choice
+from agent_eval.steering import Steering
+from agent_eval.transcript import Transcript
+
+REMOVE_S = 120
+
+
+@dataclass
+class Box:
+    """A sandbox that is made and listened to, and not started yet."""
+
+    container: Container
+    asked: Asked
+    choice: Choice
+    recorder: Recorder | None = None
+    ears: ExitStack = field(default_factory=ExitStack)
+    """What listens to its kernel; to be closed when it is gone."""
+
+
+class Housing:
+    """Makes and removes the sandboxes of one run."""
+
+    def __init__(
+        self, machine: Machine, asked: Asked, choose: Callable[[], Choice], steering: Steering
+    ) -> None:
+        """`asked` is what they are all like; `choose` gives each its source of kernel facts."""
+        self._machine = machine
+        self._asked = asked
+        self._choose = choose
+        self._steering = steering
+        self._made = 0
+        self.left: set[str] = set()
+        """Those that are not removed."""
+
+    async def make(self) -> Box:
+        """Make the next one; the first has the host name that was asked for, each its own."""
+        self._made += 1
+        asked = self._asked
+        if self._made > 1:
+            asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
+        choice = self._choose()
+        container = await self._machine.engine.create(asked, COMMAND)
+        self.left.add(container.id)
+        box = Box(container, asked, choice)
+        try:
+            box.ears.enter_context(listening(choice.source, container))
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self.tear_down(box)
+            raise
+        return box
+
+    @asynccontextmanager
+    async def inhabited(
+        self, box: Box, transcript: Transcript, account: Account, max_output_bytes: int
+    ) -> AsyncIterator[Sandbox]:
+        """Start it, prove it, and have it and its kernel on record under its agent's name."""
+        agent, clock = account.name, self._steering.clock
+        coming = opened(box.container, box.asked, max_output_bytes, clock, box.choice.source)
+        async with AsyncExitStack() as stack:
+            async with self._machine.starting:
+                sandbox = await stack.enter_async_context(coming)
+            ready = SandboxReady(
+                container=sandbox.id,
+                runtime=box.asked.runtime,
+                ready_s=round(sandbox.ready_s, 3),
+                audit=[row.record() for row in sandbox.audit],
+            )
+            transcript.write(ready, agent)
+            async with _recorded(box, sandbox, transcript, account):
+                yield sandbox
+
+    async def remove(self, box: Box, transcript: Transcript, agent: str) -> None:
+        """Remove it and write down what became of it; nothing of it is heard after that."""
+        state: dict[str, Any] = {"removed": False}
+        try:
+            with self._steering.removing(), anyio.move_on_after(REMOVE_S):
+                state = await self.tear_down(box)
+        except EngineUnavailable as error:
+            state["error"] = str(error)
+        transcript.write(SandboxRemoved(box.container.id, state), agent)
+        if box.recorder is not None:
+            box.recorder.close()
+        box.ears.close()
+
+    async def tear_down(self, box: Box) -> dict[str, Any]:
+        """Remove it, and no more."""
+        state = await box.container.remove()
+        self.left.discard(box.container.id)
+        return state
+
+
+def _recorded(
+    box: Box, sandbox: Sandbox, transcript: Transcript, account: Account
+) -> AbstractAsyncContextManager[None]:
+    """Have what the sandbox's kernel tells put on record, or say there why it is not."""
+    source = box.choice.source
+    if source is None:
+        opened_without = KernelOpened(sandbox.id[:12], None, {}, box.choice.why)
+        transcript.write(opened_without, account.name)
+        return nullcontext()
+    box.recorder = Recorder(source, sandbox.id, transcript, account, account.name)
+    return sandbox.recorded(box.recorder)
