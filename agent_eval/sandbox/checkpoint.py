@@ -19,8 +19,8 @@ RUNSC = "/usr/bin/runsc"
 ROOT, IMAGE = "root", "snapshot"
 """In a sandbox's folder: where gVisor keeps what it knows, and what it is to be restored from."""
 
-SAVE_S = 120.0
-"""Seconds that gVisor may take to save a sandbox."""
+AT_MOST_S = 300.0
+"""Seconds that gVisor may take for one thing."""
 
 
 def hindrance(asked: Asked, container: str) -> str | None:
@@ -38,21 +38,28 @@ def hindrance(asked: Asked, container: str) -> str | None:
 
 async def save(container: str, folder: Path) -> None:
     """Save a sandbox, which goes on; raises `NoSnapshot` where gVisor cannot."""
+    await _runsc(container, "checkpoint", "--leave-running", "--image-path", str(folder), container)
+
+
+async def name_host(container: str, hostname: str) -> None:
+    """Give a copy a host name of its own, which PID 1 has not the power to do."""
+    python = ["python3", "-ISc", "import socket, sys; socket.sethostname(sys.argv[1])", hostname]
+    await _runsc(container, "exec", "--user", "0:0", "--cap", "CAP_SYS_ADMIN", container, *python)
+
+
+async def _runsc(container: str, *words: str) -> None:
+    """Have gVisor do something, whatever becomes of us; raises `NoSnapshot` where it cannot."""
     root = (MEETING_PLACE / container / ROOT).read_text(encoding="utf-8")
-    command = [RUNSC, "--root", root, "checkpoint", "--leave-running"]
-    # Cut short, it would leave the sandbox as it stands at that moment.
-    with anyio.CancelScope(shield=True):
-        with anyio.move_on_after(SAVE_S):
-            done = await anyio.run_process(
-                [*command, "--image-path", str(folder), container],
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-            if done.returncode == 0:
-                return
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-            raise NoSnapshot(f"gVisor could not save the sandbox: {said}")
-        raise NoSnapshot(f"gVisor did not save the sandbox within {SAVE_S:g} s")
+    what = words[0]
+    with anyio.CancelScope(shield=True), anyio.move_on_after(AT_MOST_S):
+        done = await anyio.run_process(
+            [RUNSC, "--root", root, *words], stdin=subprocess.DEVNULL, check=False
+        )
+        if done.returncode == 0:
+            return
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise NoSnapshot(f"gVisor refused to {what}: {said}")
+    raise NoSnapshot(f"gVisor did not {what} within {AT_MOST_S:g} s")
 
 
 def knows(container: str) -> bool:

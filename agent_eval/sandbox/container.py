@@ -208,6 +208,8 @@ class Sandbox:
         self._supervisor.take_over(about["sessions"])
         self._lineage = about["lineage"]
         await self._supervisor.renew({"HOSTNAME": self._asked.hostname})
+        if about["hostname"] != self._asked.hostname:
+            await checkpoint.name_host(self.id, self._asked.hostname)
 
     async def lay_out(self, snapshot: Snapshot) -> None:
         """Have the files that a snapshot has."""

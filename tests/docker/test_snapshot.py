@@ -48,7 +48,9 @@ async def test_a_live_copy_goes_on_where_its_original_was(tmp_path: Path) -> Non
         await bash(first, LIVES)
         await python(first, "import random, itertools; count = itertools.count(41)")
         saved = await first.snapshot(kin.store, "memory")
-        async with kin.one(saved) as copy, kin.one(saved) as other:
+        async with kin.one(saved, hostname="twin") as copy, kin.one(saved) as other:
+            assert await said(copy, "hostname; cat /etc/hostname") == "twin\ntwin"
+            assert await said(first, "hostname") == await said(other, "hostname") != "twin"
             for box in (first, copy, other):
                 assert await said(box, "echo $x; pwd; f") == "kept\n/tmp\nfrom a function"
                 assert (await python(box, "print(next(count))")).output == b"41\n"
