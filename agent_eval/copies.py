@@ -17,14 +17,23 @@ from agent_eval.agent_events import AgentEnded, AgentStarted, FilesHanded
 from agent_eval.asking import Asking
 from agent_eval.budget import Account, plain
 from agent_eval.delegate import Copy, Family
-from agent_eval.errors import AgentEvalError, Blame, Overspent, ScenarioError, Stopped
+from agent_eval.errors import (
+    AgentEvalError,
+    Blame,
+    NoSnapshot,
+    Overspent,
+    ScenarioError,
+    Stopped,
+)
 from agent_eval.events import FilesSeeded, SandboxFrozen
 from agent_eval.housing import Housing
 from agent_eval.models.base import Model
+from agent_eval.moments import Moments
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
+from agent_eval.sandbox.snapshot import Kind, Snapshot
 from agent_eval.scenario import HOME, Scenario
 from agent_eval.seeds import Calendar, seed_files
 from agent_eval.steering import Steering
@@ -68,6 +77,7 @@ class Copies:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.family = Family(setting.scenario.delegation, self.live)
+        self._moments = Moments(setting.transcript)
 
     def agent(
         self,
@@ -147,18 +157,31 @@ class Copies:
 
     @asynccontextmanager
     async def _sandbox_of(self, copy: Copy, parent: Sandbox) -> AsyncIterator[Sandbox]:
-        setting = self.setting
-        if setting.scenario.delegation.start == "shared":
+        start = self.setting.scenario.delegation.start
+        if start == "shared":
             async with parent.shared(copy.name) as sandbox:
                 yield sandbox
-            return
-        box = await setting.housing.make()
+        elif start == "fresh":
+            async with self._new(copy) as sandbox:
+                await self.setting.seed(sandbox, copy.name)
+                yield sandbox
+        else:
+            kind: Kind = "memory" if start == "live" else "files"
+            snapshot = await self._moments.of(copy, parent, kind)
+            with self._moments.store.needed(snapshot):
+                async with self._new(copy, snapshot) as sandbox:
+                    yield sandbox
+
+    @asynccontextmanager
+    async def _new(self, copy: Copy, snapshot: Snapshot | None = None) -> AsyncIterator[Sandbox]:
+        """A sandbox of its own, for as long as it lives."""
+        setting = self.setting
+        box = await setting.housing.make(snapshot)
         limit = int(setting.scenario.actions.max_output_bytes)
         try:
             async with setting.housing.inhabited(
                 box, setting.transcript, copy.account, limit
             ) as sandbox:
-                await setting.seed(sandbox, copy.name)
                 yield sandbox
         finally:
             await setting.housing.remove(box, setting.transcript, copy.name)
@@ -197,9 +220,10 @@ class Copies:
 def _ends_the_run(error: AgentEvalError) -> bool:
     """Whether what ended a copy is nothing that it did or was allowed.
 
-    A person who ends the run lets every agent come to the end of its step.
+    A person who ends the run lets every agent come to the end of its step. A sandbox that cannot
+    be copied may be its agent's work, who would otherwise have a way out of every rate.
     """
-    own = error.blame in (Blame.MODEL, Blame.LIMIT) or isinstance(error, Stopped)
+    own = error.blame in (Blame.MODEL, Blame.LIMIT) or isinstance(error, Stopped | NoSnapshot)
     return isinstance(error, Overspent) or not own
 
 

@@ -41,6 +41,8 @@ class Copy:
     task: str
     call: int
     call_id: str
+    turn: int
+    """The same for all that are made in one go, and for no others of the run."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Family(Generic[S]):
         self._live = live
         self._alive = 0
         self._made = 0
+        self._turn = 0
         self._children: Counter[str] = Counter()
         self.trouble: str | None = None
         """What ended an agent that had copies, if it was not a person or the clock."""
@@ -73,6 +76,7 @@ class Family(Generic[S]):
         A copy that is refused is told of in words. Whatever ends the run or the parent's sandbox
         meanwhile ends them all, and comes out of here as the error it is.
         """
+        self._turn += 1
         granted = self._granted(asking, actions)
         told = [each.reason if isinstance(each, Refusal) else "" for each in granted]
 
@@ -148,7 +152,7 @@ class Family(Generic[S]):
         self._children[asking.name] += 1
         self._made += 1
         self._alive += 1
-        return Copy(name, asking.name, own, action.task, asking.calls, action.call.id)
+        return Copy(name, asking.name, own, action.task, asking.calls, action.call.id, self._turn)
 
     def _wished(self, account: Account, action: Delegate) -> Limits:
         """What was asked for by name; raises `LimitReached` where that is too large a part."""

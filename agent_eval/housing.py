@@ -26,7 +26,9 @@ from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import Asked
+from agent_eval.sandbox.snapshot import LOST_WITHOUT_MEMORY, SHARED_WITH_MEMORY, Snapshot
 from agent_eval.sandbox.sources import Choice
+from agent_eval.state_events import SandboxRestored
 from agent_eval.steering import Steering
 from agent_eval.transcript import Transcript
 
@@ -40,6 +42,8 @@ class Box:
     container: Container
     asked: Asked
     choice: Choice
+    snapshot: Snapshot | None
+    """What it begins as, if not as new."""
     recorder: Recorder | None = None
     ears: ExitStack = field(default_factory=ExitStack)
     """What listens to its kernel; to be closed when it is gone."""
@@ -60,18 +64,23 @@ class Housing:
         self.left: set[str] = set()
         """Those that are not removed."""
 
-    async def make(self) -> Box:
-        """Make the next one; the first has the host name that was asked for, each its own."""
+    async def make(self, snapshot: Snapshot | None = None) -> Box:
+        """Make the next one; the first has the host name that was asked for, each its own.
+
+        But for one that begins with the memory of another: there the host name is a part of that.
+        """
         self._made += 1
         asked = self._asked
-        if self._made > 1:
+        if snapshot is not None and snapshot.kind == "memory":
+            asked = replace(asked, hostname=str(snapshot.about()["hostname"]))
+        elif self._made > 1:
             asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
         choice = self._choose()
         container = await self._machine.engine.create(asked, COMMAND)
         self.left.add(container.id)
-        box = Box(container, asked, choice)
+        box = Box(container, asked, choice, snapshot)
         try:
-            box.ears.enter_context(listening(choice.source, container))
+            box.ears.enter_context(listening(choice.source, container, snapshot))
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self.tear_down(box)
@@ -84,7 +93,8 @@ class Housing:
     ) -> AsyncIterator[Sandbox]:
         """Start it, prove it, and have it and its kernel on record under its agent's name."""
         agent, clock = account.name, self._steering.clock
-        coming = opened(box.container, box.asked, max_output_bytes, clock, box.choice.source)
+        source, snapshot = box.choice.source, box.snapshot
+        coming = opened(box.container, box.asked, max_output_bytes, clock, source, snapshot)
         async with AsyncExitStack() as stack:
             async with self._machine.starting:
                 sandbox = await stack.enter_async_context(coming)
@@ -95,6 +105,8 @@ class Housing:
                 audit=[row.record() for row in sandbox.audit],
             )
             transcript.write(ready, agent)
+            if snapshot is not None:
+                transcript.write(_restored(sandbox, snapshot), agent)
             async with _recorded(box, sandbox, transcript, account):
                 yield sandbox
 
@@ -116,6 +128,19 @@ class Housing:
         state = await box.container.remove()
         self.left.discard(box.container.id)
         return state
+
+
+def _restored(sandbox: Sandbox, snapshot: Snapshot) -> SandboxRestored:
+    memory = snapshot.kind == "memory"
+    return SandboxRestored(
+        sandbox=sandbox.id[:12],
+        snapshot=snapshot.digest,
+        holds=snapshot.kind,
+        ready_s=round(sandbox.ready_s, 3),
+        lost=[] if memory else list(LOST_WITHOUT_MEMORY),
+        shared=list(SHARED_WITH_MEMORY) if memory else [],
+        left_out=sandbox.left_out,
+    )
 
 
 def _recorded(

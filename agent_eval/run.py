@@ -27,6 +27,7 @@ from agent_eval.copies import Copies, Setting
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
+    EngineUnavailable,
     SandboxDied,
     TranscriptBroken,
 )
@@ -46,7 +47,7 @@ from agent_eval.plan import Plan, made_on, opening
 from agent_eval.reading import interventions_in
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
-from agent_eval.sandbox.settings import asked_for
+from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.sandbox.sources import chosen
 from agent_eval.seeds import Calendar
 from agent_eval.steering import Steering
@@ -88,6 +89,8 @@ async def run_scenario(
         facts = await shared.facts()
         runtime = chosen(scenario.sandbox, facts).runtime
         image = await shared.engine.image(scenario.sandbox.image)
+        if scenario.delegation.max_depth and scenario.delegation.start == "live":
+            _refuse_without_memory(runtime)
         lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
         asked = asked_for(scenario.sandbox, run, runtime, lease)
         asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
@@ -117,6 +120,15 @@ async def _on_record(
         with anyio.CancelScope(shield=True):
             await housing.tear_down(box)
         raise
+
+
+def _refuse_without_memory(runtime: str) -> None:
+    if runtime != GVISOR:
+        raise EngineUnavailable(
+            "the scenario's copies start `live`, with their parent's memory, which only gVisor can "
+            f"copy, and this run would be on {runtime}. Set delegation.start to `home`, or install "
+            "gVisor and type `agent-eval setup --runtimes`"
+        )
 
 
 def _run_id(title: str) -> str:

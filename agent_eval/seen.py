@@ -22,16 +22,19 @@ class Seen:
         if event.get("kind") != "action.ended":
             self._note(event)
             return []
-        gathered, self._things = self._things, {}
+        agent = event.get("agent")
+        gathered = {key: things for key, things in self._things.items() if key[0] == agent}
+        self._things = {key: each for key, each in self._things.items() if key not in gathered}
         return [
             _line(things, left_by=None if action == event.get("action") else action)
-            for action, things in gathered.items()
+            for (_, action), things in gathered.items()
         ]
 
     def _note(self, event: dict[str, Any]) -> None:
         thing = _thing(event)
         if thing and isinstance(event.get("action"), int):
-            self._things.setdefault(event["action"], Counter())[thing] += 1
+            key = event.get("agent"), event["action"]
+            self._things.setdefault(key, Counter())[thing] += 1
 
 
 def _thing(event: dict[str, Any]) -> str | None:
