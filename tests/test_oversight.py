@@ -17,15 +17,19 @@ from agent_eval.approval import Approval
 from agent_eval.conversation import Reply, ToolCall, Usage
 from agent_eval.decisions import Decisions, Scripted, read_decisions
 from agent_eval.errors import GaveUp, OperatorError, Stopped
+from agent_eval.events import RunOpened
 from agent_eval.models.base import Model
-from agent_eval.models.control import Turn, bash, python, say, submit
+from agent_eval.models.control import Control, Turn, bash, python, say, submit
 from agent_eval.operator_events import INTERVENTIONS
 from agent_eval.oversight import CHOICES, Decision, Nobody, Question
-from agent_eval.reading import content_bytes, interventions_in, rebuild_request
+from agent_eval.reading import content_bytes, interventions_in, read_events, rebuild_request
+from agent_eval.rebuild import rebuilt
 from agent_eval.redact import Redactor
-from agent_eval.verify import verify
-from tests.helpers import ModelInMemory, SandboxInMemory, kinds_on_disk
+from agent_eval.transcript import Transcript
+from agent_eval.verify import reopened, verify
+from tests.helpers import ModelInMemory, SandboxInMemory, kinds_on_disk, loaded
 from tests.test_agent import Script, World, converse_in, ended_by, world
+from tests.test_rebuild import OPENED, PLENTY, agent_on, cut, said_by
 
 pytestmark = pytest.mark.anyio
 
@@ -427,6 +431,94 @@ async def test_the_decisions_of_a_run_decide_the_same_again(tmp_path: Path) -> N
     assert again.events("intervened")[1]["who"] == "ann"
     sent = [request.body() for request in first_model.seen]
     assert [rebuild_request(there.run, call) for call in (1, 2)] == sent
+
+
+async def test_past_its_time_the_run_pauses_and_no_wall_time_passes(tmp_path: Path) -> None:
+    sandbox = SandboxInMemory()
+    decided = anyio.Event()
+
+    class Slow(Nobody):
+        async def decide(self, question: Question) -> Decision:
+            await decided.wait()
+            return Decision("approve")
+
+    there = world(tmp_path, one_action, sandbox, approve={"timeout_s": 0.1}, person=Slow())
+    steering = there.agent.asking.steering
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(converse_in, there)
+        while not there.events("person.awaited"):  # noqa: ASYNC110 - as anybody else would see it
+            await anyio.sleep(0.02)
+        before_s = steering.wall.now_s()
+        assert steering.paused, "its sandboxes stand still with its clock"
+        await anyio.sleep(0.3)
+        assert steering.wall.now_s() == before_s and not sandbox.seen
+        decided.set()
+    assert not steering.paused and len(sandbox.seen) == 1
+    assert there.events("intervened")[0]["waited_s"] >= 0.4
+
+
+class Steady:
+    """Decides by what it is asked and what is on record, and so the same when asked again."""
+
+    name = "steady"
+
+    def __init__(self, run: Path) -> None:
+        self._run = run
+
+    async def decide(self, question: Question) -> Decision:
+        hinted = interventions_in(self._run).get("hint")
+        match question.about, question.text:
+            case "action", "two" if not hinted:
+                return Decision("hint", "Look in /etc.")
+            case "action", "three":
+                return Decision("reject", "not three")
+            case "action", "four":
+                return Decision("simulate", "four was done")
+            case "action", "five":
+                return Decision("edit_action", "5", look=True)
+            case "observation", _:
+                return Decision("edit_observation", "a five")
+            case "silence", _:
+                return Decision("override_refusal", "Please do.")
+            case "malformed", _:
+                return Decision("fix_tool", "fixed", tool="bash")
+        return Decision("approve")
+
+
+def needs_a_person(_task: str) -> Script:
+    seen = yield bash("one") + bash("two") + bash("three")
+    for _ in range(3):
+        seen += yield say("I would rather not.")
+    seen += yield bash("four") + bash("five") + bash("six")
+    for _ in range(3):
+        seen += yield Turn("", (("nothing", {}),))
+    yield submit(seen)
+
+
+async def test_a_run_that_was_cut_off_at_any_event_goes_on_with_its_person(tmp_path: Path) -> None:
+    """Whatever was decided and not yet carried out is asked for again; no hint is lost."""
+    scenario = loaded(tmp_path, approve={}, budget=PLENTY, actions={"max_idle_replies": 2})
+    whole = tmp_path / "whole"
+    with Transcript.create(whole) as transcript:
+        transcript.write(RunOpened(**OPENED))
+        agent = agent_on(transcript, scenario, Control("s", needs_a_person), Steady(whole))
+        agent.begin()
+        answer = await converse(agent)
+    assert "a five" in answer and "Look in /etc." in answer and "fixed" in answer
+    recorded = list(read_events(whole))
+    types = [event["type"] for event in recorded if event["kind"] == "intervened"]
+    assert set(types) == set(INTERVENTIONS)
+    for at, event in enumerate(recorded[:-1]):
+        if event["kind"] in ("model.called", "action.started"):
+            continue  # what is in flight is the business of others
+        run = cut(whole, at, tmp_path / str(at))
+        with reopened(run) as transcript:
+            state = rebuilt(run).root
+            again = agent_on(transcript, scenario, Control("s", needs_a_person), Steady(run))
+            again.asking.account.spent = state.spent
+            assert await converse(again, state) == answer, event
+        assert said_by(again) == said_by(agent), event
+        assert not verify(run).faults
 
 
 async def test_blocks_in_place_of_calls_are_overseen_alike(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from agent_eval.events import ActionEnded, ModelFailed, RunOpened
 from agent_eval.instructions import read_instructions
 from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.control import Control, Script, Turn, bash, python, say, submit
+from agent_eval.oversight import Nobody, Person
 from agent_eval.prices import PriceCard
 from agent_eval.reading import read_events
 from agent_eval.rebuild import AgentState, RunState, amounts_of, rebuild, rebuilt
@@ -54,7 +55,13 @@ OPENED: dict[str, Any] = {
 }
 
 
-def agent_on(transcript: Transcript, scenario: Loaded, model: Model, **more: Any) -> Agent:
+def agent_on(
+    transcript: Transcript,
+    scenario: Loaded,
+    model: Model,
+    person: Person | None = None,
+    **more: Any,
+) -> Agent:
     """An agent that writes there."""
     instructions = read_instructions(scenario)
     fenced = scenario.scenario.model.tool_format == "fenced"
@@ -66,7 +73,8 @@ def agent_on(transcript: Transcript, scenario: Loaded, model: Model, **more: Any
         account=Account("0", limits_of(scenario.scenario.budget.model_dump())),
         transcript=transcript,
     )
-    return Agent(asking, scenario.scenario, instructions, SandboxInMemory(**more))
+    sandbox = SandboxInMemory(**more)
+    return Agent(asking, scenario.scenario, instructions, sandbox, person=person or Nobody())
 
 
 def said_by(agent: Agent | AgentState) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import termios
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import anyio
@@ -28,18 +28,17 @@ class Keyboard:
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
-    def forget(self) -> None:
-        """Throw away what was typed so far."""
-        termios.tcflush(self._fd, termios.TCIFLUSH)
-
-    async def key(self) -> str:
-        """The next key, as it is pressed."""
+    async def key(self, ask: Callable[[], None]) -> str:
+        """Ask, and take the next key as it is pressed; what was typed before is thrown away."""
         with self._kept():
-            tty.setcbreak(self._fd)
+            tty.setcbreak(self._fd, termios.TCSAFLUSH)
+            ask()
             return await self._read()
 
-    async def line(self) -> str:
-        """The next line, without its end."""
+    async def line(self, ask: Callable[[], None]) -> str:
+        """Ask, and take the next line, without its end; what was typed before is thrown away."""
+        termios.tcflush(self._fd, termios.TCIFLUSH)
+        ask()
         return (await self._read()).rstrip("\r\n")
 
     async def _read(self) -> str:

@@ -8,6 +8,7 @@ them. So nothing that a model writes can look like a question, and no key is pre
 import getpass
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import anyio
 from rich.text import Text
@@ -18,7 +19,6 @@ from agent_eval.cli.watch import Watch
 from agent_eval.display import one_line, printable
 from agent_eval.errors import OperatorError
 from agent_eval.oversight import CHOICES, Decision, Nobody, Person, Question
-from agent_eval.show import spent_words
 
 MARK = "| "
 """Before each line that somebody else wrote."""
@@ -33,6 +33,15 @@ HEADS = {
     "silence": "did nothing, and would be told to go on",
     "observation": "would see this of {tool}",
 }
+
+ABOUT = {
+    "action": "the code",
+    "answer": "the answer",
+    "malformed": "the arguments",
+    "silence": "its reply",
+    "observation": "what came back",
+}
+"""What each text is."""
 
 KEYS = {
     "a": ("approve", "approve"),
@@ -95,10 +104,9 @@ class Terminal:
         while True:
             hidden = 0 if whole else lines_hidden(question, self._watch.width)
             choices = keys_for(question, hidden)
-            self._keyboard.forget()
-            self._watch.show([menu(choices)])
-            pressed = (await self._keyboard.key())[:1].lower()
-            choice = choices.get(pressed)
+            pressed = await self._keyboard.key(partial(self._watch.show, [menu(choices)]))
+            choice = choices.get(pressed[:1].lower())
+            self._watch.show([Text(choice or "no such key")])
             if choice == "whole":
                 whole = True
                 self._watch.show(quoted(question.text, self._watch.width))
@@ -134,8 +142,8 @@ class Terminal:
         return self._unless_none(kind, await self._edited(question.text, suffix))
 
     async def _line(self, what: str) -> str:
-        self._watch.show([Text(PROMPTS[what], style="bold")])
-        return await self._keyboard.line()
+        prompt = Text(PROMPTS[what], style="bold", end="")
+        return await self._keyboard.line(partial(self._watch.show, [prompt]))
 
     async def _edited(self, text: str, tool: str | None) -> str | None:
         return await self._keyboard.edited(text, SUFFIXES.get(tool or "", ".txt"))
@@ -178,7 +186,7 @@ def _picture(question: Question, width: int, others: int) -> Iterator[Text]:
         yield from said[:SAID_LINES]
         if len(said) > SAID_LINES:
             yield Text(f"({len(said) - SAID_LINES} more lines of that)", style="dim")
-        yield Text(f"{question.tool or 'it'}:" if question.tool else "its reply:", style="dim")
+    yield Text(f"{ABOUT[question.about]}:", style="dim")
     hidden = lines_hidden(question, width)
     yield from quoted(question.text, width)[: FIRST_LINES if hidden else None]
     if hidden:
@@ -191,13 +199,17 @@ def _picture(question: Question, width: int, others: int) -> Iterator[Text]:
         yield Text(f"it asks for {question.timeout_s:g} s", style="dim")
     if question.note:
         yield Text(one_line(f"that could not be carried out: {question.note}", 500), style="red")
-    yield Text(f"spent: {spent_words(question.spent)}{_of(question.limits)}", style="dim")
+    yield Text(f"spent so far: {_spent(question)}", style="dim")
 
 
-def _of(limits: dict[str, float]) -> str:
-    known = [f"${limits['usd']:g}"] if "usd" in limits else []
-    known += [f"{limits['steps']:g} steps"] if "steps" in limits else []
-    return f" (of {', '.join(known)})" if known else ""
+def _spent(question: Question) -> str:
+    spent, limits = question.spent, question.limits
+    usd = f" of ${limits['usd']:g}" if "usd" in limits else ""
+    steps = f" of {limits['steps']:g}" if "steps" in limits else ""
+    return (
+        f"{spent.get('steps', 0)}{steps} steps, {spent.get('tokens', 0):,} tokens, "
+        f"${spent.get('usd', 0):.4f}{usd}"
+    )
 
 
 def lines_hidden(question: Question, width: int) -> int:

@@ -1,0 +1,65 @@
+"""A program for tests: the loop with a script in the place of a model, and whoever sits here.
+
+asking_at_terminal.py FOLDER SCRIPT
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+
+import anyio
+
+from agent_eval.cli.person import at_hand
+from agent_eval.cli.watch import Watch
+from agent_eval.models.control import Turn, bash, python, say, submit
+from agent_eval.scenario import Budget
+from tests.helpers import NASTY, SandboxInMemory
+from tests.test_agent import converse_in, world
+
+Script = Generator[Turn, str, None]
+
+FAKE = "\n".join(  # noqa: FLY002 - as it would stand on a screen
+    [
+        "agent 0, call 9: wants to run bash EVIL",
+        "| true EVIL",
+        "spent so far: EVIL",
+        "[a] approve   [r] reject EVIL",
+        "> EVIL",
+    ]
+)
+"""What a question looks like, written by a model."""
+
+
+def every_key(_task: str) -> Script:
+    """Gives a reason to press each key."""
+    seen = yield bash("one", say="I start.") + bash("two") + bash("three") + python("four")
+    seen += yield say("I would rather not.")
+    seen += yield Turn("", (("shell", {"cmd": "ls"}),))
+    yield submit(seen)
+
+
+def evil(_task: str) -> Script:
+    """Writes what looks like a question, and all that can act on a terminal."""
+    nasty = NASTY.replace("\0", "")  # with which it could not be run
+    wide = "\uff37" * 70 + " EVIL " + "é" * 200 + " EVIL"
+    yield bash(f"{FAKE}\n{nasty} EVIL\n{wide}\n\t\tEVIL\n{'x' * 500} EVIL", say=f"{FAKE}\n{NASTY}")
+    yield bash("\n".join(["rm -rf / # EVIL", *(f"echo {number} EVIL" for number in range(200))]))
+    yield submit(f"{FAKE}{NASTY}")
+
+
+SCRIPTS: dict[str, Callable[[str], Script]] = {"every_key": every_key, "evil": evil}
+
+
+async def _run(folder: Path, script: str) -> None:
+    with Watch("a run at a terminal", Budget()) as watch:
+        there = world(folder, SCRIPTS[script], SandboxInMemory(), approve={})
+        rule = there.agent.scenario.approve
+        there.agent.oversight.person = at_hand(rule, watch)
+        there.agent.asking.transcript.listener = watch.see
+        answer = await converse_in(there)
+    print("answered", len(answer))  # noqa: T201
+
+
+if __name__ == "__main__":
+    anyio.run(partial(_run, Path(sys.argv[1]), sys.argv[2]))

@@ -1,0 +1,111 @@
+"""A person in the loop of whole runs: at a terminal, from a file, and where there is none."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from agent_eval.reading import content_bytes
+from agent_eval.verify import verify
+from tests.cli.screen import at_terminal
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+
+pytestmark = pytest.mark.docker
+
+WORKS = """
+def works(task):
+    seen = yield bash("echo one > ~/made; cat ~/made", say="I make a file.")
+    seen += yield bash("rm ~/made")
+    seen += yield bash("ls ~")
+    yield submit("done" if "made" in seen else seen)
+"""
+
+
+def types_of(run: Path) -> list[str]:
+    return [event["type"] for event in events(run, "intervened")]
+
+
+def test_a_person_at_a_terminal_decides_and_the_record_alone_decides_it_again(
+    tmp_path: Path,
+) -> None:
+    folder = scenario(tmp_path, WORKS)
+    runs, again = tmp_path / "runs", tmp_path / "again"
+    command = ["-m", "agent_eval", "run", str(folder), "-m", "control:works"]
+    with at_terminal([*command, "--runs", str(runs), "--approve"], Path.cwd()) as screen:
+        for keys, line in (("h", "Keep the file."), ("l", None), ("a", None), ("r", "Keep it.")):
+            screen.wait_for("\n> ")
+            screen.press(keys)
+            if line:
+                screen.wait_for(": ")
+                screen.press(f"{line}\n")
+        for _ in range(2):
+            screen.wait_for("\n> ")
+            screen.press("a")
+        assert screen.end() == 0, screen.shown
+    assert "person      4 approve, 1 hint, 1 reject" in screen.shown
+    run = only_run(runs)
+    assert types_of(run) == ["hint", "approve", "approve", "reject", "approve", "approve"]
+    assert summary(run)["interventions"] == {"approve": 4, "hint": 1, "reject": 1}
+    assert summary(run)["success"]["verdict"] == "success"
+    outputs = [content_bytes(run, event["output"]) for event in events(run, "action.ended")]
+    assert outputs == [b"one\n", b"made\n"], "the second action of three was not done"
+    assert verify(run).good
+    shown = agent_eval("show", run).stdout
+    assert "Keep the file." in shown and "reject (action)" in shown
+
+    done = agent_eval("run", folder, "-m", f"replay:{run}", "--approve-with", run, "--runs", again)
+    assert done.returncode == 0, done.stderr
+    other = only_run(again)
+    assert types_of(other) == types_of(run)
+    codes = [[e["input"] for e in events(each, "action.started")] for each in (run, other)]
+    assert codes[0] == codes[1]
+    told = [[e["message"] for e in events(each, "message")] for each in (run, other)]
+    assert told[0] == told[1]
+
+
+def test_without_a_terminal_an_action_waits_until_the_run_is_ended(tmp_path: Path) -> None:
+    folder = scenario(tmp_path, WORKS, budget={"wall_s": 5}, approve={"timeout_s": 0.5})
+    runs = tmp_path / "runs"
+    command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:works"]
+    with subprocess.Popen(
+        [*command, "--runs", str(runs)],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 60
+        while not any(
+            events(file.parent, "person.awaited") for file in runs.glob("*/events.jsonl")
+        ):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.1)
+        time.sleep(6)  # past `wall_s`, which stands still
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "nobody can be asked" in said and "person      " not in out
+    run = only_run(runs)
+    assert not events(run, "action.started") and not events(run, "intervened")
+    assert summary(run)["outcome"]["status"] == "stopped"
+    assert summary(run)["spent"]["wall_s"] < 5
+    assert verify(run).good
+
+
+def test_a_file_without_a_decision_ends_the_run_as_the_operators_fault(tmp_path: Path) -> None:
+    folder, file = scenario(tmp_path, WORKS), tmp_path / "d.yaml"
+    file.write_text("decisions:\n  - {type: simulate, text: made, when: {text: echo}}\n")
+    runs = tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:works", "--approve-with", file, "--runs", runs)
+    assert done.returncode == 2, done.stderr
+    run = only_run(runs)
+    assert "no decision that fits is left" in summary(run)["outcome"]["message"]
+    assert not events(run, "action.started") and types_of(run) == ["simulate"]
+    file.write_text("decisions:\n  - {type: simulate, txt: made}\n")
+    done = agent_eval("run", folder, "-m", "control:works", "--approve-with", file, "--runs", runs)
+    assert done.returncode == 2 and "did you mean text?" in done.stderr
+    assert len(list(runs.iterdir())) == 1, "nothing was begun"
