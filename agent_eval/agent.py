@@ -193,6 +193,7 @@ class Agent:
     async def delegate(self, actions: Sequence[Delegate]) -> None:
         """Have copies do tasks side by side, and hear of each in the order of asking."""
         assert self.family is not None
+        await self.asking.steering.going()
         told = await self.family.delegate(self.asking, self.sandbox, actions)
         for action, text in zip(actions, told, strict=True):
             self._observe(action.call, self._cut(self._redactor.text(text).encode()))

@@ -14,6 +14,7 @@ import anyio
 
 from agent_eval.tasks import beside
 
+BEAT_S = 1.0
 SILENCE_S = 3.0
 """Seconds without a beat that still count: a process that is only slow is there."""
 
@@ -54,6 +55,12 @@ class WorkingClock:
         if silent_s > SILENCE_S:
             self._missed_s += silent_s - SILENCE_S
             self.on_gap(silent_s)
+
+    async def keep_beating(self) -> None:
+        """Beat for as long as this goes on."""
+        while True:
+            self.beat()
+            await anyio.sleep(BEAT_S)
 
     def _silent_s(self) -> float:
         return 0.0 if self._beaten is None else self._below() - self._beaten

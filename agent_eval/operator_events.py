@@ -52,3 +52,18 @@ class PersonAwaited(Event):
     waited_s: float
     call: int
     call_id: str | None = None
+
+
+@dataclass(frozen=True)
+class OperatorSteered(Event):
+    """A person steered the run from another terminal; written before it takes effect."""
+
+    kind: ClassVar[str] = "operator.steered"
+    act: str
+    """`stop` (after the current step), `stop_now`, `pause` or `continue`."""
+    uid: int
+    """Number of the user, as the kernel says."""
+    pid: int
+    """The process that asked, as the kernel says."""
+    tty: str | None = None
+    """The terminal, as that process says; null where it has none."""

@@ -277,12 +277,8 @@ class Oversight:
             about=subject.about, waited_s=timeout_s, call=self.asking.calls, call_id=call_id
         )
         self.asking.transcript.write(event, self.asking.name)
-        if not steering.paused:
-            steering.pause()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                steering.go_on()
+        with steering.clock.standing():
+            await anyio.sleep_forever()
 
     def _record(
         self, subject: "_Subject", decision: Decision, waited_s: float, after: dict[str, Any]

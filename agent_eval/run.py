@@ -45,6 +45,7 @@ from agent_eval.machine import Machine
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan, made_on, opening
 from agent_eval.reading import interventions_in
+from agent_eval.remote import within_reach
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.settings import GVISOR, asked_for
@@ -201,7 +202,8 @@ class _Run:
         """Run, and turn whatever happened into words; only a broken record gets past here."""
         try:
             with self.steering.scope:
-                return await self._in_the_sandbox()
+                async with within_reach(self.steering, self.transcript):
+                    return await self._in_the_sandbox()
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
         except TranscriptBroken:
             raise

@@ -182,6 +182,12 @@ def _closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _body(spent_words(event["spent"]))
 
 
+def _steered(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    where = f" at {event['tty']}" if event.get("tty") else ""
+    who = f"user {event['uid']}, process {event['pid']}{where}"
+    yield _head(event, f"from another terminal: {event['act']} ({who})", "bold")
+
+
 def _frozen(event: dict[str, Any], _view: View) -> Iterator[Text]:
     moving = event["moving"]
     yield _head(event, f"{moving} processes did not stop" if moving else "all frozen", "dim")
@@ -296,6 +302,7 @@ _TELLERS = {
     "agent.ended": _copy_ended,
     "delegation.refused": _no_copy,
     "files.handed": _handed,
+    "operator.steered": _steered,
     "sandbox.frozen": _frozen,
     "harness.gap": _gap,
     "harness.lost": _harness_lost,

@@ -21,6 +21,7 @@ class Steering:
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     clock: WorkingClock = field(default_factory=WorkingClock)
     """What deadlines of actions go by; the hearts of the run's sandboxes beat it."""
+    _paused: bool = False
     _abandoned: bool = False
     _removals: list[anyio.CancelScope] = field(default_factory=list)
 
@@ -56,17 +57,19 @@ class Steering:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing new may start."""
+        """Whether nothing new may start: a person paused the run, or is to decide and does not."""
         return self.clock.held
 
     def pause(self) -> None:
         """Have everything stand still; one that is to end goes on to its end."""
-        if not self.paused and not self.stopping:
+        if not self._paused and not self.stopping:
+            self._paused = True
             self.clock.hold()
 
     def go_on(self) -> None:
-        """Let everything go on."""
-        if self.paused:
+        """Let everything go on that a person paused."""
+        if self._paused:
+            self._paused = False
             self.clock.let_go()
 
     async def going(self) -> None:

@@ -83,6 +83,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "call_id": NASTY,
     },
     "person.awaited": {"about": NASTY, "waited_s": 5.0, "call": 1},
+    "operator.steered": {"act": NASTY, "uid": 1000, "pid": 4711, "tty": NASTY},
     "files.seeded": {"files": [{"path": NASTY, "bytes": 5}]},
     "message": {"index": 0, "message": {"role": "user", "content": NASTY}},
     "model.called": {"call": 1, "attempt": 1, "sees": [[0, 1]], "arguments": NASTY, "reserved": {}},

@@ -25,10 +25,17 @@ COMMANDS = {
     "runs": "List the runs in a folder: what came of them, and what they cost.",
     "show": "Read a run as a conversation.",
     "verify": "Check that a run's record is intact, complete and authentic.",
+    "status": "Show which runs go on.",
+    "stop": "End a run from another terminal.",
+    "pause": "Have a run stand still.",
+    "continue": "Let a run that was paused go on.",
     "doctor": "Say what works on this machine, and how to get what does not.",
     "reap": "Remove sandboxes that no run needs any more.",
     "setup": "Set up this machine: engine, gVisor, image.",
 }
+
+TOGETHER = dict.fromkeys(("stop", "pause", "continue"), "steer")
+"""Commands that share a module."""
 
 FINISHED, OPERATOR, LIMIT, INFRASTRUCTURE, INTERRUPTED = 0, 2, 3, 4, 130
 
@@ -53,8 +60,8 @@ class Commands(click.Group):
         """The command, imported."""
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"agent_eval.cli.{cmd_name}")
-        command: click.Command = module.command
+        module = importlib.import_module(f"agent_eval.cli.{TOGETHER.get(cmd_name, cmd_name)}")
+        command: click.Command = getattr(module, "commands", {}).get(cmd_name) or module.command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

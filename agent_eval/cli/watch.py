@@ -145,4 +145,6 @@ def _of_a_person(event: dict[str, Any]) -> str | None:
             return f"{one_line(event['who'], 40)}: {event['type']} ({event['about']})"
         case "person.awaited":
             return f"nobody has decided for {event['waited_s']:g} s; the run pauses"
+        case "operator.steered":
+            return f"from another terminal: {event['act']}"
     return None

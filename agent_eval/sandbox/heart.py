@@ -8,11 +8,9 @@ told.
 
 import anyio
 
-from agent_eval.clock import WorkingClock
+from agent_eval.clock import BEAT_S, WorkingClock
 from agent_eval.errors import SandboxDied
 from agent_eval.sandbox.pipe import Pipe
-
-BEAT_S = 1.0
 
 
 class Heart:
