@@ -5,10 +5,12 @@ and paid for, and nothing is seen before what happened is on record. Errors rise
 alone decides what they mean.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
+
+import anyio.lowlevel
 
 from agent_eval import conversation as words
 from agent_eval.actions import (
@@ -101,6 +103,8 @@ class Agent:
     """The tree of agents; None where there are no copies."""
     opening: tuple[str, str] | None = None
     """Frame and task, where they are not the first agent's."""
+    between: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+    """What is done before each step."""
     handed_over: tuple[str, ...] = ()
     """Paths of the files that go with the answer."""
     _actions: int = 0
@@ -157,6 +161,7 @@ class Agent:
         """The model's next reply."""
         if self.stopping():
             raise Stopped("a person ended the run after this step")
+        await self.between()
         while self.oversight.hints:
             self.hear(words.user(self.oversight.hints.pop(0)))
         return await self.asking.ask()

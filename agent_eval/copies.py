@@ -77,7 +77,9 @@ class Copies:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.family = Family(setting.scenario.delegation, self.live)
-        self._moments = Moments(setting.transcript)
+        self._moments = Moments(
+            setting.transcript, setting.scenario.snapshots, setting.steering.wall.now_s
+        )
 
     def agent(
         self,
@@ -107,6 +109,7 @@ class Copies:
             plan.person,
             self.family,
             opening,
+            self._moments.every_so_often(sandbox, account.name),
         )
 
     async def live(self, copy: Copy, parent: Sandbox) -> str:

@@ -1,10 +1,12 @@
-"""What a parent's sandbox was at the moment when copies were asked for.
+"""When the snapshots of a run are taken: every so often, and when copies are asked for.
 
 All copies of one turn begin as the same snapshot. It is taken when the first of them needs it,
 while the parent waits for them and does nothing.
 """
 
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import anyio
@@ -13,6 +15,7 @@ from agent_eval.delegate import Copy
 from agent_eval.errors import NoSnapshot
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind, Snapshot, Snapshots
+from agent_eval.scenario import Snapshots as Wishes
 from agent_eval.state_events import SnapshotRefused, SnapshotTaken
 from agent_eval.transcript import Transcript
 
@@ -24,12 +27,34 @@ class _Moment:
 
 
 class Moments:
-    """The snapshots that the copies of a run begin as."""
+    """The snapshots of one run."""
 
-    def __init__(self, transcript: Transcript) -> None:
-        self.store = Snapshots(transcript.folder)
+    def __init__(
+        self, transcript: Transcript, wishes: Wishes, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` gives the seconds that the scenario's `every_s` goes by."""
+        self.store = Snapshots(transcript.folder, int(wishes.limit_bytes))
+        self._wishes = wishes
+        self._clock = clock
         self._transcript = transcript
         self._moments: dict[int, _Moment] = {}
+
+    def every_so_often(self, sandbox: Sandbox, agent: str) -> Callable[[], Awaitable[None]]:
+        """What is to be called between the steps of an agent, so that its sandbox is kept."""
+        wishes, kind = self._wishes, self._wishes.holds
+        steps, last_s = 0, self._clock()
+
+        async def between() -> None:
+            nonlocal steps, last_s
+            many = wishes.every_steps is not None and steps >= wishes.every_steps
+            long = wishes.every_s is not None and self._clock() - last_s >= wishes.every_s
+            if steps and (many or long):
+                with suppress(NoSnapshot):  # it is on record, and the run goes on without
+                    await self._taken(agent, sandbox, sandbox.best_kind if kind == "best" else kind)
+                steps, last_s = 0, self._clock()
+            steps += 1
+
+        return between
 
     async def of(self, copy: Copy, parent: Sandbox, kind: Kind) -> Snapshot:
         """What the parent's sandbox is in this turn; raises `NoSnapshot`, and says so on record."""

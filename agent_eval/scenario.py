@@ -163,6 +163,22 @@ class Sandbox(Part):
         return self
 
 
+class Snapshots(Part):
+    """When what a sandbox is gets kept beside the run, to branch from and to resume quickly.
+
+    Each costs a moment in which the sandbox stands still (`took_s` in `snapshot.taken`), and disk.
+    """
+
+    every_steps: int | None = Field(default=None, gt=0)
+    """Steps of an agent after which its sandbox is kept again."""
+    every_s: float | None = Field(default=None, gt=0)
+    """Seconds after which it is, at the next step."""
+    holds: Literal["best", "memory", "files"] = "best"
+    """What is kept; `best` is with memory where that can be done, under gVisor."""
+    limit_bytes: ByteSize = Field(default=ByteSize(4096 * MIB), gt=0)
+    """Disk that all of a run may take up; the oldest that nobody needs make room."""
+
+
 class Actions(Part):
     """What bounds a single action, and what the model sees of it."""
 
@@ -295,6 +311,8 @@ class Scenario(Part):
     """What a run may use."""
     sandbox: Sandbox = Sandbox()
     """Where it runs."""
+    snapshots: Snapshots = Snapshots()
+    """When what its sandboxes are is kept."""
     actions: Actions = Actions()
     """What bounds a single action."""
     approve: Approval | None = None

@@ -161,6 +161,11 @@ class Sandbox:
         async with self._quiet.busy():
             return await self._explained(self._supervisor.get(paths, max_bytes))
 
+    @property
+    def best_kind(self) -> Kind:
+        """The kind of snapshot that holds most of what can be kept of it."""
+        return "files" if checkpoint.hindrance(self._asked, self.id) else "memory"
+
     async def snapshot(self, store: Snapshots, kind: Kind) -> Snapshot:
         """Keep what it is now, between two actions; it goes on meanwhile, or right after.
 
