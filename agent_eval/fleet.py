@@ -99,8 +99,16 @@ class Observer(Protocol):
 class Fleet:
     """Runs so many at once; a person can end all of them, in three ways."""
 
-    def __init__(self, planned: Sequence[Planned], parallel: int, observer: Observer) -> None:
+    def __init__(
+        self,
+        planned: Sequence[Planned],
+        parallel: int,
+        observer: Observer,
+        starts: int | None = None,
+    ) -> None:
+        """So many in `parallel`, and so many of their sandboxes on their way up at one time."""
         self._count, self._parallel, self._observer = len(planned), parallel, observer
+        self._starts = starts
         self._queue = iter(planned)
         self._going: list[Steering] = []
         self._waiting: set[anyio.CancelScope] = set()
@@ -109,7 +117,7 @@ class Fleet:
 
     async def run(self) -> list[Ended]:
         """See all of them to their end; raises only where there is no engine to begin with."""
-        with Machine() as machine:
+        with Machine(self._starts) as machine:
             async with anyio.create_task_group() as tasks:
                 for _ in range(min(self._parallel, self._count)):
                     tasks.start_soon(self._work, machine)

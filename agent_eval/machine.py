@@ -3,21 +3,35 @@
 A run that is given none makes its own. Whoever makes one closes it.
 """
 
+import os
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import anyio
-
+from agent_eval.errors import EngineUnavailable
+from agent_eval.models.limiter import Limiter
 from agent_eval.sandbox.engine import Engine
+
+STARTS_A_CORE = 2
+"""Sandboxes that come up at one time for each processor: half of a start is waiting."""
+
+
+def starts_at_once() -> int:
+    """How many sandboxes this machine brings up best at one time."""
+    return STARTS_A_CORE * (os.cpu_count() or 1)
 
 
 class Machine:
-    """One engine, asked once what it is, and places for sandboxes that are on their way up."""
+    """One engine, asked once what it is, and places for sandboxes that are on their way up.
 
-    def __init__(self, starts_at_once: int = 4) -> None:
+    The first sandbox comes up alone, then one more at a time for each that did. When the engine
+    fails to start one, it is left alone for a moment, and then begins with one again.
+    """
+
+    def __init__(self, starts: int | None = None) -> None:
         self.engine = Engine()
-        self.starting = anyio.CapacityLimiter(starts_at_once)
-        """Held from the start of a sandbox until it is ready."""
+        self._starts = Limiter(starts or starts_at_once(), first=1)
         self._facts: dict[str, Any] | None = None
 
     async def facts(self) -> dict[str, Any]:
@@ -25,6 +39,21 @@ class Machine:
         if self._facts is None:
             self._facts = await self.engine.facts()
         return self._facts
+
+    @property
+    def starting(self) -> AbstractAsyncContextManager[None]:
+        """A place, to be held from the start of a sandbox until it is ready."""
+        return self._start()
+
+    @asynccontextmanager
+    async def _start(self) -> AsyncIterator[None]:
+        async with self._starts.turn():
+            try:
+                yield
+            except EngineUnavailable:
+                self._starts.refused(None)
+                raise
+            self._starts.answered()
 
     def __enter__(self) -> Self:
         return self

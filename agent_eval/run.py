@@ -111,11 +111,10 @@ async def _on_record(
 ) -> Result:
     """Open the record of a run, and run."""
     try:
-        stated = await box.container.stated()
         folder = plan.runs / box.asked.run
         with Transcript.create(folder, plan.redactor) as transcript:
             transcript.listener = plan.listener
-            transcript.write(opening(plan, box.asked, stated, about))
+            transcript.write(opening(plan, box.asked, box.container.as_made, about))
             return await _Run(plan, steering, transcript, housing, box).to_the_end()
     except BaseException:
         with anyio.CancelScope(shield=True):

@@ -21,6 +21,14 @@ def carried_out(folder: Path, commands: Iterable[str], **parts: Any) -> Path:
 
     `parts` are parts of the scenario: its budget, its sandbox, its actions.
     """
+    result = anyio.run(run_scenario, planned(folder, commands, **parts))
+    if result.outcome.status != "submitted" or not verify(result.folder, result.head).good:
+        sys.exit(f"the run failed: {result.outcome}")
+    return result.folder
+
+
+def planned(folder: Path, commands: Iterable[str], **parts: Any) -> Plan:
+    """The plan of a run in which commands are typed in a sandbox."""
     fields: dict[str, Any] = {
         "name": "benchmark",
         "summary": "Does some work.",
@@ -35,21 +43,22 @@ def carried_out(folder: Path, commands: Iterable[str], **parts: Any) -> Path:
     place.mkdir(exist_ok=True)
     (place / "scenario.yaml").write_text(json.dumps(fields), encoding="utf-8")
     loaded = load(str(place))
+    return Plan(
+        loaded=loaded,
+        model=typing(commands),
+        instructions=read_instructions(loaded),
+        runs=folder / "runs",
+        command_line=sys.argv,
+        changed={},
+    )
+
+
+def typing(commands: Iterable[str]) -> Control:
+    """A control that types one command after the other, and hands in."""
 
     def script(_task: str) -> Generator[Turn, str, None]:
         for command in commands:
             yield bash(command)
         yield submit("done")
 
-    plan = Plan(
-        loaded=loaded,
-        model=Control("types", script),
-        instructions=read_instructions(loaded),
-        runs=folder / "runs",
-        command_line=sys.argv,
-        changed={},
-    )
-    result = anyio.run(run_scenario, plan)
-    if result.outcome.status != "submitted" or not verify(result.folder, result.head).good:
-        sys.exit(f"the run failed: {result.outcome}")
-    return result.folder
+    return Control("types", script)

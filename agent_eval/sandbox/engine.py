@@ -112,7 +112,7 @@ class Engine:
                 f"the engine refuses to make the sandbox: {_words(refused)}. Change what the "
                 "scenario asks for under `sandbox`, or run it where there is as much"
             ) from error
-        return Container(self, self._client.api, made.id, made.labels)
+        return Container(self, self._client.api, made.id, made.labels, made.attrs)
 
     async def ours(self, run: str | None = None) -> list["Container"]:
         """Every container that some run of this program made, or one run."""
@@ -144,11 +144,20 @@ def runtime_for(wish: str, facts: dict[str, Any], *, recorded: bool = False) -> 
 class Container:
     """One container of ours."""
 
-    def __init__(self, engine: Engine, api: Any, number: str, labels: dict[str, str]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        api: Any,
+        number: str,
+        labels: dict[str, str],
+        as_made: dict[str, Any] | None = None,
+    ) -> None:
         self._engine = engine
         self._api = api
         self.id = number
         self.labels = labels
+        self.as_made = as_made or {}
+        """What the engine said of it when it had made it here."""
 
     async def stated(self) -> dict[str, Any]:
         """What the engine says of it now."""

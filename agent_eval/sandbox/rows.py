@@ -1,6 +1,6 @@
 """One row of the audit, and careful ways of reading what a sandbox says."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -17,7 +17,7 @@ class Row:
 
     def record(self) -> dict[str, Any]:
         """The row as JSON values."""
-        return {name: value for name, value in asdict(self).items() if value not in (None, "")}
+        return {name: value for name, value in vars(self).items() if value not in (None, "")}
 
 
 def part(value: Any, name: str) -> dict[str, Any]:
