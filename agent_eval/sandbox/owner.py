@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_UNKNOWN = "unknown"
 
 
 def owner() -> str:
@@ -24,12 +25,18 @@ def owner_is_gone(label: str) -> bool:
     return _started(int(pid)) != started
 
 
+def owner_is_there(label: str) -> bool:
+    """Whether the process that wrote this label is known to live, on this machine."""
+    machine, _, _ = label.partition(":")
+    return machine == boot() != _UNKNOWN and label.count(":") == 2 and not owner_is_gone(label)
+
+
 def boot() -> str:
     """Which start of this machine it is."""
     try:
         return _BOOT.read_text().strip()
     except OSError:
-        return "unknown"
+        return _UNKNOWN
 
 
 def _started(pid: int) -> str:

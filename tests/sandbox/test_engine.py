@@ -200,13 +200,14 @@ def test_the_runtime_is_the_best_that_the_wish_allows() -> None:
     ("lease", "owned_by", "why"),
     [
         (time.time() + 600, "us", None),
-        (time.time() - 5, "us", "its lease is over"),
+        (time.time() - 5, "us", None),
+        (time.time() - 5, "elsewhere:1:2", "its lease is over"),
         (time.time() + 600, "gone", "the process that ran it is gone"),
         (time.time() + 600, "", None),
         (None, "", None),
         ("soon", "x:y:z", None),
     ],
-    ids=["alive", "late", "orphan", "no owner", "no labels", "odd labels"],
+    ids=["alive", "late and alive", "late", "orphan", "no owner", "no labels", "odd labels"],
 )
 def test_only_what_nobody_needs_is_abandoned(
     lease: float | str | None, owned_by: str, why: str | None
