@@ -5,7 +5,7 @@ and paid for, and nothing is seen before what happened is on record. Errors rise
 alone decides what they mean.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -53,10 +53,11 @@ async def converse(agent: "Agent", state: AgentState | None = None) -> str:
         left, actions = actions, None
         for turn in side_by_side(left):
             allowed = [await agent.oversight.allowed(wanted) for wanted in turn]
-            if copies := [action for action in allowed if isinstance(action, Delegate)]:
-                await agent.delegate(copies)
+            told = await agent.delegate([one for one in allowed if isinstance(one, Delegate)])
             for action in allowed:
                 match action:
+                    case Delegate():
+                        await agent.hear_of(action, next(told))
                     case Submit():
                         return agent.submit(action)
                     case Run():
@@ -195,13 +196,18 @@ class Agent:
         self.record(Submitted(self.asking.calls, action.answer))
         return action.answer
 
-    async def delegate(self, actions: Sequence[Delegate]) -> None:
-        """Have copies do tasks side by side, and hear of each in the order of asking."""
+    async def delegate(self, actions: Sequence[Delegate]) -> Iterator[str]:
+        """Have copies do tasks side by side; what the agent is told of each, in order."""
+        if not actions:
+            return iter(())
         assert self.family is not None
         await self.asking.steering.going()
-        told = await self.family.delegate(self.asking, self.sandbox, actions)
-        for action, text in zip(actions, told, strict=True):
-            self._observe(action.call, self._cut(self._redactor.text(text).encode()))
+        return iter(await self.family.delegate(self.asking, self.sandbox, actions))
+
+    async def hear_of(self, action: Delegate, told: str) -> None:
+        """Give the model what came of a copy, as it is or as a person wants it to be."""
+        view = self._cut(self._redactor.text(told).encode())
+        self._observe(action.call, await self.oversight.seen(action.call, view))
 
     def complain(self, action: Malformed) -> None:
         """Tell the model what was wrong."""

@@ -57,10 +57,8 @@ class Question:
     said: str
     """What the model said in its reply."""
     tool: str | None = None
-    why: str | None = None
-    """What is wrong with a call."""
-    timeout_s: float | None = None
-    """For how long the code may run, where the model asked for a time."""
+    detail: str | None = None
+    """What else the model asked for, or what is wrong with its call."""
     spent: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
     note: str | None = None
@@ -138,12 +136,10 @@ class Oversight:
         if self.rule is None or not self.rule.waits(action.call.name, text):
             return action
         subject = _Subject(about, action, action.call)
-        why = action.reason if isinstance(action, Malformed) else None
-        timeout_s = action.timeout_s if isinstance(action, Run) else None
-        question = self._question(subject, text, why=why, timeout_s=timeout_s)
+        question = self._question(subject, text, detail=_besides(action))
         return await self._decided(subject, question, self._outcome_of(action))
 
-    async def seen(self, call: ToolCall, text: str, action: int) -> str:
+    async def seen(self, call: ToolCall, text: str, action: int | None = None) -> str:
         """What the model sees of an action, whose real output is on record by now."""
         if call.id not in self._looks:
             return text
@@ -178,8 +174,10 @@ class Oversight:
                 case "simulate" | "override_refusal":
                     return Answered(call, decision.text)
                 case "edit_action" | "fix_tool":
+                    # Of a call that is no good, nothing but its name is kept.
+                    base = replace(call, arguments="{}") if decision.type == "fix_tool" else call
                     tool = decision.tool or call.name
-                    changed = action_of(rewritten(call, tool, decision.text), self.tools)
+                    changed = action_of(rewritten(base, tool, decision.text), self.tools)
                     if isinstance(changed, Malformed):
                         raise _Unusable(changed.reason)
                     return changed
@@ -233,7 +231,7 @@ class Oversight:
     def _looked_at(self, decision: Decision, outcome: object) -> Decision:
         """The decision, and whether another one on the observation follows it."""
         wanted = decision.look or (self.rule is not None and self.rule.observations)
-        if wanted and isinstance(outcome, Run):
+        if wanted and isinstance(outcome, Run | Delegate):
             self._looks.add(outcome.call.id)
             return replace(decision, look=True)
         return replace(decision, look=False)
@@ -323,6 +321,21 @@ def _told(action: Action) -> tuple[str, str]:
             return "answer", action.answer
         case Malformed():
             return "malformed", action.call.arguments
+
+
+def _besides(action: Action) -> str | None:
+    """What else it asks for, or what is wrong with it."""
+    match action:
+        case Run(timeout_s=float() | int() as asked_s):
+            return f"to run for {min(asked_s, 1e9):g} s at most"
+        case Delegate() if action.budget:
+            granted = (f"{min(value, 1e15):g} {name}" for name, value in action.budget.items())
+            return f"with {', '.join(granted)}"
+        case Submit() if action.files:
+            return f"with the files {', '.join(action.files)}"
+        case Malformed():
+            return f"it cannot be done: {action.reason}"
+    return None
 
 
 def _plainly(thing: object) -> dict[str, Any]:

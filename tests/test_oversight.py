@@ -16,10 +16,11 @@ from agent_eval.agent import converse
 from agent_eval.approval import Approval
 from agent_eval.conversation import Reply, ToolCall, Usage
 from agent_eval.decisions import Decisions, Scripted, read_decisions
+from agent_eval.delegate import Copy, Family
 from agent_eval.errors import GaveUp, OperatorError, Stopped
 from agent_eval.events import RunOpened
 from agent_eval.models.base import Model
-from agent_eval.models.control import Control, Turn, bash, python, say, submit
+from agent_eval.models.control import Control, Turn, bash, delegate, python, say, submit
 from agent_eval.operator_events import INTERVENTIONS
 from agent_eval.oversight import CHOICES, Decision, Nobody, Question
 from agent_eval.reading import content_bytes, interventions_in, read_events, rebuild_request
@@ -263,6 +264,46 @@ async def test_a_person_plays_a_tool_that_is_not_there(tmp_path: Path) -> None:
     )
     await converse_in(there)
     assert there.told() == ["A page with a form."] and not sandbox.seen
+
+
+async def test_copies_wait_for_a_person_like_any_action(tmp_path: Path) -> None:
+    """One task is edited, one is refused, one goes as it is; the model hears of each in order."""
+    made: list[Copy] = []
+
+    async def live(copy: Copy, _sandbox: SandboxInMemory) -> str:
+        made.append(copy)
+        return f"did {copy.task}"
+
+    there, _ = overseen(
+        tmp_path,
+        lambda _: iter_of(delegate("a") + delegate("b", budget={"steps": 3}) + delegate("c"),
+                          submit("x")),
+        {"type": "reject", "text": "not b", "when": {"tool": "delegate", "text": "b"}},
+        {"type": "edit_action", "text": "A", "when": {"text": "a"}, "look": True},
+        {"type": "edit_observation", "text": "A is done"},
+        {"type": "approve", "times": None},
+        delegation={"max_depth": 1},
+    )  # fmt: skip
+    there.agent.family = Family(there.agent.scenario.delegation, live)
+    await converse_in(there)
+    assert sorted(copy.task for copy in made) == ["A", "c"]
+    assert there.told() == ["A is done", "[not done: not b]", "did c"]
+    refused = next(e for e in there.events("intervened") if e["type"] == "reject")
+    assert refused["before"] == {"tool": "delegate", "task": "b", "budget": {"steps": 3}}
+
+
+@pytest.mark.parametrize("arguments", ['{"command": "x", "cwd": "/"}', '{"command": 7}', "[]"])
+async def test_of_a_broken_call_only_what_a_person_wrote_is_done(
+    tmp_path: Path, arguments: str
+) -> None:
+    there, sandbox = overseen(
+        tmp_path,
+        calling(ToolCall("c1", "bash", arguments)),
+        {"type": "fix_tool", "text": "ls"},
+        {"type": "approve", "times": None},
+    )
+    await converse_in(there)
+    assert [seen[:2] for seen in sandbox.seen] == [("bash", "ls")]
 
 
 async def test_only_what_the_rule_names_waits(tmp_path: Path) -> None:
@@ -519,6 +560,28 @@ async def test_a_run_that_was_cut_off_at_any_event_goes_on_with_its_person(tmp_p
             assert await converse(again, state) == answer, event
         assert said_by(again) == said_by(agent), event
         assert not verify(run).faults
+
+
+async def test_a_person_is_shown_all_that_an_action_asks_for(tmp_path: Path) -> None:
+    """However large a number a model writes."""
+    person = InMemory(*[Decision("reject")] * 4, Decision("approve"))
+    files = ToolCall("4", "submit", '{"answer": "x", "files": ["a", "b"]}')
+    calls = [
+        ToolCall("1", "bash", '{"command": "x", "timeout_s": 7}'),
+        ToolCall("2", "bash", '{"command": "x", "timeout_s": 1%s}' % ("0" * 400)),
+        ToolCall("3", "delegate", '{"task": "x", "budget": {"steps": 1%s}}' % ("0" * 400)),
+        files,
+    ]
+    there = world(tmp_path, calling(*calls), SandboxInMemory(), approve={}, person=person,
+                  delegation={"max_depth": 1})  # fmt: skip
+    await converse_in(there)
+    assert [question.detail for question in person.asked] == [
+        "to run for 7 s at most",
+        "to run for 1e+09 s at most",
+        "with 1e+15 steps",
+        "with the files a, b",
+        None,
+    ]
 
 
 async def test_blocks_in_place_of_calls_are_overseen_alike(tmp_path: Path) -> None:

@@ -193,10 +193,9 @@ def _picture(question: Question, width: int, others: int) -> Iterator[Text]:
         yield Text(f"({hidden} more lines; w shows the whole)", style="bold red")
     if printable(question.text) != question.text:
         yield Text("(characters that cannot be shown stand there as escapes)", style="bold red")
-    if question.why:
-        yield Text(one_line(f"it cannot be done: {question.why}", 500), style="red")
-    if question.timeout_s is not None:
-        yield Text(f"it asks for {question.timeout_s:g} s", style="dim")
+    if question.detail:
+        yield Text("and besides:", style="dim")
+        yield from quoted(question.detail, width)
     if question.note:
         yield Text(one_line(f"that could not be carried out: {question.note}", 500), style="red")
     yield Text(f"spent so far: {_spent(question)}", style="dim")

@@ -130,7 +130,7 @@ def test_a_model_can_neither_draw_a_question_nor_act_on_the_terminal(tmp_path: P
 def test_what_others_wrote_stays_behind_the_mark(
     text: str, said: str, width: int, about: str
 ) -> None:
-    question = Question("0.1", about, 3, text, said, tool=said, why=text, note=text)
+    question = Question("0.1", about, 3, text, said, tool=said, detail=text, note=text)
     for line in picture(question, width, others=2):
         assert not {unicodedata.category(char) for char in line.plain.strip("\n")} & HIDDEN
     for line in quoted(text, width):
