@@ -49,7 +49,8 @@ async def lay_out(pipe: Pipe, file: BinaryIO, size_bytes: int) -> int:
     """Have a sandbox make what an archive was made of; returns how much it could not make."""
     channel = pipe.channel(SAID_BYTES)
     async with _transfer(pipe, channel, size_bytes):
-        await pipe.order("copying", what="lay_out", channel=channel.number)
+        order = {"channel": channel.number, "size": size_bytes}
+        await pipe.order("copying", what="lay_out", **order)
         sent = taken = 0
         while data := file.read(MAX_PAYLOAD_BYTES):
             await pipe.data(channel, data)

@@ -54,14 +54,33 @@ class Copying:
         init.say("renewed", channel=channel)
 
     def save(self, channel: int, folders: list[str], limit: int) -> None:
-        """Send all that is in some folders, for the same to be laid out elsewhere."""
-        self.init.start(self.transfer(channel), self.child("save", folders, limit), output=(1,))
+        """Send all that is in some folders, for the same to be laid out elsewhere.
 
-    def lay_out(self, channel: int) -> None:
+        Meanwhile nobody changes it: all that runs stands still.
+        """
+        stood = self.init.stillness.those("Tt")
+        self.init.stillness.stop_all()
+        child = self.transfer(channel)
+        child.at_end = lambda: self.let_go(stood)
+        try:
+            self.init.start(child, self.child("save", folders, limit), output=(1,))
+        except Exception:
+            self.let_go(stood)
+            raise
+
+    def let_go(self, stood: set[int]) -> None:
+        """Let all go on but for those who had been told to stand by somebody else."""
+        stillness = self.init.stillness
+        stillness.stopped_before &= stood
+        if not stillness.silent:
+            stillness.stopped_before = stood
+            stillness.let_all_go()
+
+    def lay_out(self, channel: int, size: int) -> None:
         """Take what `save` sent; the host waits to be told how much of it was taken."""
         child = self.transfer(channel)
         child.taken = 0
-        self.init.start(child, self.child("lay_out"), feed=(0,), output=(1, 2))
+        self.init.start(child, self.child("lay_out", size), feed=(0,), output=(1, 2))
 
     def drop(self, channel: int) -> None:
         """End a transfer that the host has no more use for."""

@@ -58,6 +58,7 @@ class Child:
         self.status: int | None = None
         self.feed: int | None = None
         self.waiting = bytearray()  # bytes for `feed` that it has not taken yet
+        self.at_end: Callable[[], None] | None = None
         self.taken: int | None = None  # bytes that `feed` took; the host is told unless None
         self.feed_ends = False
         self.action: int | None = None
@@ -433,6 +434,8 @@ class Init:
         self.drain(child)
         self.shut(child)
         del self.children[child.channel]
+        if child.at_end:
+            child.at_end()
         code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else None
         cause = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
         self.say("ended", channel=child.channel, action=child.action, exit=code, signal=cause)

@@ -134,14 +134,16 @@ class Padded:
         return bytes(self.file.read(size)).ljust(size, b"\0")
 
 
-def lay_out() -> None:
-    """Make of the archive on standard input what it was made of, as far as the user may."""
+def lay_out(size: int) -> None:
+    """Make of an archive of that size on standard input what it was made of, as the user may."""
     left = 0
     folders: list[Any] = []
     with os.fdopen(0, "rb") as file:
         with tarfile.open(fileobj=file, mode="r|", bufsize=AT_ONCE) as archive:
             for entry in archive:
                 forget(archive)
+                if entry.size > size:
+                    raise tarfile.ReadError("a file larger than all of it")
                 try:
                     make(archive, entry)
                     folders += [entry] if entry.isdir() else []
@@ -171,13 +173,24 @@ def make(archive: Any, entry: Any) -> None:
         os.mkfifo(path)
         dress(entry)
     elif entry.isreg():
-        content = archive.extractfile(entry)
-        with open(path, "wb") as file:
-            while data := content.read(AT_ONCE):
-                file.write(data)
+        fill(path, archive.extractfile(entry))
         dress(entry)
     else:
         raise OSError("a device")
+
+
+def fill(path: str, content: Any) -> None:
+    """Write a file, whole or not at all."""
+    # What is there already may be a link, or a pipe that nobody reads.
+    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK
+    with os.fdopen(os.open(path, how, 0o600), "wb") as file:
+        try:
+            while data := content.read(AT_ONCE):
+                file.write(data)
+            file.flush()
+        except Exception:
+            os.unlink(path)
+            raise
 
 
 def dress(entry: Any) -> None:

@@ -43,6 +43,10 @@ class Stillness:
         if not self.silent:
             return
         self.silent = False
+        self.let_all_go()
+
+    def let_all_go(self) -> None:
+        """Continue all that was stopped here."""
         if not self.stopped_before:
             # All at once: gVisor hangs up on a group of which one ends while others stand.
             send(-1, signal.SIGCONT)

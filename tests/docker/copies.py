@@ -12,7 +12,7 @@ from agent_eval.sandbox.kernel import Source
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
 from agent_eval.scenario import Sandbox as Wishes
-from tests.docker.boxes import ROOM
+from tests.docker.boxes import ROOM, bash
 
 
 class Family:
@@ -50,3 +50,9 @@ async def family(runtime: str, run: Path, **wishes: object) -> AsyncIterator[Fam
         yield Family(engine, asked, Snapshots(run))
     finally:
         engine.close()
+
+
+async def said(sandbox: Sandbox, command: str) -> str:
+    """What a command in the shell prints."""
+    ended = await bash(sandbox, command, 60)
+    return ended.output.decode(errors="replace").strip()

@@ -8,11 +8,10 @@ import anyio
 import pytest
 
 from agent_eval.errors import NoSnapshot
-from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.snapshot import Snapshots
 from tests.docker.boxes import RUNTIMES, bash, python
-from tests.docker.copies import family
+from tests.docker.copies import family, said
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -34,11 +33,6 @@ TREE = (
 
 def kept(run: Path) -> list[Path]:
     return list(run.glob("snapshots/*"))
-
-
-async def said(sandbox: Sandbox, command: str) -> str:
-    ended = await bash(sandbox, command, 60)
-    return ended.output.decode(errors="replace").strip()
 
 
 @pytest.mark.gvisor
