@@ -3,8 +3,9 @@
     index.jsonl   first the plan of the set: its cells, and how many runs of each were asked for;
                   then one line a run, as it ends
 
-A cell is what makes two runs equal but for chance: scenario, model and its arguments, prompts, and
-what was laid over. Its runs are numbered by epoch. Needs nothing but the folder.
+A cell is what makes two runs equal but for chance: scenario, model and its arguments, prompts, what
+was laid over, and the run that it began from, if any. Its runs are numbered by epoch. Needs nothing
+but the folder.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +44,10 @@ class Entry:
     head: str | None = None
     started: str | None = None
     ended: str | None = None
+    interventions: dict[str, int] = field(default_factory=dict)
+    """What a person did in it, by type."""
+    resumed: int = 0
+    """How often it was taken up again."""
 
     @property
     def there(self) -> bool:
@@ -77,6 +82,7 @@ def cell_of(opened: Mapping[str, Any]) -> str:
             "model": [model["name"], model["arguments"], model.get("server")],
             "prompts": opened["prompts"],
             "laid_over": opened["asked"]["command_line"],
+            "origin": opened.get("origin"),
         }
     )
 
@@ -91,7 +97,7 @@ def entry_of(run: Path) -> Entry:
             run=run.name,
             cell=cell_of(opened),
             epoch=int(opened.get("epoch", 1)),
-            scenario=str(opened["scenario"]["title"]),
+            scenario=_titled(opened),
             model=str(opened["model"]["name"]),
             started=opened["time"],
         )
@@ -106,10 +112,20 @@ def entry_of(run: Path) -> Entry:
                 "spent": dict(said["spent"]),
                 "head": said["head"],
                 "ended": said["ended"],
+                "interventions": dict(said.get("interventions", {})),
+                "resumed": int(said.get("resumed", 0)),
             }
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OperatorError(f"{run} is no run that this program wrote: {error!r}") from error
+
+
+def _titled(opened: Mapping[str, Any]) -> str:
+    """The scenario's title, and for a run that began from another one, which and how."""
+    title, origin = str(opened["scenario"]["title"]), opened.get("origin")
+    if not isinstance(origin, dict):
+        return title
+    return f"{title}, {origin.get('what', 'begun')} of {origin.get('run')},"
 
 
 class RunSet:

@@ -36,7 +36,12 @@ def opening(name: str, epoch: int = 1, **model: Any) -> RunOpened:
 
 
 def made(
-    folder: Path, name: str, epoch: int = 1, outcome: dict[str, Any] | None = None, **model: Any
+    folder: Path,
+    name: str,
+    epoch: int = 1,
+    outcome: dict[str, Any] | None = None,
+    more: dict[str, Any] | None = None,
+    **model: Any,
 ) -> Path:
     """A run in the folder; one without an outcome goes on."""
     with Transcript.create(folder / name) as transcript:
@@ -44,7 +49,9 @@ def made(
         if outcome is not None:
             transcript.write(RunClosed(outcome, {"usd": 0.25}))
             said = {"success": {"verdict": "success", "reason": ""}, "spent": {"usd": 0.25}}
-            transcript.seal({"run": name, "outcome": outcome, "ended": "now", **said})
+            transcript.seal(
+                {"run": name, "outcome": outcome, "ended": "now", **said, **(more or {})}
+            )
     return folder / name
 
 
@@ -59,6 +66,7 @@ def test_a_cell_is_all_that_makes_runs_equal_but_for_chance() -> None:
         {"model": usual["model"] | {"server": "http://other/v1"}},
         {"prompts": {"system": "0" * 64}},
         {"asked": {"command_line": {"budget": {"usd": 3.0}}}},
+        {"origin": {"what": "branch", "run": "a", "seq": 3}},
     ]
     cells = [cell_of(usual | change) for change in other]
     assert len({cell_of(usual), *cells}) == len(other) + 1

@@ -82,9 +82,17 @@ def _wanted(cell: Cell, epochs: int) -> Wanted:
 
 def at_once(plans: Iterable[Plan]) -> int:
     """How many runs this machine has room for: by its processors, and by its memory."""
-    largest = max(int(plan.loaded.scenario.sandbox.memory_bytes) for plan in plans)
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return max(1, min(RUNS_A_CORE * (os.cpu_count() or 1), memory // largest))
+    room = memory // max(_most_bytes(plan) for plan in plans)
+    return max(1, min(RUNS_A_CORE * (os.cpu_count() or 1), room))
+
+
+def _most_bytes(plan: Plan) -> int:
+    """Memory that the sandboxes of one run may take, those of copies included."""
+    scenario = plan.loaded.scenario
+    copies = scenario.delegation
+    alone = copies.max_depth == 0 or copies.start == "shared"
+    return int(scenario.sandbox.memory_bytes) * (1 if alone else 1 + copies.max_at_once)
 
 
 # --- what it may take ---------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def listing(runs: RunSet) -> Iterator[str]:
         yield f"{wanted.scenario} with {wanted.model}"
         yield f"  runs      {there} of {max(wanted.epochs, there)} there{_missing(runs, wanted)}"
         yield f"  success   {success_rate(entries, wanted.epochs).words()}"
+        yield from _apart(entries)
         yield f"  outcomes  {_counted(map(_outcome, entries))}"
         yield f"  verdicts  {_counted(one.verdict for one in entries if one.counts)}"
         yield f"  spent     ${usd:.4f}" + (f", unknown for {unknown} runs" if unknown else "")
@@ -65,6 +66,17 @@ def _seen(runs: RunSet) -> Iterator[Wanted]:
 def _missing(runs: RunSet, wanted: Wanted) -> str:
     missing = runs.missing(wanted)
     return f", missing {', '.join(f'#{epoch}' for epoch in missing)}" if missing else ""
+
+
+def _apart(entries: list[Entry]) -> Iterator[str]:
+    """Rates of runs that others may not be compared with, where there are any."""
+    hinted = [one for one in entries if one.interventions.get("hint")]
+    if hinted:
+        yield f"  hinted    {success_rate(hinted).words()}"
+        yield f"  unhinted  {success_rate(one for one in entries if one not in hinted).words()}"
+    resumed = [one for one in entries if one.resumed]
+    if resumed:
+        yield f"  resumed   {success_rate(resumed).words()}"
 
 
 def _outcome(entry: Entry) -> str:

@@ -3,6 +3,7 @@
 import json
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -59,6 +60,9 @@ def test_no_more_runs_at_once_than_there_is_memory(tmp_path: Path) -> None:
     huge = loaded(tmp_path, name="huge", sandbox={"memory_bytes": 2**50})
     assert at_once([small]) >= 1
     assert at_once([small, Plan(**(vars(small) | {"loaded": huge}))]) == 1
+    copies = {"max_depth": 1, "max_at_once": 1000, "start": "fresh"}
+    tree = loaded(tmp_path, name="tree", sandbox={"memory_bytes": 2**36}, delegation=copies)
+    assert at_once([Plan(**(vars(small) | {"loaded": tree}))]) == 1, "copies take memory too"
 
 
 PRICED = """
@@ -104,6 +108,19 @@ def test_a_set_is_named_or_a_folder() -> None:
     assert folder_of(Path("runs"), "s") == Path("runs/s")
     assert folder_of(Path("runs"), "/elsewhere/s") == Path("/elsewhere/s")
     assert folder_of(Path("runs"), "./s") == Path("s")
+
+
+def test_runs_with_hints_and_resumed_ones_are_counted_apart(tmp_path: Path) -> None:
+    apart: list[dict[str, Any]] = [{}, {"interventions": {"hint": 2}}, {"resumed": 1}]
+    for number, more in enumerate(apart):
+        made(tmp_path, f"r{number}", number + 1, SUBMITTED, more)
+    lines = CliRunner().invoke(runs_command, [str(tmp_path)]).output.splitlines()
+    assert [line.split(" (")[0] for line in lines[2:6]] == [
+        "  success   3/3 = 100%",
+        "  hinted    1/1 = 100%",
+        "  unhinted  2/2 = 100%",
+        "  resumed   1/1 = 100%",
+    ]
 
 
 def test_the_list_of_runs(tmp_path: Path) -> None:
