@@ -12,6 +12,7 @@ from typing import Any, Self
 from agent_eval.errors import EngineUnavailable
 from agent_eval.models.limiter import Limiter
 from agent_eval.sandbox.engine import Engine
+from agent_eval.watchdog.reaping import sweep
 
 STARTS_A_CORE = 2
 """Sandboxes that come up at one time for each processor: half of a start is waiting."""
@@ -35,9 +36,10 @@ class Machine:
         self._facts: dict[str, Any] | None = None
 
     async def facts(self) -> dict[str, Any]:
-        """What the engine is."""
+        """What the engine is. Whoever asks first removes what lost runs left past their lease."""
         if self._facts is None:
             self._facts = await self.engine.facts()
+            await sweep(self.engine)
         return self._facts
 
     @property

@@ -244,6 +244,21 @@ def open_locked(path: Path) -> int:
     return fd
 
 
+def in_use(path: Path) -> bool:
+    """Whether a process holds the lock of `open_locked` on a file, and so still writes it."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def write_private(path: Path, data: bytes) -> None:
     """Write a file that only its owner can read."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)

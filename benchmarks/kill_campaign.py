@@ -28,7 +28,6 @@ from typing import Any
 import anyio
 from running import runtimes, save, table
 
-from agent_eval.cli.reap import judged, remove
 from agent_eval.errors import AgentEvalError
 from agent_eval.instructions import read_instructions
 from agent_eval.models.control import load_control
@@ -39,6 +38,7 @@ from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.settings import FOLDER_LABEL
 from agent_eval.scenario_file import load
 from agent_eval.verify import verify
+from agent_eval.watchdog.reaping import judged, remove
 
 EARLY_S, LATE_S, EVENTS = 4.0, 0.3, 190
 """The harness is killed so many seconds after its start, or after one of its first events."""
@@ -264,7 +264,7 @@ async def reap(container: Container) -> None:
     why, _ = judged(container, everything=False)
     with suppress(AgentEvalError):
         if why is not None:
-            await remove(container, why)
+            await remove([container], why)
 
 
 async def frozen_after(left: list[Container], killed_at: float) -> tuple[float | None, float]:

@@ -1,20 +1,13 @@
 """`agent-eval reap`: sandboxes that no run needs any more."""
 
-import contextlib
-from collections.abc import Callable
-from pathlib import Path
-
 import anyio
 import click
 
 from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError
 from agent_eval.sandbox.engine import Container, Engine
-from agent_eval.sandbox.lease import Moment
-from agent_eval.sandbox.owner import owner_is_gone
-from agent_eval.sandbox.settings import FOLDER_LABEL, LEASE_LABEL, OWNER_LABEL, RUN_LABEL
-from agent_eval.watchdog.closing import State, state_of
-from agent_eval.watchdog.lost import remove_and_end, removed_for_good
+from agent_eval.sandbox.settings import RUN_LABEL
+from agent_eval.watchdog.reaping import by_run, judged, remove
 
 
 @click.command("reap")
@@ -26,7 +19,8 @@ def command(everything: bool, dry_run: bool) -> None:
 
     A run whose process was killed can be resumed until its lease ends: its sandboxes are kept,
     paused, unless --all is given. Only containers with this program's label are looked at; one that
-    a living run uses is never touched.
+    a living run uses is never touched, nor one of another user. Commands that run something remove
+    what is past its lease as well.
     """
     anyio.run(_reap, everything, dry_run)
 
@@ -35,53 +29,29 @@ async def _reap(everything: bool, dry_run: bool) -> None:
     engine = Engine()
     try:
         removed = 0
-        for container in await engine.ours():
-            name = f"{container.id[:12]} of run {container.labels[RUN_LABEL]}"
-            why, kept = judged(container, everything)
-            if why is None:
-                click.echo(printable(f"kept     {name}: {kept}"))
-                continue
-            if not dry_run:
-                try:
-                    await remove(container, why)
-                except AgentEvalError as error:  # one that is stuck must not keep the others
-                    click.echo(printable(f"STUCK    {name}: {error}"), err=True)
-                    continue
-            removed += 1
-            click.echo(f"{'would go' if dry_run else 'removed '} {name}: {why}")
+        for containers in await by_run(engine):
+            removed += await _reap_run(containers, everything, dry_run)
         click.echo(f"{removed} {'to remove' if dry_run else 'removed'}")
     finally:
         engine.close()
 
 
-def judged(
-    container: Container, everything: bool, now: Callable[[], Moment] = Moment.now
-) -> tuple[str | None, str]:
-    """Why a sandbox may go, or None and why it is kept."""
-    why = container.abandoned()
-    if why is None:
-        return None, "its run goes on"
-    if everything or why == "its lease is over":
-        return why, ""
-    state, until = State.OPEN, None
-    with contextlib.suppress(OSError, AgentEvalError):
-        state, until = state_of(Path(container.labels.get(FOLDER_LABEL, "")))
-    if state in (State.NONE, State.CLOSED):
-        return f"{why} and {state.value}", ""
-    until = until or Moment.parsed(container.labels.get(LEASE_LABEL, ""))
-    if until is None or until.left_s(now()) <= 0:
-        return "its lease is over", ""
-    return None, f"its harness is lost; it is kept until {until.words()}, --all removes it now"
-
-
-async def remove(container: Container, why: str) -> None:
-    """Remove a sandbox and end the record of its run, if there is one that has not ended."""
-    folder = Path(container.labels.get(FOLDER_LABEL, ""))
-    there = False
-    if owner_is_gone(container.labels.get(OWNER_LABEL, "")):  # or its record is its own business
-        with contextlib.suppress(OSError, AgentEvalError):
-            there = state_of(folder)[0] is not State.NONE
-    if there:
-        await remove_and_end(folder, [container], f"reap: {why}")
-    else:
-        await removed_for_good(container)
+async def _reap_run(containers: list[Container], everything: bool, dry_run: bool) -> int:
+    """Look at the sandboxes of one run; returns how many go."""
+    run = containers[0].labels[RUN_LABEL]
+    judgements = [judged(container, everything=everything) for container in containers]
+    why = judgements[0][0]
+    if not all(each for each, _ in judgements) or why is None:
+        for container, (_, kept) in zip(containers, judgements, strict=True):
+            click.echo(printable(f"kept     {container.id[:12]} of run {run}: {kept}"))
+        return 0
+    try:
+        if not dry_run:
+            await remove(containers, why)
+    except AgentEvalError as error:  # one that is stuck must not keep the others
+        click.echo(printable(f"STUCK    run {run}: {error}"), err=True)
+        return 0
+    for container in containers:
+        went = "would go" if dry_run else "removed "
+        click.echo(printable(f"{went} {container.id[:12]} of run {run}: {why}"))
+    return len(containers)

@@ -11,7 +11,7 @@ from agent_eval.display import printable
 from agent_eval.errors import OperatorError
 from agent_eval.reading import events_file
 from agent_eval.remote import NobodyListens, living, steer
-from agent_eval.transcript import open_locked
+from agent_eval.transcript import in_use
 from agent_eval.watchdog.closing import State, state_of
 
 RUNS = click.argument("runs", nargs=-1, required=True, metavar="RUN...")
@@ -91,9 +91,7 @@ def _why_not(folder: Path) -> str:
     """Why a run cannot be steered, and what to type next."""
     if state_of(folder)[0] is State.CLOSED:
         return f"{folder.name} has ended: `{how_called()} show {folder}` says how"
-    try:
-        os.close(open_locked(events_file(folder)))
-    except OperatorError:
+    if in_use(events_file(folder)):
         return (
             f"{folder.name} is just beginning or ending, or its harness could not listen: try "
             "again, or press Ctrl-C in its own terminal"

@@ -23,12 +23,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.kernel import MEETING_PLACE
-from agent_eval.sandbox.lease import Moment
-from agent_eval.sandbox.owner import owner_is_gone, owner_is_there
 from agent_eval.sandbox.settings import (
     GVISOR,
-    LEASE_LABEL,
-    OWNER_LABEL,
     RECORDED_RUNC,
     RUN_LABEL,
     Asked,
@@ -251,20 +247,6 @@ class Container:
                 raise EngineUnavailable(f"removing the sandbox: {_words(error)}") from error
         shutil.rmtree(MEETING_PLACE / self.id, ignore_errors=True)  # left by a harness that died
         return {name: state[name] for name in ("Status", "OOMKilled", "ExitCode") if name in state}
-
-    def abandoned(self) -> str | None:
-        """Why nobody needs it any more, or None while somebody may.
-
-        A run that is paused, or waits for a person, outlives every lease while its process lives.
-        """
-        if owner_is_there(self.labels.get(OWNER_LABEL, "")):
-            return None
-        until = Moment.parsed(self.labels.get(LEASE_LABEL, ""))
-        if until is not None and until.left_s(Moment.now()) < 0:
-            return "its lease is over"
-        if owner_is_gone(self.labels.get(OWNER_LABEL, "")):
-            return "the process that ran it is gone"
-        return None
 
 
 class Attached:

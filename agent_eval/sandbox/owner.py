@@ -1,4 +1,4 @@
-"""Which process a sandbox belongs to, written on it before it starts.
+"""Which process of which user a sandbox belongs to, written on it before it starts.
 
 A process number alone is not enough: numbers are used again, and an engine can serve several
 machines. Where the owner cannot be told dead for certain, it counts as alive.
@@ -12,23 +12,30 @@ _UNKNOWN = "unknown"
 
 
 def owner() -> str:
-    """This process: machine boot, process number, and when it started."""
-    return f"{boot()}:{os.getpid()}:{_started(os.getpid())}"
+    """This process: machine boot, process number, when it started, and its user's number."""
+    return f"{boot()}:{os.getpid()}:{_started(os.getpid())}:{os.getuid()}"
 
 
 def owner_is_gone(label: str) -> bool:
     """Whether the process that wrote this label is known to have ended."""
-    machine, _, rest = label.partition(":")
-    pid, _, started = rest.partition(":")
-    if machine != boot() or not pid.isdigit():
-        return False
-    return _started(int(pid)) != started
+    machine, pid, started, _ = _parts(label)
+    return machine == boot() and pid.isdigit() and _started(int(pid)) != started
 
 
-def owner_is_there(label: str) -> bool:
-    """Whether the process that wrote this label is known to live, on this machine."""
-    machine, _, _ = label.partition(":")
-    return machine == boot() != _UNKNOWN and label.count(":") == 2 and not owner_is_gone(label)
+def owner_lives(label: str) -> bool:
+    """Whether the process that wrote this label is known to be there."""
+    machine, pid, started, _ = _parts(label)
+    here = machine == boot() != _UNKNOWN and pid.isdigit()
+    return here and _started(int(pid)) == started != ""
+
+
+def is_ours(label: str) -> bool:
+    """Whether this user wrote the label; one that names no user is nobody's."""
+    return _parts(label)[3] == str(os.getuid())
+
+
+def _parts(label: str) -> list[str]:
+    return (label.split(":") + [""] * 4)[:4]
 
 
 def boot() -> str:

@@ -6,6 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from agent_eval.agent_events import AgentEnded
 from agent_eval.errors import HarnessLost
 from agent_eval.events import RunClosed, SandboxRemoved, SuccessJudged, Trouble
 from agent_eval.outcome import outcome_of
@@ -54,8 +55,12 @@ def end_record(transcript: Transcript, removed: dict[str, dict[str, Any]], reaso
     outcome = outcome_of(HarnessLost(f"the harness ended without a word; {reason}")).record()
     spent = spent_of(events)
     if "run.closed" not in kinds:
+        agents = agents_of(events)
         for container, state in removed.items():
-            transcript.write(SandboxRemoved(container, state))
+            transcript.write(SandboxRemoved(container, state), agents.get(container, "0"))
+        for agent in open_copies(events):
+            own = [event for event in events if f"{event['agent']}.".startswith(f"{agent}.")]
+            transcript.write(AgentEnded(outcome, None, spent_of([events[0], *own])), agent)
         transcript.write(Trouble(outcome["blame"], outcome["error"], outcome["message"]))
         if "success.judged" not in kinds:
             transcript.write(UNJUDGED)
@@ -89,6 +94,23 @@ def _summary(folder: Path, outcome: dict[str, Any], spent: dict[str, Any]) -> di
         "started": opened["time"],
         "ended": found["run.closed"]["time"],
     }
+
+
+def agents_of(events: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """Whose sandbox each is, by container."""
+    ready = (event for event in events if event["kind"] == "sandbox.ready")
+    return {event["container"]: event["agent"] for event in ready}
+
+
+def open_copies(events: Iterable[dict[str, Any]]) -> list[str]:
+    """Agents that were started as copies and have not ended, those without copies first."""
+    alive: set[str] = set()
+    for event in events:
+        if event["kind"] == "agent.started":
+            alive.add(event["agent"])
+        elif event["kind"] == "agent.ended":
+            alive.discard(event["agent"])
+    return sorted(alive, key=lambda agent: (-agent.count("."), agent))
 
 
 def spent_of(events: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -14,11 +14,12 @@ import anyio
 
 from agent_eval.errors import AgentEvalError, EngineUnavailable, OperatorError, TranscriptBroken
 from agent_eval.events import HarnessLost, SandboxPaused
+from agent_eval.reading import read_events
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.lease import Moment
 from agent_eval.transcript import EVENTS
 from agent_eval.verify import reopened
-from agent_eval.watchdog.closing import State, end_record, state_of
+from agent_eval.watchdog.closing import State, agents_of, end_record, state_of
 
 POLL_S = 1.0
 """Between two looks at whether a lost run is still there to be looked after."""
@@ -135,8 +136,10 @@ def _written_down(lost: Lost, until: Moment, paused: list[Container]) -> int:
     try:
         with reopened(lost.folder) as transcript:
             transcript.write(HarnessLost(lost.lease_s, until.label()))
+            agents = agents_of(read_events(lost.folder))
             for container in paused:
-                transcript.write(SandboxPaused(container.id, until.words(), until.label()))
+                event = SandboxPaused(container.id, until.words(), until.label())
+                transcript.write(event, agents.get(container.id, "0"))
             transcript.sync()
     except TranscriptBroken:
         pass  # the sandboxes go when their lease is over all the same

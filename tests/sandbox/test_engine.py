@@ -2,7 +2,6 @@
 
 import gc
 import socket
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -16,13 +15,9 @@ from hypothesis import strategies as st
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.engine import Attached, Container, Engine, plain_settings, runtime_for
-from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import (
     GVISOR,
-    LEASE_LABEL,
-    OWNER_LABEL,
     RECORDED_RUNC,
-    RUN_LABEL,
     asked_for,
 )
 from agent_eval.scenario import Sandbox
@@ -194,33 +189,6 @@ def test_the_runtime_is_the_best_that_the_wish_allows() -> None:
     assert runtime_for("any", with_it, recorded=True) == GVISOR
     with pytest.raises(EngineUnavailable, match=r"requires gVisor.*agent-eval setup --runtimes"):
         runtime_for("runsc", without)
-
-
-@pytest.mark.parametrize(
-    ("lease", "owned_by", "why"),
-    [
-        (time.time() + 600, "us", None),
-        (time.time() - 5, "us", None),
-        (time.time() - 5, "elsewhere:1:2", "its lease is over"),
-        (time.time() + 600, "gone", "the process that ran it is gone"),
-        (time.time() + 600, "", None),
-        (None, "", None),
-        ("soon", "x:y:z", None),
-    ],
-    ids=["alive", "late and alive", "late", "orphan", "no owner", "no labels", "odd labels"],
-)
-def test_only_what_nobody_needs_is_abandoned(
-    lease: float | str | None, owned_by: str, why: str | None
-) -> None:
-    labels = (
-        {} if lease is None else {LEASE_LABEL: lease if isinstance(lease, str) else f"{lease:.0f}"}
-    )
-    boot, pid, started = owner().split(":")
-    owners = {"us": owner(), "gone": f"{boot}:{pid}:{int(started) + 1}"}
-    labels[OWNER_LABEL] = owners.get(owned_by, owned_by)
-    engine: Any = None
-    named = {RUN_LABEL: "run-1", **labels}
-    assert Container(engine, None, "abc", named).abandoned() == why
 
 
 def test_settings_are_recorded_as_plain_values() -> None:

@@ -5,8 +5,16 @@ from typing import Any
 
 import pytest
 
+from agent_eval.agent_events import AgentEnded, AgentStarted
 from agent_eval.errors import OperatorError
-from agent_eval.events import ActionEnded, HarnessLost, ModelCalled, ModelReplied, RunOpened
+from agent_eval.events import (
+    ActionEnded,
+    HarnessLost,
+    ModelCalled,
+    ModelReplied,
+    RunOpened,
+    SandboxReady,
+)
 from agent_eval.reading import read_events, read_summary
 from agent_eval.sandbox.lease import Moment
 from agent_eval.transcript import EVENTS, SUMMARY, Transcript
@@ -63,6 +71,34 @@ def test_it_ends_complete_and_says_who_is_to_blame(tmp_path: Path) -> None:
     assert summary["success"]["verdict"] == "unscored"
     elapsed = [event["elapsed_s"] for event in read_events(run)]
     assert elapsed == sorted(elapsed)
+
+
+def test_a_tree_ends_with_every_agent_and_every_sandbox_under_its_name(tmp_path: Path) -> None:
+    run = lost_run(tmp_path / "r", {"input": 1})
+    ready: dict[str, Any] = {"runtime": "runc", "ready_s": 1.0, "audit": []}
+    asked: dict[str, Any] = {"call": 1, "call_id": "c", "task": "t", "start": "fresh"}
+    with reopened(run) as transcript:
+        transcript.write(SandboxReady("box-0", **ready))
+        for agent, parent in (("0.1", "0"), ("0.1.1", "0.1"), ("0.2", "0"), ("0.10", "0")):
+            transcript.write(AgentStarted(parent=parent, granted={}, **asked), agent)
+            transcript.write(SandboxReady(f"box-{agent}", **ready), agent)
+            output = {"bytes": 0, "text": ""}
+            transcript.write(ActionEnded(1, 0.5, output, "none", {"tool_s": 0.5}), agent)
+        transcript.write(AgentEnded({"status": "submitted"}, "done", {}), "0.2")
+    boxes = {f"box-{agent}": {"Status": "paused"} for agent in ("0", "0.1", "0.1.1", "0.10")}
+    with reopened(run) as transcript:
+        end_record(transcript, boxes, "its lease is over")
+    assert verify(run).good
+    events = list(read_events(run))
+    removed = {each["container"]: each["agent"] for each in events
+               if each["kind"] == "sandbox.removed"}  # fmt: skip
+    assert removed == {box: box.removeprefix("box-") for box in boxes}
+    ended = [each for each in events if each["kind"] == "agent.ended"]
+    assert [each["agent"] for each in ended] == ["0.2", "0.1.1", "0.1", "0.10"]
+    for each in ended[1:]:
+        assert each["outcome"]["error"] == "HarnessLost"
+    assert [each["spent"].get("tool_s") for each in ended[1:]] == [0.5, 1, 0.5]
+    assert events[-1]["spent"]["tool_s"] == 2.5
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"seq":'])

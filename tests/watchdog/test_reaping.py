@@ -1,11 +1,10 @@
-"""Which sandboxes `agent-eval reap` would remove, and why."""
+"""Which sandboxes are removed for want of a run that needs them, and why."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent_eval.cli.reap import judged
 from agent_eval.events import HarnessLost
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.lease import Moment
@@ -13,6 +12,7 @@ from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import FOLDER_LABEL, LEASE_LABEL, OWNER_LABEL, RUN_LABEL
 from agent_eval.transcript import EVENTS
 from agent_eval.verify import reopened
+from agent_eval.watchdog.reaping import judged
 from tests.helpers import lines_of_run, made_run
 
 NOW = Moment.now()
@@ -25,8 +25,8 @@ def container(folder: Path, lease: Moment, owned_by: str) -> Container:
 
 
 def gone() -> str:
-    boot, pid, started = owner().split(":")
-    return f"{boot}:{pid}:{int(started) + 1}"
+    boot, pid, started, uid = owner().split(":")
+    return f"{boot}:{pid}:{int(started) + 1}:{uid}"
 
 
 def lost_run(run: Path, lease_s: float | None) -> Path:
@@ -42,8 +42,41 @@ def lost_run(run: Path, lease_s: float | None) -> Path:
 
 @pytest.mark.parametrize("everything", [False, True])
 def test_a_living_run_keeps_its_sandbox(everything: bool, tmp_path: Path) -> None:
-    found = container(tmp_path / "r", NOW.after(6000), owner())
-    assert judged(found, everything) == (None, "its run goes on")
+    """Past its lease as well: a run that is paused can be older than anybody thought."""
+    for lease_s in (6000, -6000):
+        found = container(tmp_path / "r", NOW.after(lease_s), owner())
+        assert judged(found, everything=everything) == (None, "its run goes on")
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_run_that_was_resumed_keeps_its_sandbox(everything: bool, tmp_path: Path) -> None:
+    """Its label names a process that is gone; another one writes the record."""
+    run = lost_run(tmp_path / "r", -1)
+    found = container(run, NOW.after(-1), gone())
+    assert judged(found, everything=everything)[0] == "its lease is over"
+    with reopened(run):
+        assert judged(found, everything=everything) == (None, "its run goes on")
+    assert judged(found, everything=everything)[0] == "its lease is over"
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_another_users_sandbox_is_nobody_elses_business(everything: bool, tmp_path: Path) -> None:
+    *process, uid = gone().split(":")
+    for label in (":".join([*process, str(int(uid) + 1)]), ":".join(process), ""):
+        found = container(tmp_path / "r", NOW.after(-6000), label)
+        assert judged(found, everything=everything) == (None, "it is another user's")
+
+
+def test_after_a_restart_of_the_machine_the_lease_decides(tmp_path: Path) -> None:
+    """The clock since the start means nothing then, and no process of before is there."""
+    before = Moment(NOW.wall_s, 1e9, "another-boot")
+    *_, uid = owner().split(":")
+    run = lost_run(tmp_path / "r", None)
+    label = f"another-boot:1:5:{uid}"
+    why, kept = judged(container(run, before.after(60), label))
+    assert why is None and "before a restart" in kept
+    assert judged(container(run, before.after(-60), label))[0] == "its lease is over"
+    assert judged(container(run, before.after(60), label), everything=True)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -53,9 +86,9 @@ def test_a_living_run_keeps_its_sandbox(everything: bool, tmp_path: Path) -> Non
         (-1, 6000, False),
         (None, 6000, True),
         (None, -1, False),
-        (60, -1, False),
+        (60, -1, True),
     ],
-    ids=["in its lease", "lease over", "no watchdog yet", "never one", "far too old"],
+    ids=["in its lease", "lease over", "no watchdog yet", "never one", "paused for long before"],
 )
 def test_a_lost_run_keeps_its_sandbox_for_its_lease(
     paused_s: float | None, label_s: float, kept: bool, tmp_path: Path
