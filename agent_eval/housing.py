@@ -65,15 +65,10 @@ class Housing:
         """Those that are not removed."""
 
     async def make(self, snapshot: Snapshot | None = None) -> Box:
-        """Make the next one; the first has the host name that was asked for, each its own.
-
-        But for one that begins with the memory of another: there the host name is a part of that.
-        """
+        """Make the next one; the first has the host name that was asked for, each its own."""
         self._made += 1
         asked = self._asked
-        if snapshot is not None and snapshot.kind == "memory":
-            asked = replace(asked, hostname=str(snapshot.about()["hostname"]))
-        elif self._made > 1:
+        if self._made > 1:
             asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
         choice = self._choose()
         container = await self._machine.engine.create(asked, COMMAND)

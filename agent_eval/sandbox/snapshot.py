@@ -40,7 +40,6 @@ LOST_WITHOUT_MEMORY = (
 """What a copy of the files alone has not, in words."""
 
 SHARED_WITH_MEMORY = (
-    "the host name, which gVisor keeps with the memory",
     "random numbers of programs that have begun to draw them, the two sessions aside",
     "addresses in memory, and what programs keep there to protect themselves",
     "numbers of processes, names of temporary files, times at which anything was started",
