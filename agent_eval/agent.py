@@ -29,7 +29,7 @@ from agent_eval.conversation import Message, Reply, ToolCall
 from agent_eval.delegate import Family
 from agent_eval.errors import GaveUp, LimitReached, SandboxDied, Stopped
 from agent_eval.event import Event
-from agent_eval.events import ActionEnded, ActionRefused, ActionStarted, MessageAdded, Submitted
+from agent_eval.events import ActionRefused, ActionStarted, MessageAdded, Submitted
 from agent_eval.instructions import Instructions
 from agent_eval.models.fenced import calls_in
 from agent_eval.oversight import Answered, Nobody, Oversight, Person
@@ -37,7 +37,7 @@ from agent_eval.rebuild import AgentState
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario import Scenario
-from agent_eval.taking_up import INTERRUPTED, execution_of, observed, reply_in
+from agent_eval.taking_up import INTERRUPTED, end_of, execution_of, observed, reply_in
 
 
 async def converse(agent: "Agent", state: AgentState | None = None) -> str:
@@ -45,7 +45,7 @@ async def converse(agent: "Agent", state: AgentState | None = None) -> str:
 
     `state` is where it stood, if it is taken up again.
     """
-    actions = await agent.take_up(state) if state else None
+    actions = await agent.take_up(state)
     while True:
         if actions is None:
             actions = agent.actions_in(await agent.ask())
@@ -112,6 +112,8 @@ class Agent:
     _asked_for: int = 0
     """Actions that the last reply asked for."""
     _idle: int = 0
+    _submitted: bool = False
+    """Whether its answer is on record already."""
 
     def __post_init__(self) -> None:
         self._account = self.asking.account
@@ -131,10 +133,14 @@ class Agent:
         for message in opening[len(self.asking.conversation.messages) :]:
             self.hear(message)
 
-    async def take_up(self, state: AgentState) -> list[Action] | None:
-        """Go on from where a record ends; returns what is left to do of its last reply, if any."""
+    async def take_up(self, state: AgentState | None) -> list[Action] | None:
+        """Begin, or go on from where a record ends; returns what is left of its last reply."""
+        if state is None:
+            self.begin()
+            return None
         self.asking.take_up(state)
         self._actions, self._idle = state.actions, state.idle
+        self._submitted = state.answer is not None
         self.oversight.take_up(state)
         if state.reply is None:
             self.begin()
@@ -193,7 +199,8 @@ class Agent:
     def submit(self, action: Submit) -> str:
         """Record the answer and return it."""
         self.handed_over = action.files
-        self.record(Submitted(self.asking.calls, action.answer))
+        if not self._submitted:
+            self.record(Submitted(self.asking.calls, action.answer))
         return action.answer
 
     async def delegate(self, actions: Sequence[Delegate]) -> Iterator[str]:
@@ -285,22 +292,7 @@ class Agent:
         return wish if free is None else min(wish, float(free))
 
     def _record_action(self, done: Execution, spent: Amounts) -> None:
-        event = ActionEnded(
-            action=self._actions,
-            duration_s=round(done.duration_s, 6),
-            output=self._kept(done.output, done.dropped_bytes),
-            rung=done.rung,
-            settled=spent.record(),
-            reported_exit=done.reported_exit,
-            cause=done.cause,
-            session="lost" if done.session_lost else "kept",
-        )
-        self.record(event)
-
-    def _kept(self, data: bytes, dropped_bytes: int) -> dict[str, Any]:
-        """An action's output as its event holds it."""
-        output = self.asking.transcript.content(data)
-        return output | ({"dropped_bytes": dropped_bytes} if dropped_bytes else {})
+        self.record(end_of(self._actions, done, spent, self.asking.transcript))
 
     async def _show(self, call: ToolCall, done: Execution, timeout_s: float) -> None:
         """Give the model what it sees of an action, as it is or as a person wants it to be."""

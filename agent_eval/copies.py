@@ -16,7 +16,7 @@ from agent_eval.agent import Agent, converse
 from agent_eval.agent_events import AgentEnded, AgentStarted, FilesHanded
 from agent_eval.asking import Asking
 from agent_eval.budget import Account, plain
-from agent_eval.delegate import Copy, Family
+from agent_eval.delegate import Copy, Family, told_of
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
@@ -31,6 +31,7 @@ from agent_eval.models.base import Model
 from agent_eval.moments import Moments
 from agent_eval.outcome import Outcome, outcome_of
 from agent_eval.plan import Plan
+from agent_eval.rebuild import ROOT, AgentState
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind, Snapshot
@@ -55,6 +56,32 @@ class Setting:
     steering: Steering
     housing: Housing
 
+    def past_of(self, agent: str) -> AgentState | None:
+        """An agent as it is on record, if its run is taken up again."""
+        return self.plan.past.state.agents.get(agent) if self.plan.past else None
+
+    def was_furnished(self, agent: str) -> bool:
+        """Whether an agent's sandbox was what it is to be at its beginning, by the record."""
+        state = self.past_of(agent)
+        return state is not None and bool(state.history)
+
+    def began_as(self, agent: str) -> Snapshot | None:
+        """The snapshot that the agent's sandbox is to begin as, if there is one."""
+        past, state = self.plan.past, self.past_of(agent)
+        return past.nearest(state)[0] if past and state else None
+
+    async def furnish(self, sandbox: Sandbox, agent: str) -> None:
+        """Make a sandbox what its agent's was, or what an agent finds at its beginning."""
+        past, state = self.plan.past, self.past_of(agent)
+        if past is None or state is None or not state.history:
+            if self.scenario.delegation.start != "shared" or agent == ROOT:
+                await self.seed(sandbox, agent)
+            return
+        limit = int(self.scenario.actions.max_output_bytes)
+        event = await past.furnish(sandbox, state, limit)
+        self.transcript.write(event, agent)
+        past.refuse_differences(event)
+
     async def seed(self, sandbox: Sandbox, agent: str) -> None:
         """Put the scenario's files into a sandbox."""
         files = seed_files(self.plan.loaded, self.calendar.start)
@@ -76,7 +103,8 @@ class Copies:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.family = Family(setting.scenario.delegation, self.live)
+        past = setting.plan.past.state.agents if setting.plan.past else None
+        self.family = Family(setting.scenario.delegation, self.live, past)
         self._moments = Moments(
             setting.transcript, setting.scenario.snapshots, setting.steering.wall.now_s
         )
@@ -117,19 +145,20 @@ class Copies:
         granted = {name: plain(value) for name, value in copy.account.limits.items()}
         start = self.setting.scenario.delegation.start
         transcript = self.setting.transcript
-        transcript.write(
-            AgentStarted(copy.parent, copy.call, copy.call_id, copy.task, start, granted), copy.name
-        )
+        past = self.setting.past_of(copy.name)
+        if past is None:
+            started = AgentStarted(copy.parent, copy.call, copy.call_id, copy.task, start, granted)
+            transcript.write(started, copy.name)
         outcome = Outcome("ended_with_parent", message="its parent's end")
         answer: str | None = None
+        handed: dict[str, Any] | None = None
         try:
-            answer, told = await self._lived(copy, parent)
+            answer, handed = await self._lived(copy, parent)
             outcome = Outcome("submitted")
         except AgentEvalError as error:
             outcome = outcome_of(error)
             if _ends_the_run(error):
                 raise
-            told = f"without an answer: {outcome.message}"
         except Exception as error:
             outcome = Outcome(
                 "error", Blame.INFRASTRUCTURE, error=type(error).__name__, message=str(error)
@@ -141,32 +170,32 @@ class Copies:
         finally:
             ended = AgentEnded(outcome.record(), answer, copy.account.record())
             transcript.write(ended, copy.name)
-        return f"[copy {copy.name} ended {told}]"
+        return told_of(copy.name, outcome.record(), answer, handed)
 
-    async def _lived(self, copy: Copy, parent: Sandbox) -> tuple[str, str]:
-        """Its answer, and how its parent is told of it."""
+    async def _lived(self, copy: Copy, parent: Sandbox) -> tuple[str, dict[str, Any] | None]:
+        """Its answer, and the files that came with it."""
         setting = self.setting
         async with self._sandbox_of(copy, parent) as sandbox:
             opening = setting.plan.instructions.for_copy(copy.account.limits), copy.task
             model = setting.plan.model.of_copy(copy.name)
             agent = self.agent(copy.account, sandbox, model, opening)
-            agent.begin()
-            answer = await converse(agent)
-            handed = ""
+            answer = await converse(agent, setting.past_of(copy.name))
+            handed = None
             if sandbox.id != parent.id:
                 setting.transcript.write(SandboxFrozen(await sandbox.freeze()), copy.name)
                 handed = await self._hand_over(copy, agent.handed_over, sandbox, parent)
-        return answer, f"with its answer]\n{answer}\n[{handed or 'no files came with it'}"
+        return answer, handed
 
     @asynccontextmanager
     async def _sandbox_of(self, copy: Copy, parent: Sandbox) -> AsyncIterator[Sandbox]:
         start = self.setting.scenario.delegation.start
         if start == "shared":
             async with parent.shared(copy.name) as sandbox:
+                await self.setting.furnish(sandbox, copy.name)
                 yield sandbox
-        elif start == "fresh":
-            async with self._new(copy) as sandbox:
-                await self.setting.seed(sandbox, copy.name)
+        elif start == "fresh" or self.setting.was_furnished(copy.name):
+            async with self._new(copy, self.setting.began_as(copy.name)) as sandbox:
+                await self.setting.furnish(sandbox, copy.name)
                 yield sandbox
         else:
             kind: Kind = "memory" if start == "live" else "files"
@@ -191,10 +220,10 @@ class Copies:
 
     async def _hand_over(
         self, copy: Copy, paths: tuple[str, ...], sandbox: Sandbox, parent: Sandbox
-    ) -> str:
-        """Put the files that a copy named into its parent's home; says in words what came of it."""
+    ) -> dict[str, Any] | None:
+        """Put the files that a copy named into its parent's home; returns what is on record."""
         if not paths:
-            return ""
+            return None
         wanted = [str(PurePosixPath(HOME, path)) for path in paths]
         files, refused = await sandbox.get(wanted, HANDED_BYTES)
         own = f"{HOME}/from-{copy.name}"
@@ -206,8 +235,7 @@ class Copies:
             refused.append(f"not all of it could be put into {own}: {error}")
         handed = FilesHanded([self.setting.kept(file) for file in moved], refused)
         self.setting.transcript.write(handed, copy.name)
-        words = [f"its files are in {own}: {', '.join(_below_home(f.path) for f in files)}"]
-        return "; ".join((words if files else []) + refused)
+        return handed.fields()
 
     def _why_ended(self, parent: str) -> str:
         """Why an agent was cut off together with its parent."""

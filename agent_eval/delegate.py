@@ -6,18 +6,19 @@ the function that does it.
 """
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from agent_eval.actions import Delegate
 from agent_eval.agent_events import DelegationRefused
 from agent_eval.asking import Asking
 from agent_eval.budget import SHARED, Account, Limits, plain
 from agent_eval.errors import LimitReached
-from agent_eval.scenario import Delegation
+from agent_eval.rebuild import AgentState
+from agent_eval.scenario import HOME, Delegation
 from agent_eval.tasks import beside, together
 
 FRACTIONS = {"usd": Decimal("0.000001"), "tool_s": Decimal("0.001")}
@@ -53,20 +54,38 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True)
+class Over:
+    """What came of a delegation before its run was taken up again."""
+
+    reason: str
+    """What the parent is told of it."""
+
+
 S = TypeVar("S", bound=Mortal)
 
 
 class Family(Generic[S]):
     """All agents of a run."""
 
-    def __init__(self, rules: Delegation, live: Callable[[Copy, S], Awaitable[str]]) -> None:
-        """`live` has a copy live beside its parent's sandbox and returns what that is told."""
+    def __init__(
+        self,
+        rules: Delegation,
+        live: Callable[[Copy, S], Awaitable[str]],
+        past: Mapping[str, AgentState] | None = None,
+    ) -> None:
+        """`live` has a copy live beside its parent's sandbox and returns what that is told.
+
+        `past` is the tree as it is on record, where its run is taken up again.
+        """
         self._rules = rules
         self._live = live
+        self._past = past or {}
         self._alive = 0
-        self._made = 0
         self._turn = 0
-        self._children: Counter[str] = Counter()
+        begun = [state.began for state in self._past.values() if state.began]
+        self._made = len(begun)
+        self._children = Counter(str(event["parent"]) for event in begun)
         self.trouble: str | None = None
         """What ended an agent that had copies, if it was not a person or the clock."""
 
@@ -78,7 +97,7 @@ class Family(Generic[S]):
         """
         self._turn += 1
         granted = self._granted(asking, actions)
-        told = [each.reason if isinstance(each, Refusal) else "" for each in granted]
+        told = ["" if isinstance(each, Copy) else each.reason for each in granted]
 
         async def one(place: int, copy: Copy) -> None:
             try:
@@ -105,15 +124,17 @@ class Family(Generic[S]):
             self.trouble = self.trouble or str(error)
             raise
 
-    def _granted(self, asking: Asking, actions: Sequence[Delegate]) -> list[Copy | Refusal]:
+    def _granted(self, asking: Asking, actions: Sequence[Delegate]) -> list[Copy | Refusal | Over]:
         """Grant or refuse, one after the other; nothing here waits."""
         account = asking.account
         before = {name: account.free(name) or Decimal(0) for name in account.limits}
         share = min(Decimal(str(self._rules.max_share)), Decimal(1) / (len(actions) + 1))
         usual = {name: free * share for name, free in before.items() if name not in SHARED}
-        granted: list[Copy | Refusal] = []
+        granted: list[Copy | Refusal | Over] = []
         for action in actions:
-            answer = self._refused(asking.name) or self._grant(asking, action, usual)
+            answer = self._on_record(asking, action) or (
+                self._refused(asking.name) or self._grant(asking, action, usual)
+            )
             if isinstance(answer, Refusal):
                 asking.record(
                     DelegationRefused(
@@ -122,6 +143,26 @@ class Family(Generic[S]):
                 )
             granted.append(answer)
         return granted
+
+    def _on_record(self, asking: Asking, action: Delegate) -> Copy | Over | None:
+        """What came of a delegation before its run was taken up again: a copy that goes on, too."""
+        own, call = self._past.get(asking.name), (asking.calls, action.call.id)
+        if own and (refused := own.delegations_refused.get(action.call.id)):
+            return Over(refused["reason"])
+        for name, state in self._past.items():
+            began = state.began or {}
+            if (began.get("parent"), began.get("call"), began.get("call_id")) != (
+                asking.name,
+                *call,
+            ):
+                continue
+            if state.ended is not None:
+                return Over(told_of(name, state.ended["outcome"], state.answer, state.handed))
+            account = asking.account.grant(name, state.granted)
+            account.spent = state.spent
+            self._alive += 1
+            return Copy(name, asking.name, account, began["task"], *call, self._turn)
+        return None
 
     def _refused(self, parent: str) -> Refusal | None:
         rules = self._rules
@@ -169,3 +210,20 @@ class Family(Generic[S]):
 
 def _portion(name: str, value: Decimal) -> Decimal:
     return value.quantize(FRACTIONS.get(name, Decimal(1)), ROUND_DOWN)
+
+
+def told_of(
+    copy: str, outcome: dict[str, Any], answer: str | None, handed: dict[str, Any] | None
+) -> str:
+    """What a parent is told of a copy that has ended, by what is on record of it."""
+    if outcome["status"] != "submitted":
+        return f"[copy {copy} ended without an answer: {outcome.get('message')}]"
+    words = list(handed["refused"]) if handed else []
+    if handed and handed["files"]:
+        own = f"{HOME}/from-{copy}"
+        names = [str(one["path"]).removeprefix(own + "/") for one in handed["files"]]
+        words.insert(0, f"its files are in {own}: {', '.join(names)}")
+    return (
+        f"[copy {copy} ended with its answer]\n{answer}\n"
+        f"[{'; '.join(words) or 'no files came with it'}]"
+    )

@@ -19,6 +19,7 @@ only failures of the model and of limits may count in a rate.
         ├── NotAsAsked                             the sandbox is not locked down as asked
         ├── RecordBroken                           the kernel record ended before its sandbox
         ├── NoSnapshot                             a sandbox cannot be saved or be a copy
+        ├── Differs                                what was done again did not come out the same
         ├── HarnessLost                            this program was ended from outside
         ├── SandboxDied                            the sandbox is gone (its blame may differ)
         ├── ModelUnavailable                       the model's server, after all retries
@@ -118,6 +119,10 @@ class NoSnapshot(InfrastructureError):
 
 class HarnessLost(InfrastructureError):
     """The process that ran it was ended from outside, before the run came to its end."""
+
+
+class Differs(InfrastructureError):
+    """Recorded actions that were done again did not come out as they had."""
 
 
 class SandboxDied(InfrastructureError):

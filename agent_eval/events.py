@@ -45,6 +45,9 @@ class RunOpened(Event):
     """The same settings as the engine states them."""
     command_line: list[str]
     canary: str
+    origin: dict[str, Any] | None = None
+    """Of a replay or a branch: `what` it is, the `run` it comes from, `seq` of the event of that
+    one that it was made of, and `head`, the hash of that event."""
     secrets: int = 0
     """How many secrets of the host are looked for and taken out, by value."""
     epoch: int = 1

@@ -4,6 +4,7 @@ The first one is made before there is a record, which states what it is; those o
 later. Whoever has one made sees to it that it is removed, whatever happens in between.
 """
 
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -22,15 +23,17 @@ from agent_eval.errors import EngineUnavailable
 from agent_eval.events import SandboxReady, SandboxRemoved
 from agent_eval.kernel_events import KernelOpened
 from agent_eval.machine import Machine
+from agent_eval.plan import Plan, made_on
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.recorder import Recorder
-from agent_eval.sandbox.settings import Asked
+from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
 from agent_eval.sandbox.snapshot import LOST_WITHOUT_MEMORY, SHARED_WITH_MEMORY, Snapshot
-from agent_eval.sandbox.sources import Choice
+from agent_eval.sandbox.sources import Choice, chosen
 from agent_eval.state_events import SandboxRestored
 from agent_eval.steering import Steering
 from agent_eval.transcript import Transcript
+from agent_eval.watchdog.leash import leash
 
 REMOVE_S = 120
 
@@ -56,7 +59,7 @@ class Housing:
         self, machine: Machine, asked: Asked, choose: Callable[[], Choice], steering: Steering
     ) -> None:
         """`asked` is what they are all like; `choose` gives each its source of kernel facts."""
-        self._machine = machine
+        self.machine = machine
         self._asked = asked
         self._choose = choose
         self._steering = steering
@@ -71,7 +74,7 @@ class Housing:
         if self._made > 1:
             asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
         choice = self._choose()
-        container = await self._machine.engine.create(asked, COMMAND)
+        container = await self.machine.engine.create(asked, COMMAND)
         self.left.add(container.id)
         box = Box(container, asked, choice, snapshot)
         try:
@@ -91,7 +94,7 @@ class Housing:
         source, snapshot = box.choice.source, box.snapshot
         coming = opened(box.container, box.asked, max_output_bytes, clock, source, snapshot)
         async with AsyncExitStack() as stack:
-            async with self._machine.starting:
+            async with self.machine.starting:
                 sandbox = await stack.enter_async_context(coming)
             ready = SandboxReady(
                 container=sandbox.id,
@@ -136,6 +139,44 @@ def _restored(sandbox: Sandbox, snapshot: Snapshot) -> SandboxRestored:
         shared=list(SHARED_WITH_MEMORY) if memory else [],
         left_out=sandbox.left_out,
     )
+
+
+def _refuse_without_memory(runtime: str) -> None:
+    if runtime != GVISOR:
+        raise EngineUnavailable(
+            "the scenario's copies start `live`, with their parent's memory, which only gVisor can "
+            f"copy, and this run would be on {runtime}. Set delegation.start to `home`, or install "
+            "gVisor and type `agent-eval setup --runtimes`"
+        )
+
+
+@asynccontextmanager
+async def housed(
+    plan: Plan, run: str, steering: Steering, machine: Machine | None
+) -> AsyncIterator[tuple[Housing, dict[str, Any]]]:
+    """What makes the sandboxes of a run, and what they are made on.
+
+    The watchdog looks after them until they are gone.
+    """
+    wishes, budget = plan.loaded.scenario.sandbox, plan.loaded.scenario.budget
+    with nullcontext(machine) if machine else Machine() as shared:
+        facts = await shared.facts()
+        runtime = chosen(wishes, facts).runtime
+        image = await shared.engine.image(wishes.image)
+        delegation = plan.loaded.scenario.delegation
+        if delegation.max_depth and delegation.start == "live":
+            _refuse_without_memory(runtime)
+        lease = int(time.time() + (budget.wall_s or 86400) + plan.lease_s)
+        asked = asked_for(wishes, run, runtime, lease)
+        folder = plan.runs / run
+        asked = replace(asked, image_id=image["id"], folder=str(folder.resolve()))
+        housing = Housing(shared, asked, lambda: chosen(wishes, facts), steering)
+        leash().watch(run, folder, plan.lease_s)
+        try:
+            yield housing, made_on(facts, image, runtime)
+        finally:
+            if not housing.left:
+                leash().forget(run)
 
 
 def _recorded(

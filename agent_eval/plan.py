@@ -4,8 +4,10 @@ Put together by whoever starts a run; `run` carries it out.
 """
 
 import os
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from agent_eval.events import FORMAT, RunOpened
 from agent_eval.instructions import Instructions
 from agent_eval.models.base import Model
 from agent_eval.oversight import Nobody, Person
+from agent_eval.past import Past
 from agent_eval.provenance import package_facts
 from agent_eval.redact import Redactor, host_secrets
 from agent_eval.sandbox.engine import plain_settings
@@ -40,6 +43,8 @@ class Plan:
     """Which of several equal runs it is."""
     key: bytes | None = None
     lease_s: float = LEASE_S
+    past: Past | None = None
+    """What there is of the run, if it is taken up again."""
     listener: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
     """Takes the host's secrets out of all that is written and sent."""
@@ -50,6 +55,12 @@ class Plan:
     def waits_for_somebody(self) -> bool:
         """Whether actions wait for a person, and none has been named yet."""
         return self.loaded.scenario.approve is not None and isinstance(self.person, Nobody)
+
+
+def run_id(title: str) -> str:
+    """A name for a run that no other has."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
 
 
 def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
@@ -69,6 +80,8 @@ def scenario_facts(plan: Plan) -> dict[str, Any]:
         "title": plan.loaded.title,
         "digest": plan.loaded.digest,
         "files": plan.loaded.file_digests,
+        "folder": str(plan.loaded.folder.resolve()),
+        "variant": plan.loaded.variant,
         "resolved": plan.loaded.scenario.model_dump(mode="json"),
     }
 

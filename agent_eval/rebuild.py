@@ -8,6 +8,7 @@ start from it, and from nothing else.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from hashlib import sha256
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.events import KINDS
 from agent_eval.kernel_events import OfKernel
 from agent_eval.reading import read_events
-from agent_eval.transcript import line_of
+from agent_eval.transcript import GENESIS, line_of
 
 Event = dict[str, Any]
 
@@ -26,7 +27,13 @@ ROOT = "0"
 """The agent that a run begins with."""
 
 OF_WATCHDOG = ("harness.lost", "sandbox.paused", "transcript.repaired")
-"""What is written while no harness is there: its time is no time of the run."""
+"""What is written while there is no harness."""
+
+NOBODY_WORKS = (
+    *OF_WATCHDOG,
+    *("run.resumed", "actions.redone", "sandbox.frozen"),
+)
+"""What is written while no agent is at work: that time is none of the run's."""
 
 _EXACT = ("usd", "tool_s", "wall_s")
 
@@ -65,12 +72,21 @@ class AgentState:
     """What a person wants it to be told after its turn."""
     looks: set[str] = field(default_factory=set)
     """Calls of that reply whose observation a person wants to see first."""
+    delegations_refused: dict[str, Event] = field(default_factory=dict)
+    """The same of copies that were asked for, by the id of the call."""
     answered: int = 0
     """Calls that a model or its server answered."""
     calling: Event | None = None
     """A `model.called` that nothing came of yet."""
     acting: Event | None = None
     """An `action.started` that has no end yet."""
+    history: list[Event] = field(default_factory=list)
+    """What changed its sandbox, in order: what it began as, files that were put there, actions that
+    began, and what its copies handed over; and the snapshots that were taken between."""
+    ends: dict[int, Event] = field(default_factory=dict)
+    """How each action ended."""
+    handed: Event | None = None
+    """What it handed over with its answer."""
     answer: str | None = None
     spent: Amounts = field(default_factory=Amounts)
     """What is settled: its own, and that of its copies that have ended."""
@@ -119,21 +135,29 @@ class RunState:
     """The first event."""
     last: Event
     """The last one."""
+    head: str = GENESIS
+    """The hash of its line."""
     agents: dict[str, AgentState] = field(default_factory=dict)
     boxes: list[BoxState] = field(default_factory=list)
-    actions: list[tuple[Event, Event | None]] = field(default_factory=list)
-    """Every action that was started, and its end."""
     resumed: int = 0
     """How many times it was resumed."""
     closed: Event | None = None
     """`run.closed`, where the run has ended."""
     worked_s: float = 0.0
-    """Seconds in which there was a harness, as far as its events show."""
+    """Seconds in which agents were at work, as far as the events show."""
+    last_worked_s: float = 0.0
+    """`elapsed_s` of the last event that a harness wrote."""
+    working: bool = False
+    """Whether they were when the last event was written."""
 
     @property
     def root(self) -> AgentState:
         """The agent that the run began with."""
         return self.agents.setdefault(ROOT, AgentState(ROOT))
+
+    def open_agents(self) -> list[AgentState]:
+        """Those that have not ended."""
+        return [agent for agent in self.agents.values() if agent.ended is None]
 
     def box_of(self, agent: str) -> BoxState | None:
         """The sandbox that an agent had last."""
@@ -178,10 +202,14 @@ def amounts_of(record: dict[str, Any]) -> Amounts:
 
 def _take(state: RunState, event: Event) -> None:
     kind = event["kind"]
+    if kind in NOBODY_WORKS:
+        state.working = False
+    elif state.working:
+        state.worked_s += max(event["elapsed_s"] - state.last["elapsed_s"], 0.0)
     if kind not in OF_WATCHDOG:
-        before = state.last if state.last["kind"] not in OF_WATCHDOG else event
-        if kind != "run.resumed":
-            state.worked_s += max(event["elapsed_s"] - before["elapsed_s"], 0.0)
+        state.last_worked_s = event["elapsed_s"]
+    if kind in ("message", "model.called", "action.started"):
+        state.working = True
     agent = state.agents.setdefault(event["agent"], AgentState(event["agent"]))
     if kind in _OF_RUN:
         _OF_RUN[kind](state, agent, event)
@@ -191,7 +219,7 @@ def _take(state: RunState, event: Event) -> None:
         agent.spent += Amounts(record_bytes=len(line_of(event)))
     if kind not in ("agent.ended", "run.closed") and "settled" in event:
         agent.spent += amounts_of(event["settled"])
-    state.last = event
+    state.last, state.head = event, sha256(line_of(event)).hexdigest()
 
 
 # --- what concerns one agent ------------------------------------------------------------------
@@ -228,6 +256,7 @@ def _replied(agent: AgentState, event: Event) -> None:
     agent.call_ids |= {call["id"] for call in event["message"].get("tool_calls") or ()}
     agent.calling, agent.reply, agent.heard = None, event, []
     agent.done, agent.refused, agent.looks = {}, set(), set()
+    agent.delegations_refused = {}
     agent.answered += 1
     agent.idle += 1
 
@@ -241,6 +270,11 @@ def _intervened(agent: AgentState, event: Event) -> None:
         agent.looks.add(str(event["call_id"]))
 
 
+def _no_copy(agent: AgentState, event: Event) -> None:
+    agent.delegations_refused[event["call_id"]] = event
+    agent.idle = 0
+
+
 def _refused(agent: AgentState, event: Event) -> None:
     agent.refused.add(event.get("call_id"))
 
@@ -249,6 +283,20 @@ def _compacted(agent: AgentState, event: Event) -> None:
     for one in event["shortened"]:
         agent.whole.setdefault(one["index"], agent.conversation.messages[one["index"]])
         agent.conversation.replace(one["index"], Message(one["message"]))
+
+
+def _started(agent: AgentState, event: Event) -> None:
+    agent.actions, agent.acting, agent.idle = event["action"], event, 0
+    agent.history.append(event)
+
+
+def _ended(agent: AgentState, event: Event) -> None:
+    started = agent.acting
+    if started is None or started["action"] != event["action"]:
+        raise ValueError(f"action {event['action']} ended and was not under way")
+    agent.acting = None
+    agent.ends[event["action"]] = event
+    agent.done[started.get("call_id")] = (started, event)
 
 
 def _submitted(agent: AgentState, event: Event) -> None:
@@ -263,28 +311,15 @@ _OF_AGENT = {
     "model.replied": _replied,
     "action.refused": _refused,
     "intervened": _intervened,
+    "delegation.refused": _no_copy,
     "context.compacted": _compacted,
+    "action.started": _started,
+    "action.ended": _ended,
     "submitted": _submitted,
 }
 
 
 # --- what concerns the run --------------------------------------------------------------------
-
-
-def _started(state: RunState, agent: AgentState, event: Event) -> None:
-    agent.actions, agent.acting, agent.idle = event["action"], event, 0
-    state.actions.append((event, None))
-
-
-def _ended(state: RunState, agent: AgentState, event: Event) -> None:
-    agent.acting = None
-    for place in range(len(state.actions) - 1, -1, -1):
-        started, _ = state.actions[place]
-        if (started["agent"], started["action"]) == (agent.path, event["action"]):
-            state.actions[place] = (started, event)
-            agent.done[started.get("call_id")] = (started, event)
-            return
-    raise ValueError(f"action {event['action']} ended and never started")
 
 
 def _ready(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
@@ -294,13 +329,29 @@ def _ready(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: A
 def _kernel(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
     for box in state.boxes:
         if box.container.startswith(event["sandbox"]):
-            box.recorded_by = event["source"]
+            box.recorded_by = event.get("source")
 
 
 def _seeded(state: RunState, agent: AgentState, event: Event) -> None:
     box = state.box_of(agent.path)
+    agent.history.append(event)
     if box is not None and box.seeded is None:
         box.seeded = event
+
+
+def _snapshot(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    agent.history.append(event)
+
+
+def _restored(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    if not agent.history:  # or it is a sandbox of a run that was resumed: what came before counts
+        agent.history.append(event)
+
+
+def _handed(state: RunState, agent: AgentState, event: Event) -> None:
+    agent.handed = event
+    if agent.began is not None:
+        state.agents[agent.began["parent"]].history.append(event)
 
 
 def _frozen(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
@@ -334,11 +385,12 @@ def _closed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: 
 
 
 _OF_RUN = {
-    "action.started": _started,
-    "action.ended": _ended,
     "sandbox.ready": _ready,
     "kernel.opened": _kernel,
     "files.seeded": _seeded,
+    "files.handed": _handed,
+    "snapshot.taken": _snapshot,
+    "sandbox.restored": _restored,
     "sandbox.frozen": _frozen,
     "sandbox.removed": _removed,
     "agent.started": _copied,

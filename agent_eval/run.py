@@ -7,11 +7,8 @@ Whatever happens after the record is open ends in a sealed record that says what
 to blame. Errors before that (no engine, no image) are raised: there was no run.
 """
 
-import secrets
-import time
 import traceback
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +24,7 @@ from agent_eval.copies import Copies, Setting
 from agent_eval.errors import (
     AgentEvalError,
     Blame,
-    EngineUnavailable,
+    Differs,
     SandboxDied,
     TranscriptBroken,
 )
@@ -40,21 +37,18 @@ from agent_eval.events import (
     SuccessJudged,
     Trouble,
 )
-from agent_eval.housing import Box, Housing
+from agent_eval.housing import Box, Housing, housed
 from agent_eval.machine import Machine
 from agent_eval.outcome import Outcome, outcome_of
-from agent_eval.plan import Plan, made_on, opening
+from agent_eval.plan import Plan, opening, run_id
 from agent_eval.reading import interventions_in
 from agent_eval.remote import within_reach
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
-from agent_eval.sandbox.settings import GVISOR, asked_for
-from agent_eval.sandbox.sources import chosen
 from agent_eval.seeds import Calendar
 from agent_eval.steering import Steering
 from agent_eval.success import judge
 from agent_eval.transcript import Transcript, refuse_full_disk
-from agent_eval.watchdog.leash import leash
 
 EXPORT_BYTES = 64 * 1024 * 1024
 
@@ -83,27 +77,11 @@ async def run_scenario(
     Runs that go on at the same time are given one machine between them.
     """
     steering = steering or Steering()
-    scenario = plan.loaded.scenario
     refuse_full_disk(plan.runs)
-    with nullcontext(machine) if machine else Machine() as shared:
-        run = _run_id(plan.loaded.title)
-        facts = await shared.facts()
-        runtime = chosen(scenario.sandbox, facts).runtime
-        image = await shared.engine.image(scenario.sandbox.image)
-        if scenario.delegation.max_depth and scenario.delegation.start == "live":
-            _refuse_without_memory(runtime)
-        lease = int(time.time() + (scenario.budget.wall_s or 86400) + plan.lease_s)
-        asked = asked_for(scenario.sandbox, run, runtime, lease)
-        asked = replace(asked, image_id=image["id"], folder=str((plan.runs / run).resolve()))
-        housing = Housing(shared, asked, lambda: chosen(scenario.sandbox, facts), steering)
-        leash().watch(run, plan.runs / run, plan.lease_s)
-        try:
-            box = await housing.make()
-            result = await _on_record(plan, steering, housing, box, made_on(facts, image, runtime))
-        finally:
-            if not housing.left:
-                leash().forget(run)
-        return result
+    run = run_id(plan.loaded.title)
+    async with housed(plan, run, steering, machine) as (housing, about):
+        box = await housing.make()
+        return await _on_record(plan, steering, housing, box, about)
 
 
 async def _on_record(
@@ -115,29 +93,15 @@ async def _on_record(
         with Transcript.create(folder, plan.redactor) as transcript:
             transcript.listener = plan.listener
             transcript.write(opening(plan, box.asked, box.container.as_made, about))
-            return await _Run(plan, steering, transcript, housing, box).to_the_end()
+            return await Run(plan, steering, transcript, housing, box).to_the_end()
     except BaseException:
         with anyio.CancelScope(shield=True):
             await housing.tear_down(box)
         raise
 
 
-def _refuse_without_memory(runtime: str) -> None:
-    if runtime != GVISOR:
-        raise EngineUnavailable(
-            "the scenario's copies start `live`, with their parent's memory, which only gVisor can "
-            f"copy, and this run would be on {runtime}. Set delegation.start to `home`, or install "
-            "gVisor and type `agent-eval setup --runtimes`"
-        )
-
-
-def _run_id(title: str) -> str:
-    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
-
-
-class _Run:
-    """The part of a run that has a record."""
+class Run:
+    """The part of a run that has a record; with a `past`, it goes on with what there is."""
 
     def __init__(
         self,
@@ -150,11 +114,17 @@ class _Run:
         self.plan, self.steering, self.transcript = plan, steering, transcript
         self.housing, self.box = housing, box
         written = plan.loaded.scenario
-        self.calendar = Calendar(written.today, datetime.now(UTC))
+        past = plan.past
+        began = datetime.fromisoformat(past.state.opened["time"]) if past else datetime.now(UTC)
+        self.opened_at = began
+        self.calendar = Calendar(written.today, began)
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
         self.setting = Setting(plan, self.scenario, self.calendar, transcript, steering, housing)
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         steering.clock.on_gap = self._gap
+        if past:
+            self.account.spent = past.state.root.spent
+            self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked_s:.3f}")))
         self.answer: str | None = None
         self.interventions: dict[str, int] = {}
         """How often a person decided, by the type of the decision."""
@@ -166,7 +136,7 @@ class _Run:
         self.transcript.write(HarnessGap(round(silent_s, 3)))
 
     async def to_the_end(self) -> Result:
-        opened_at = datetime.now(UTC)
+        """Go through all of it, and seal the record; raises where that cannot be, or may not."""
         outcome = await self._outcome()
         self._remember_the_end(outcome)
         await self.housing.remove(self.box, self.transcript, self.account.name)
@@ -185,8 +155,9 @@ class _Run:
             "success": {"verdict": verdict, "reason": reason},
             "spent": self._spent(),
             "interventions": self.interventions,
-            "started": opened_at.isoformat(timespec="milliseconds"),
+            "started": self.opened_at.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "resumed": self.plan.past.state.resumed if self.plan.past else 0,
         }
         head = self.transcript.seal(summary, self.plan.key)
         folder, spent = self.transcript.folder, self._spent()
@@ -204,7 +175,7 @@ class _Run:
                 async with within_reach(self.steering, self.transcript):
                     return await self._in_the_sandbox()
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
-        except TranscriptBroken:
+        except (TranscriptBroken, Differs):
             raise
         except AgentEvalError as error:
             return outcome_of(error)
@@ -220,20 +191,19 @@ class _Run:
         async with self.housing.inhabited(
             self.box, self.transcript, self.account, limit
         ) as sandbox:
-            await self.setting.seed(sandbox, self.account.name)
+            await self.setting.furnish(sandbox, self.account.name)
             outcome = await self._conversation(sandbox)
             await self._evidence(sandbox, outcome)
             return outcome
 
     async def _conversation(self, sandbox: Sandbox) -> Outcome:
         agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
-        agent.begin()
-        wall_s = self.scenario.budget.wall_s
+        wall_s, left_s = self.scenario.budget.wall_s, self.account.free("wall_s")
         clock = self.steering.wall
         started = clock.now_s()
         try:
-            async with at_most(wall_s, clock):
-                self.answer = await converse(agent)
+            async with at_most(None if left_s is None else float(left_s), clock):
+                self.answer = await converse(agent, self.setting.past_of(self.account.name))
                 return Outcome("submitted")
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
         except (SandboxDied, TranscriptBroken):

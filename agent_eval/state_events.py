@@ -1,7 +1,7 @@
 """What sandboxes were at a moment, and what began as that: snapshots, copies, branches, resumes."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
 
 from agent_eval.event import Event
 
@@ -47,3 +47,37 @@ class SandboxRestored(Event):
     """What it has in common with the other though it should be its own, in words."""
     left_out: int = 0
     """Files of the snapshot that could not be made; 100 are as many or more."""
+
+
+@dataclass(frozen=True)
+class RunResumed(Event):
+    """The harness was lost, and another one goes on with the run."""
+
+    kind: ClassVar[str] = "run.resumed"
+    times: int
+    """How often that has happened by now."""
+    after: int
+    """The last event that there was."""
+    agents: dict[str, str]
+    """Of each agent that goes on, how it has its sandbox: `live`, the one that it had; `redone`, a
+    new one in which its actions are done again."""
+    command_line: list[str]
+    why: str | None = None
+    """Why none goes on in the sandbox that it had."""
+
+
+@dataclass(frozen=True)
+class ActionsRedone(Event):
+    """Recorded actions were done again in another sandbox, and compared with what was recorded."""
+
+    kind: ClassVar[str] = "actions.redone"
+    sandbox: str
+    """The first 12 characters of the container's id."""
+    actions: int
+    """How many."""
+    differences: list[dict[str, Any]]
+    """Of each: `seq` of the recorded end, `agent`, `action`, `what` differs, `expected`, `got`."""
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    """Those that could not be done again: `action`, and why."""
+    ignored: list[str] = field(default_factory=list)
+    """What was taken out of all output before it was compared, as regular expressions."""

@@ -1,17 +1,21 @@
-"""The last reply of a record, as it stands when a run is taken up again.
+"""Replies and actions as they are on record, and back.
 
-What was done of it and not yet told is told from the record; what was not done is still to do.
+Of the last reply of a run that is taken up again, what was done and not told yet is told from the
+record; what was not done is still to do.
 """
 
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agent_eval.budget import Amounts
 from agent_eval.conversation import Reply
+from agent_eval.events import ActionEnded
 from agent_eval.models.replay import reply_of
 from agent_eval.reading import content_bytes
 from agent_eval.rebuild import AgentState
 from agent_eval.sandbox.supervisor import Execution
+from agent_eval.transcript import Transcript
 
 INTERRUPTED = "harness"
 """The cause of an action's end where the harness was lost while it ran."""
@@ -30,6 +34,21 @@ def observed(state: AgentState) -> int:
     results = [each for each in state.heard if each.content["role"] == "tool"]
     native = state.reply is not None and state.reply["message"].get("tool_calls")
     return len(results) if native else len(state.heard)
+
+
+def end_of(action: int, done: Execution, spent: Amounts, transcript: Transcript) -> ActionEnded:
+    """How an action ended, for the record."""
+    output = transcript.content(done.output)
+    return ActionEnded(
+        action=action,
+        duration_s=round(done.duration_s, 6),
+        output=output | ({"dropped_bytes": done.dropped_bytes} if done.dropped_bytes else {}),
+        rung=done.rung,
+        settled=spent.record(),
+        reported_exit=done.reported_exit,
+        cause=done.cause,
+        session="lost" if done.session_lost else "kept",
+    )
 
 
 def execution_of(run: Path, ended: dict[str, Any]) -> Execution:

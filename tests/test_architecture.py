@@ -27,11 +27,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "outside": ("models", "sandbox", "instructions"),
     "agent": (
         *("actions", "context", "asking", "delegate", "agent", "taking_up", "steering"),
-        *("oversight", "decisions"),
+        *("oversight", "decisions", "redo"),
     ),
     "run": (
         *("run", "copies", "housing", "moments", "machine", "fleet", "plan", "outcome", "seeds"),
-        *("success", "provenance", "watchdog", "remote"),
+        *("success", "provenance", "watchdog", "remote", "past", "resume", "replaying"),
     ),
     "after": ("show", "seen", "rates"),
     "edge": ("cli", "__main__"),

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -61,6 +61,10 @@ A list of models (--models) names each with all that is needed to ask it:
 writes local.profile.yaml beside the list; runs follow it."""
 
 
+Act = Callable[[Plan, Steering], Awaitable[Result]]
+"""What is done with a plan."""
+
+
 def _log_to(redactor: Redactor) -> list[Processor]:
     """How this program speaks of itself: lines that hold no secret and cannot act on a terminal."""
 
@@ -72,7 +76,7 @@ def _log_to(redactor: Redactor) -> list[Processor]:
     return [structlog.contextvars.merge_contextvars, plain]
 
 
-def _guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redactor:
+def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redactor:
     """What takes the host's secrets out of one run; those in the scenario are evidence."""
     also = endpoint.key_variable if endpoint else None
     address = {"model address": endpoint.address} if endpoint else {}
@@ -184,7 +188,7 @@ def command(
             command_line=["agent-eval", *sys.argv[1:]],
             changed=changed,
             key=key.read_bytes() if key else None,
-            redactor=_guard(loaded, endpoint, key),
+            redactor=guard(loaded, endpoint, key),
             lease_s=lease_s,
             person=person(),
         )
@@ -223,28 +227,28 @@ def folder_of(runs: Path, run_set: str | None) -> Path:
     return Path(run_set) if os.sep in run_set else runs / run_set
 
 
-def one(plan: Plan) -> int:
-    """Run one plan to its end, print what came of it, and return its exit code."""
+def one(plan: Plan, act: Act = run_scenario) -> int:
+    """Have one plan acted upon to its end, print what came of it, and return its exit code."""
     title = f"{plan.loaded.title} with {plan.model.name}"
     with Watch(title, plan.loaded.scenario.budget) as watch:
-        result = _result_of(plan, watch)
+        result = _result_of(plan, watch, act)
     for line in report(result):
         click.echo(printable(plan.redactor.text(line)))
     return code_of(result.outcome)
 
 
-def _result_of(plan: Plan, watch: Watch) -> Result:
+def _result_of(plan: Plan, watch: Watch, act: Act) -> Result:
     """Run to the end; a Ctrl-C that comes after it changes nothing."""
     results: list[Result] = []
     try:
-        anyio.run(_steered, plan, watch, results)
+        anyio.run(_steered, plan, watch, results, act)
     except KeyboardInterrupt:
         if not results:
             raise
     return results[0]
 
 
-async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
+async def _steered(plan: Plan, watch: Watch, results: list[Result], act: Act) -> None:
     steering = Steering()
     changes: dict[str, Any] = {"listener": watch.see}
     if isinstance(plan.person, Nobody):
@@ -253,7 +257,7 @@ async def _steered(plan: Plan, watch: Watch, results: list[Result]) -> None:
     async with beside() as tasks:
         tasks.start_soon(obey, steering, watch)
         try:
-            results.append(await run_scenario(watched, steering))
+            results.append(await act(watched, steering))
         finally:
             await plan.model.close()
 

@@ -1,0 +1,106 @@
+"""What `resume`, `replay` and `branch` have in common: a run's plan, taken from its own record."""
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.instructions import Instructions, read_instructions
+from agent_eval.models.catalogue import read_catalogue
+from agent_eval.models.choose import choose, endpoint_named
+from agent_eval.plan import LEASE_S, Plan
+from agent_eval.rebuild import RunState
+from agent_eval.redact import Redactor
+from agent_eval.redo import Redo, patterns
+from agent_eval.scenario import Loaded, Scenario
+from agent_eval.scenario_file import load
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the command line says beside the run; what is left out is as in the record."""
+
+    scenario: str | None = None
+    """Where the scenario is now, if it is not where it was."""
+    model: str | None = None
+    models: Path | None = None
+    prices: Path | None = None
+    system: Path | None = None
+    key: Path | None = None
+    lease_s: float = LEASE_S
+    runs: Path | None = None
+
+
+def recorded_scenario(opened: dict[str, Any]) -> Loaded:
+    """The scenario as it was run, by the record alone: its folder may be gone."""
+    about = opened["scenario"]
+    try:
+        return Loaded(
+            scenario=Scenario.model_validate(about["resolved"]),
+            folder=Path(about.get("folder") or "."),
+            variant=about.get("variant"),
+            file_digests=about["files"],
+        )
+    except (KeyError, ValidationError) as error:
+        raise TranscriptBroken(f"the record has no scenario that can be read: {error}") from error
+
+
+def scenario_again(opened: dict[str, Any], place: str | None) -> Loaded:
+    """The scenario with its folder, which must be what it was."""
+    recorded = recorded_scenario(opened)
+    name = place or str(recorded.folder)
+    if place is None and recorded.variant:
+        name += f"@{recorded.variant}"
+    loaded = load(name).model_copy(update={"scenario": recorded.scenario})
+    if loaded.digest != opened["scenario"]["digest"]:
+        raise OperatorError(
+            f"the scenario in {loaded.folder} is not the one that was run: its files have changed "
+            "since. Put them back, or say where they are with --scenario"
+        )
+    return loaded
+
+
+def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Plan:
+    """All that a run is made of, to go on with it; `guard` makes what takes secrets out."""
+    opened = state.opened
+    loaded = scenario_again(opened, wanted.scenario)
+    catalogue = read_catalogue(wanted.models) if wanted.models else None
+    name = wanted.model or opened["model"]["name"]
+    endpoint = endpoint_named(name, catalogue)
+    redactor: Redactor = guard(loaded, endpoint, wanted.key)
+    return Plan(
+        loaded=loaded,
+        model=choose(name, loaded, wanted.prices, None, catalogue),
+        instructions=_instructions(loaded, opened, wanted),
+        runs=wanted.runs or folder.absolute().parent,
+        command_line=["agent-eval", *sys.argv[1:]],
+        changed=opened["asked"].get("command_line", {}),
+        key=wanted.key.read_bytes() if wanted.key else None,
+        redactor=redactor,
+        lease_s=wanted.lease_s,
+    )
+
+
+def _instructions(loaded: Loaded, opened: dict[str, Any], wanted: Wanted) -> Instructions:
+    """The prompts, which must be those that were in use."""
+    instructions = read_instructions(loaded, wanted.system)
+    now, then = instructions.digests, opened["prompts"]
+    changed = [name for name in now if now[name] != then.get(name)]
+    if changed == ["system"] and not wanted.system:
+        raise OperatorError("the run had a system prompt of its own; give it again with --system")
+    if changed and not (changed == ["system"] and wanted.model):
+        raise OperatorError(f"prompts have changed since the run began: {', '.join(changed)}")
+    return instructions
+
+
+def redo_of(folder: Path, redactor: Redactor, ignore: Sequence[str]) -> Redo:
+    """How recorded actions are to be done again; raises `OperatorError` for a bad pattern."""
+    try:
+        return Redo(folder, redactor, patterns(ignore))
+    except re.error as error:
+        raise OperatorError(f"--ignore: no regular expression: {error}") from error
