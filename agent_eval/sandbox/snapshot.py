@@ -12,6 +12,7 @@ import hashlib
 import json
 import secrets
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,7 +60,11 @@ class Snapshot:
 
     def about(self) -> dict[str, Any]:
         """What has to be known to begin as it: see `Sandbox.snapshot`."""
-        about: dict[str, Any] = json.loads(self.path.joinpath(ABOUT).read_text(encoding="utf-8"))
+        try:
+            text = self.path.joinpath(ABOUT).read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise NoSnapshot(f"the snapshot {self.digest[:12]} is gone: it made room") from error
+        about: dict[str, Any] = json.loads(text)
         return about
 
 
@@ -70,6 +75,7 @@ class Snapshots:
         self.folder = run_folder / FOLDER
         self.limit_bytes = limit_bytes
         self._needed: Counter[str] = Counter()
+        self._one_at_a_time = threading.Lock()
 
     @contextmanager
     def making(self) -> Iterator[Path]:
@@ -85,17 +91,18 @@ class Snapshots:
             shutil.rmtree(made, ignore_errors=True)
 
     def keep(self, made: Path, kind: Kind, about: dict[str, Any]) -> Snapshot:
-        """Keep what was put into a folder; takes about a second for each GB."""
+        """Keep what was put into a folder; reads all of it, so call it in a thread."""
         text = json.dumps({"kind": kind, **about}, indent=1, sort_keys=True)
         made.joinpath(ABOUT).write_text(text, encoding="utf-8")
         for file in made.iterdir():
             file.chmod(0o600)
         digest, size_bytes = _digest(made)
-        self._make_room(size_bytes)
         path = self.folder / digest
-        if not path.exists():
-            made.rename(path)
-        path.touch()  # it is the newest now, if it was there before
+        with self._one_at_a_time:
+            if not path.exists():
+                self._make_room(size_bytes)
+                made.rename(path)
+            path.touch()  # it is the newest now, if it was there before
         return Snapshot(kind, digest, size_bytes, path)
 
     def find(self, digest: str) -> Snapshot:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agent_eval.errors import NoSnapshot
-from agent_eval.sandbox.snapshot import ARCHIVE, Snapshot, Snapshots, needs
+from agent_eval.sandbox.snapshot import ARCHIVE, Snapshot, needs
 from tests.docker.boxes import RUNTIMES
 from tests.docker.copies import Family, family, said
 
@@ -158,12 +158,3 @@ async def test_an_archive_that_lies_about_its_size_ends_in_words(
                     assert await said(copy, f"cat /{HONEST}") == "honest"
         except NoSnapshot:
             assert make not in (too_large, many)
-
-
-def test_snapshots_are_private(tmp_path: Path) -> None:
-    store = Snapshots(tmp_path)
-    with store.making() as folder:
-        folder.joinpath(ARCHIVE).write_bytes(b"x")
-        kept = store.keep(folder, "files", {})
-    paths = [store.folder, kept.path, *kept.path.iterdir()]
-    assert all(path.stat().st_mode & 0o077 == 0 for path in paths)

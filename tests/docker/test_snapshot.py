@@ -7,10 +7,15 @@ from typing import Any
 import anyio
 import pytest
 
+from agent_eval.budget import Account, limits_of
 from agent_eval.errors import NoSnapshot
+from agent_eval.reading import read_events
 from agent_eval.sandbox.gvisor import GvisorSource
+from agent_eval.sandbox.lineage import Cause
+from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.snapshot import Snapshots
-from tests.docker.boxes import RUNTIMES, bash, python
+from agent_eval.transcript import Transcript
+from tests.docker.boxes import ROOM, RUNTIMES, bash, python
 from tests.docker.copies import family, said
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -80,6 +85,63 @@ async def test_files_come_out_as_they_went_in(runtime: str, tmp_path: Path) -> N
             look = "chmod 600 ~/file; cat ~/file ~/second"
             assert await said(copy, look) == "there\nthere", "hard links are links"
             assert await said(first, look) == "here\nhere"
+
+
+@pytest.mark.gvisor
+@ROOT
+async def test_many_copies_of_one_moment_at_once(tmp_path: Path) -> None:
+    """With a heap that is large, while its programs spin, fork and write."""
+    wishes = {"memory_bytes": "768MiB", "cpus": 2}
+    async with family("runsc", tmp_path, **wishes) as kin, kin.one() as first:
+        await python(first, "import os; heap = os.urandom(50_000_000); x = hash(heap)")
+        busy = ":", "(:)", "head -c 1000000 /dev/urandom > /tmp/w", "echo aloud"
+        await bash(first, "; ".join(f"(while {each}; do :; done) &" for each in busy) + " true")
+        saved = await first.snapshot(kin.store, "memory")
+        assert saved.size_bytes > 50_000_000
+        assert (await python(first, "print(x == hash(heap))", 60)).output == b"True\n"
+        same: list[bytes] = []
+
+        async def one(number: int) -> None:
+            async with kin.one(saved, cpus=1.0) as copy:
+                await python(copy, f"mine = {number}", 60)
+                told = await python(copy, "print(mine, x == hash(bytes(heap[:])))", 60)
+                same.append(told.output)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(one, number)
+        assert sorted(same) == [b"%d True\n" % number for number in range(3)]
+
+
+@pytest.mark.gvisor
+@ROOT
+async def test_what_a_copy_does_belongs_to_the_action_that_caused_it(tmp_path: Path) -> None:
+    """To one of the original's, where that left it behind, and else to the copy's own."""
+    account = Account("0", limits_of({}))
+    with Transcript.create(tmp_path / "run") as record:
+        async with family("runsc", tmp_path) as kin:
+            source, again = GvisorSource(), GvisorSource()
+            async with kin.one(source=source) as first:
+                recorder = Recorder(source, first.id, record, account, "0")
+                async with first.recorded(recorder):
+                    loop = "(while sleep 0.3; do /usr/bin/uname > ~/said; done) &"
+                    await first.execute("bash", loop, 20, ROOM, Cause(1, "0"))
+                    saved = await first.snapshot(kin.store, "memory")
+                    async with kin.one(saved, again) as copy:
+                        copied = Recorder(again, copy.id, record, account, "0.1")
+                        async with copy.recorded(copied):
+                            await copy.execute("bash", "id; sleep 1", 20, ROOM, Cause(2, "0.1"))
+                    copied.close()
+                recorder.close()
+    kinds = [event for event in read_events(tmp_path / "run") if event["kind"] == "process.started"]
+    caused = {
+        (event["sandbox"] == copy.id[:12], event["program"], event.get("action"), event["agent"])
+        for event in kinds
+        if event["program"] in ("/usr/bin/uname", "/usr/bin/id")
+    }
+    assert (True, "/usr/bin/id", 2, "0.1") in caused
+    assert (True, "/usr/bin/uname", 1, "0") in caused, "what the original left behind goes on"
+    assert len([one for one in caused if one[0]]) == 2
 
 
 @pytest.mark.gvisor
