@@ -18,7 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from multiprocessing import get_context
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from at_work import spent_s, used_by_agent
 from running import runtimes, save, table
 
 from agent_eval.errors import AgentEvalError
@@ -45,12 +46,10 @@ EARLY_S, LATE_S, EVENTS = 4.0, 0.3, 190
 FROZEN_S = 5.0
 LEASE_S, ALONE, KEPT = 7.0, 8, 3
 """The lease where there is one: in one of `KEPT`; in the others the sandbox goes at once."""
-GRACE_S = 60.0
+GRACE_S = 120.0
 """What a removal may take on a busy machine."""
-LATE_USE_S = 0.1
-"""What PID 1 may use in the second and a half after that; the job would use four times that."""
-WINDOW_S, BUSY_S = 0.2, 0.012
-"""A sandbox that uses no more processor time in such a window stands still; its job uses thrice."""
+WINDOW_S, STILL_S = 0.2, 0.001
+"""What uses no more processor time than that between two looks, so far apart, stands still."""
 
 SCENARIO = """
 name: small
@@ -96,9 +95,9 @@ class Kill:
     last: str = "before the record"
     """The kind of the last acknowledged event."""
     frozen_s: float | None = None
-    """How long after the kill anything in the sandbox still ran; None if that was not measured."""
+    """How long after the kill any program of the agent's ran; None if that was not measured."""
     late_s: float = 0.0
-    """Processor time used later than `FROZEN_S`; PID 1 itself looks around now and then."""
+    """Processor time that they used later than `FROZEN_S`."""
     over_lease_s: float | None = None
     """How long after the end of its lease the sandbox was still there."""
     faults: list[str] = field(default_factory=list)
@@ -221,8 +220,9 @@ async def examine(kill: Kill, runs: Path, killed_at: float) -> None:
         left = await sandboxes(engine, runs)
         kill.sandboxes = len(left)
         if kill.lease_s and left:
-            kill.frozen_s, kill.late_s = await frozen_after(left, killed_at)
-            if kill.late_s > LATE_USE_S:
+            gvisor = kill.runtime == "runsc"
+            kill.frozen_s, kill.late_s = await frozen_after(left, killed_at, gvisor=gvisor)
+            if kill.late_s > STILL_S:
                 kill.faults.append("something still ran")
         await see_off(kill, engine, runs, killed_at + kill.lease_s)
     finally:
@@ -267,45 +267,26 @@ async def reap(container: Container) -> None:
             await remove([container], why)
 
 
-async def frozen_after(left: list[Container], killed_at: float) -> tuple[float | None, float]:
-    """When a sandbox last used the processor as its job does, and how much it used too late."""
+async def frozen_after(
+    left: list[Container], killed_at: float, *, gvisor: bool
+) -> tuple[float | None, float]:
+    """When a program of the agent's last ran, and how much of the processor it used too late."""
     states = [(await container.stated())["State"] for container in left]
-    files = [used_file(state["Pid"]) for state in states if state["Running"]]
-    if not all(files) or not files:
+    pids = [state["Pid"] for state in states if state["Running"]]
+    if len(pids) != 1:
         return None, 0.0
     last = late_s = 0.0
-    before = used_s(files)
-    while (passed_s := time.monotonic() - killed_at) < FROZEN_S + 1.5:
+    looked_s, before = 0.0, used_by_agent(pids[0], gvisor=gvisor)
+    while looked_s < FROZEN_S + 1.5:
+        looked_s = time.monotonic() - killed_at
         await anyio.sleep(WINDOW_S)
-        now = used_s(files)
-        if now - before > BUSY_S:
-            last = passed_s
-        if passed_s > FROZEN_S:
-            late_s += now - before
+        now = used_by_agent(pids[0], gvisor=gvisor)
+        spent = spent_s(before, now)
+        if spent > STILL_S:
+            last = time.monotonic() - killed_at
+            late_s += spent if looked_s > FROZEN_S else 0.0
         before = now
     return last, late_s
-
-
-def used_file(pid: int) -> Path | None:
-    """Where the kernel counts the processor time of a process's control group."""
-    with suppress(OSError):
-        for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if "cpuacct" in controllers.split(","):
-                return Path(f"/sys/fs/cgroup/cpuacct{path}/cpuacct.usage")
-            if not controllers:
-                return Path(f"/sys/fs/cgroup{path}/cpu.stat")
-    return None
-
-
-def used_s(files: Iterable[Path | None]) -> float:
-    """Seconds of processor time so far; what is gone used none."""
-    total = 0.0
-    for file in files:
-        with suppress(OSError):
-            text = (file or Path()).read_text().split()
-            total += int(text[0]) / 1e9 if len(text) == 1 else int(text[1]) / 1e6
-    return total
 
 
 def compare(kill: Kill, runs: Path, acknowledged: list[bytes]) -> None:
