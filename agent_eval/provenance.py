@@ -39,7 +39,7 @@ def _git(*arguments: str) -> str | None:
         return None
     try:
         done = subprocess.run(
-            ["git", "-C", str(root), *arguments], capture_output=True, timeout=10, check=True
+            ["git", "-C", str(root), *arguments], capture_output=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None

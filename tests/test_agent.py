@@ -483,7 +483,7 @@ async def test_while_the_run_is_paused_no_action_and_no_call_starts(tmp_path: Pa
     async def whole() -> None:
         answers.append(await converse_in(there))
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(whole)
             await anyio.wait_all_tasks_blocked()
@@ -512,7 +512,7 @@ async def test_a_run_that_is_paused_leaves_its_turn_to_others(tmp_path: Path) ->
             yield
 
     model.turn = turn  # type: ignore[method-assign]
-    with anyio.fail_after(30):
+    with anyio.fail_after(100):
         async with anyio.create_task_group() as tasks:
             await limiter.acquire()
             tasks.start_soon(converse_in, there)

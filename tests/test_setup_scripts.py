@@ -35,7 +35,13 @@ def call(
     if host:
         env["DOCKER_HOST"] = host
     return subprocess.run(
-        [script, *args], capture_output=True, text=True, env=env, user=user, timeout=60, check=False
+        [script, *args],
+        capture_output=True,
+        text=True,
+        env=env,
+        user=user,
+        timeout=250,
+        check=False,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import agent_eval
 
-END_S = 10.0
+END_S = 60.0
 """Seconds the watchdog has to end when there is nothing left for it to do."""
 
 

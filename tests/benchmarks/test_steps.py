@@ -36,7 +36,7 @@ def steps(*arguments: str) -> dict[str, Any]:
         [sys.executable, str(SCRIPT), "--steps", str(STEPS), "--json", *arguments],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -83,7 +83,7 @@ def test_a_failing_command_is_no_measurement(tmp_path: Path) -> None:
         [sys.executable, str(SCRIPT), "--steps", "5", "--json", "--command", str(program)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 1

@@ -208,7 +208,7 @@ def test_a_run_gets_through_a_server_that_does_everything_wrong(tmp_path: Path) 
         Answer(b" " * 9_000_000),
         reply("", ("submit", {"answer": "done"})),
     ]
-    limits = ("-M", "first_byte_timeout_s=1", "-M", "idle_timeout_s=1", "--usd", "5")
+    limits = ("-M", "first_byte_timeout_s=5", "-M", "idle_timeout_s=5", "--usd", "5")
     with serving(*answers) as server:
         code, said, folder = run(tmp_path, server.address, *limits)
     assert code == 0, said

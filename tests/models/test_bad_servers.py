@@ -39,6 +39,8 @@ BUDGET = {"usd": 1.0, "tokens": 200_000, "steps": 12}
 AMPLE = {"usd": 100.0, "tokens": 10_000_000}
 TOO_LONG = "prompt is too long"
 LONG_S = 60.0
+SOON_S = 3.0
+"""A limit that silence breaks, and an answer that comes at once does not on a busy machine."""
 """Longer than any limit here."""
 
 
@@ -141,16 +143,16 @@ ROWS = [
               (400, FREE), (413, FREE), (500, FULL), (200, FULL))),
     # --- takes its time ---
     Row("silence at first", (raw(LONG_S), DONE), failures=(("first_byte_timeout_s", FULL),),
-        limits={"first_byte_timeout_s": 0.5}),
+        limits={"first_byte_timeout_s": SOON_S}),
     Row("half a head", (raw(OK[:9], LONG_S), DONE), failures=(("first_byte_timeout_s", FULL),),
-        limits={"first_byte_timeout_s": 0.5}),
+        limits={"first_byte_timeout_s": SOON_S}),
     Row("a head in drops", (raw(*drops([OK[:9], *[b"x"] * 100], 0.1)), DONE),
-        failures=(("first_byte_timeout_s", FULL),), limits={"first_byte_timeout_s": 0.5}),
+        failures=(("first_byte_timeout_s", FULL),), limits={"first_byte_timeout_s": SOON_S}),
     Row("silence within the answer", (raw(HEAD, BODY[:20], LONG_S), DONE),
-        failures=(("idle_timeout_s", FULL),), limits={"idle_timeout_s": 0.5}),
+        failures=(("idle_timeout_s", FULL),), limits={"idle_timeout_s": SOON_S}),
     Row("an answer in drops", (raw(HEAD, *drops([b" "] * 600, 0.1)), DONE),
         failures=(("request_timeout_s", FULL),),
-        limits={"idle_timeout_s": 5, "request_timeout_s": 1.5}),
+        limits={"idle_timeout_s": 30, "request_timeout_s": SOON_S}),
     Row("an answer in pieces", (raw(HEAD, *drops([bytes([byte]) for byte in BODY], 0.001)),)),
     Row("late for ever", (raw(LONG_S),), "infrastructure",
         failures=(("request_timeout_s", FULL),) * 2, limits={"request_timeout_s": 0.5}),

@@ -156,7 +156,7 @@ def test_a_size_that_cannot_be_ends_the_reading(size: int) -> None:
     files, refused = unpacked(resealed(header) + bytes(512), ["/home/user"])
     assert files == []
     assert "the archive is damaged" in refused[0]
-    assert time.monotonic() - started < 5, "a negative size leads into no endless loop"
+    assert time.monotonic() - started < 60, "a negative size leads into no endless loop"
 
 
 def test_headers_of_headers_do_not_pile_up() -> None:

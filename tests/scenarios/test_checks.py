@@ -228,7 +228,7 @@ def project(tmp_path: Path) -> Path:
 def program(project: Path, name: str) -> int:
     """Run one of the seeded programs as the agent would."""
     command = [sys.executable, str(project / "bin" / name), "2026-10"]
-    return subprocess.run(command, capture_output=True, check=False, timeout=60).returncode
+    return subprocess.run(command, capture_output=True, check=False, timeout=250).returncode
 
 
 def repair(project: Path) -> None:
