@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import pwd
 import re
 import socket
 import stat
@@ -25,8 +26,10 @@ import structlog
 from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from agent_eval.conversation import untrusted_json
+from agent_eval.elsewhere import Elsewhere
 from agent_eval.errors import OperatorError
 from agent_eval.operator_events import OperatorSteered
+from agent_eval.oversight import Person
 from agent_eval.steering import Steering
 from agent_eval.tasks import beside
 from agent_eval.transcript import Transcript
@@ -35,7 +38,8 @@ PATIENCE_S = 10.0
 """How long either end waits for a line of the other."""
 
 NEW_S = 60.0
-MAX_LINE_BYTES = 65536
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""More than the code of an action can take."""
 _CREDENTIALS = struct.Struct("3i")
 
 log = structlog.get_logger()
@@ -82,15 +86,19 @@ def _address(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def within_reach(steering: Steering, transcript: Transcript) -> AsyncIterator[None]:
+async def within_reach(
+    steering: Steering, transcript: Transcript, person: Person | None = None
+) -> AsyncIterator[None]:
     """Let the run be steered from elsewhere during the block, and keep its clock going.
+
+    Where its `person` may be elsewhere, what waits for one can be decided from there.
 
     Where nobody can listen the run goes on without; its own terminal can still end it.
     """
     async with _listening(transcript.folder) as listener, beside() as tasks:
         tasks.start_soon(steering.clock.keep_beating)
         if listener is not None:
-            tasks.start_soon(listener.serve, _End(steering, transcript).answer)
+            tasks.start_soon(listener.serve, _End(steering, transcript, person).answer)
         yield
 
 
@@ -117,6 +125,7 @@ class _End:
 
     steering: Steering
     transcript: Transcript
+    person: Person | None
 
     async def answer(self, stream: SocketStream) -> None:
         """Hear one caller; what it does wrong is nobody's trouble but its own."""
@@ -136,6 +145,8 @@ class _End:
             await _say(stream, error="this run is another user's")
         elif act == "status":
             await _say(stream, **self._state())
+        elif act in ("question", "decide"):
+            await _say(stream, **self._of_a_person(act, asked, uid))
         elif act not in ACTS:
             await _say(stream, error=f"there is no way to {act!r} a run")
         elif act == "pause" and self.steering.stopping:
@@ -149,10 +160,26 @@ class _End:
             with anyio.move_on_after(PATIENCE_S, shield=True):  # to end at once ends this, too
                 await _say(stream, said=words)
 
+    def _of_a_person(self, act: str, asked: dict[str, Any], uid: int) -> dict[str, Any]:
+        """What waits for a person, or what became of a decision."""
+        if not isinstance(self.person, Elsewhere):
+            return {"error": "nothing in it waits for a person at another terminal"}
+        if act == "question":
+            return self.person.first()
+        why_not = self.person.answer(asked.get("number"), asked.get("decision"), _name_of(uid))
+        return {"said": "decided"} if why_not is None else {"error": why_not}
+
     def _state(self) -> dict[str, Any]:
         ending, paused = self.steering.stopping, self.steering.paused
         state = "ending" if ending else "paused" if paused else "running"
         return {"folder": str(self.transcript.folder.resolve()), "pid": os.getpid(), "state": state}
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 async def _line(stream: SocketStream) -> bytes:
@@ -171,6 +198,21 @@ async def _say(stream: SocketStream, **fields: Any) -> None:
 
 class NobodyListens(Exception):
     """The harness is gone, or the run cannot be steered now."""
+
+
+def question_in(folder: Path) -> dict[str, Any]:
+    """What waits for a person in a run: its `number`, the `question`, how many `others` wait.
+
+    Empty where nothing does. Raises like `steer`.
+    """
+    return _asked(_address(folder), {"act": "question"})
+
+
+def decide(folder: Path, number: int, decision: dict[str, Any]) -> None:
+    """Decide on what waits. Raises like `steer`."""
+    answer = _asked(_address(folder), {"act": "decide", "number": number, "decision": decision})
+    if "error" in answer:
+        raise OperatorError(f"{folder.name}: {answer['error']}")
 
 
 def steer(folder: Path, act: str, tty: str | None = None) -> str:

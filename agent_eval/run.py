@@ -172,7 +172,7 @@ class Run:
         """Run, and turn whatever happened into words; only a broken record gets past here."""
         try:
             with self.steering.scope:
-                async with within_reach(self.steering, self.transcript):
+                async with within_reach(self.steering, self.transcript, self.plan.person):
                     return await self._in_the_sandbox()
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
         except (TranscriptBroken, Differs):

@@ -27,7 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "outside": ("models", "sandbox", "instructions"),
     "agent": (
         *("actions", "context", "asking", "delegate", "agent", "taking_up", "steering"),
-        *("oversight", "decisions", "redo"),
+        *("oversight", "elsewhere", "decisions", "redo"),
     ),
     "run": (
         *("run", "copies", "housing", "moments", "machine", "fleet", "plan", "outcome", "seeds"),

@@ -28,6 +28,7 @@ COMMANDS = {
     "show": "Read a run as a conversation.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
+    "approve": "Decide on the actions of runs that wait for a person.",
     "stop": "End a run from another terminal.",
     "pause": "Have a run stand still.",
     "continue": "Let a run that was paused go on.",

@@ -43,9 +43,8 @@ class Asked:
 def matrix(cells: Sequence[Cell], asked: Asked) -> int:
     """Say what it may take, ask where that is much, run it; returns the exit code."""
     if any(each.plan.waits_for_somebody for each in cells):
-        raise OperatorError(
-            "a person decides on one run at a time: give one scenario, model and epoch without "
-            "--set, or the decisions with --approve-with"
+        click.echo(
+            f"actions wait for a person: `{how_called()} approve` in another terminal decides"
         )
     runs = RunSet(asked.folder)
     if asked.named and asked.folder.is_dir():

@@ -14,9 +14,11 @@ import anyio
 from rich.text import Text
 
 from agent_eval.approval import Approval
+from agent_eval.cli import how_called
 from agent_eval.cli.keyboard import Keyboard
 from agent_eval.cli.watch import Watch
 from agent_eval.display import one_line, printable
+from agent_eval.elsewhere import Elsewhere
 from agent_eval.errors import OperatorError
 from agent_eval.oversight import CHOICES, Decision, Nobody, Person, Question
 
@@ -70,13 +72,18 @@ def at_hand(rule: Approval | None, watch: Watch) -> Person:
     """Who can be asked from here: the person at the terminal, if there is one."""
     if rule is None:
         return Nobody()
-    if sys.stdin.isatty() and sys.stderr.isatty():
+    if there_is_a_terminal():
         return Terminal(watch, Keyboard(sys.stdin.fileno()))
     watch.say(
-        "actions wait for a person, and without a terminal nobody can be asked; "
-        "--approve-with FILE decides from a file, Ctrl-C ends the run"
+        "actions wait for a person, and without a terminal nobody can be asked here: "
+        f"`{how_called()} approve` decides from another terminal"
     )
-    return Nobody()
+    return Elsewhere()
+
+
+def there_is_a_terminal() -> bool:
+    """Whether somebody can be asked here."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class Terminal:
@@ -88,19 +95,19 @@ class Terminal:
         self._turn = anyio.Lock()
         self._waiting = 0
 
-    async def decide(self, question: Question) -> Decision:
-        """Show it, and wait for a key that decides."""
+    async def decide(self, question: Question, others: int = 0) -> Decision:
+        """Show it, and wait for a key that decides; so many `others` wait somewhere else."""
         self._waiting += 1
         try:
             async with self._turn:
                 with self._watch.aside():
-                    return await self._asked(question)
+                    return await self._asked(question, others + self._waiting - 1)
         finally:
             self._waiting -= 1
 
-    async def _asked(self, question: Question) -> Decision:
+    async def _asked(self, question: Question, others: int) -> Decision:
         whole = False
-        self._watch.show(picture(question, self._watch.width, others=self._waiting - 1))
+        self._watch.show(picture(question, self._watch.width, others))
         while True:
             hidden = 0 if whole else lines_hidden(question, self._watch.width)
             choices = keys_for(question, hidden)

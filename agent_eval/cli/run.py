@@ -23,6 +23,7 @@ from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
 from agent_eval.decisions import Scripted, read_decisions
 from agent_eval.display import printable
+from agent_eval.elsewhere import Elsewhere
 from agent_eval.fleet import Cell
 from agent_eval.instructions import read_instructions
 from agent_eval.models.base import Model
@@ -166,7 +167,7 @@ def command(
         raise click.UsageError("say which model: --model NAME, or roles.agent in --models FILE")
     folder = folder_of(runs, run_set)
     decided = read_decisions(approve_with) if approve_with else None
-    person = partial(Scripted, *decided) if decided else Nobody
+    person = partial(Scripted, *decided) if decided else Elsewhere
     cells, limiters = [], Limiters()
     for scenario, model in product(scenarios, dict.fromkeys(names)):
         endpoint = endpoint_named(model, catalogue)

@@ -54,7 +54,7 @@ def _each(runs: tuple[str, ...], act: str) -> None:
     errors: list[OperatorError] = []
     for run in runs:
         try:
-            folder = _found(run)
+            folder = found(run)
             click.echo(printable(f"{folder.name} {_steered(folder, act)}"))
         except OperatorError as error:
             errors.append(error)
@@ -64,7 +64,7 @@ def _each(runs: tuple[str, ...], act: str) -> None:
         raise errors[0]
 
 
-def _found(run: str) -> Path:
+def found(run: str) -> Path:
     """The folder that a person means by a path or a name."""
     if Path(run).is_dir():
         return events_file(Path(run)).parent

@@ -1,5 +1,6 @@
 """A person in the loop of whole runs: at a terminal, from a file, and where there is none."""
 
+import getpass
 import signal
 import subprocess
 import sys
@@ -64,6 +65,40 @@ def test_a_person_at_a_terminal_decides_and_the_record_alone_decides_it_again(
     assert codes[0] == codes[1]
     told = [[e["message"] for e in events(each, "message")] for each in (run, other)]
     assert told[0] == told[1]
+
+
+def test_a_person_attaches_from_another_terminal(tmp_path: Path) -> None:
+    folder = scenario(tmp_path, WORKS)
+    runs = tmp_path / "runs"
+    command = [sys.executable, "-m", "agent_eval", "run", str(folder), "-m", "control:works"]
+    with subprocess.Popen(
+        [*command, "--runs", str(runs), "--approve"],
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        until = time.monotonic() + 60
+        while not any(events(file.parent, "model.replied") for file in runs.glob("*/events.jsonl")):
+            assert time.monotonic() < until and process.poll() is None
+            time.sleep(0.1)
+        run = only_run(runs)
+        with at_terminal(["-m", "agent_eval", "approve", run.name], Path.cwd()) as screen:
+            for keys in ("a", "r", "a", "a"):
+                screen.wait_for(f"in the run {run.name}")
+                screen.wait_for("\n> ")
+                screen.press(keys)
+                if keys == "r":
+                    screen.wait_for(": ")
+                    screen.press("\n")
+            assert screen.end() == 0, screen.shown
+        assert "no such run goes on" in screen.shown
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert types_of(run) == ["approve", "reject", "approve", "approve"]
+    assert {event["who"] for event in events(run, "intervened")} == {getpass.getuser()}
+    assert summary(run)["success"]["verdict"] == "success"
+    assert verify(run).good
 
 
 def test_without_a_terminal_an_action_waits_until_the_run_is_ended(tmp_path: Path) -> None:
