@@ -26,13 +26,14 @@ def starts_at_once() -> int:
 class Machine:
     """One engine, asked once what it is, and places for sandboxes that are on their way up.
 
-    The first sandbox comes up alone, then one more at a time for each that did. When the engine
-    fails to start one, it is left alone for a moment, and then begins with one again.
+    Half of the places are there at first, then one more for each sandbox that came up. When the
+    engine fails to start one, it is left alone for a moment, and then begins with one at a time.
     """
 
     def __init__(self, starts: int | None = None) -> None:
         self.engine = Engine()
-        self._starts = Limiter(starts or starts_at_once(), first=1)
+        most = starts or starts_at_once()
+        self._starts = Limiter(most, first=max(most // 2, 1))
         self._facts: dict[str, Any] | None = None
 
     async def facts(self) -> dict[str, Any]:

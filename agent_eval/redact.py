@@ -142,6 +142,8 @@ class Redactor:
 
     def value(self, value: Any) -> Any:
         """The same JSON value without secrets, in the names of its fields either."""
+        if not self._forms:
+            return value
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):

@@ -11,7 +11,7 @@ from agent_eval.machine import Machine
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]
 
 
-async def test_sandboxes_come_up_one_first_and_then_more_at_a_time() -> None:
+async def test_few_sandboxes_come_up_at_first_and_then_more_at_a_time() -> None:
     with Machine(3) as machine:
         coming, seen = 0, []
 
@@ -27,7 +27,7 @@ async def test_sandboxes_come_up_one_first_and_then_more_at_a_time() -> None:
             for _ in range(12):
                 tasks.start_soon(one)
         assert len(seen) == 12
-        assert seen[0] == 1, "the first alone"
+        assert seen[0] == 1, "half of three, to begin with"
         assert max(seen[:3]) <= 2
         assert max(seen) == 3
 

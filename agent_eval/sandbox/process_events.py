@@ -12,7 +12,7 @@ import os
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent_eval.errors import NotAsAsked
 
@@ -31,9 +31,11 @@ _DONE = 3
 _FORK, _EXEC, _EXIT = 0x1, 0x2, 0x80000000
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event. Processes and threads as the host numbers them."""
+class Event(NamedTuple):
+    """One event. Processes and threads as the host numbers them.
+
+    A tuple, for every run is told of every process of the host, and a tuple is made fastest.
+    """
 
     what: str
     """`fork`, `exec`, `exit` or `acknowledged`; `other` for what is of no interest here."""
