@@ -1,10 +1,11 @@
 """Secrets of the host, taken out by value before anything is written, shown or sent to a model.
 
 A secret is found raw, percent-encoded and JSON-escaped in whole or in part, and inside base64 at
-any offset, in either alphabet, wrapped or not. In its place stands `[secret:NAME:digest]`; the
-digest is keyed with random bytes that live only as long as the `Redactor`, so that it tells equal
-secrets of one run and can be guessed by nobody. Other encodings (hexadecimal, compression, a
-cipher) and a secret whose parts come apart, in separate actions or fields, are not found.
+any offset, in either alphabet, or hexadecimal, wrapped or not. In its place stands
+`[secret:NAME:digest]`; the digest is keyed with random bytes that live only as long as the
+`Redactor`, so that it tells equal secrets of one run and can be guessed by nobody. Other encodings
+(compression, a cipher, a dump with other columns) and a secret whose parts come apart, in separate
+actions or fields, are not found.
 
 Finding is done in two steps: a few plain searches for a piece of each form that no neighbour can
 garble, over the data and over what is left when its escapes are undone; and only where one hits,
@@ -35,12 +36,19 @@ _SECRET_NAME = re.compile(
     r"(KEY|TOKEN|SECRET|PASS|PASSWD|PASSWORD|PASSPHRASE|CREDENTIAL|PAT|AUTH|COOKIE)S?\d*(_|$)",
     re.IGNORECASE,
 )
-_SLASHES = rb"\\{1,8}"
+_SLASHES = rb"\\\\{0,7}"  # the first apart, so that a search knows what it can begin with
 _GAP = rb"(?:[\r\n\t ]|\\{1,8}[nrt]|%(?:25){0,3}(?:0[AaDd9]|20)){0,4}"
 """What may stand between two characters of base64: a wrapped line, itself escaped perhaps."""
 
-_MANY_SLASHES = re.compile(rb"\\{2,}")
-_ESCAPE = re.compile(rb"(?:%|\\u00|\\x)([0-9A-Fa-f]{2})|\\[nrt]")
+_ESCAPES = {
+    mark: re.compile(re.escape(mark) + rb"[0-9A-Fa-f]{2}") for mark in (b"\\u00", b"\\x", b"%")
+}
+"""What stands before the two hexadecimal digits of a byte, and what finds both."""
+_BYTES = {
+    f"{high}{low}".encode(): bytes.fromhex(high + low)
+    for high in "0123456789abcdefABCDEF"
+    for low in "0123456789abcdefABCDEF"
+}
 _GARBLED_BYTES = 7
 """Escapes that begin before a form take at most so many bytes of it: `%5c` and then `\\u0041`."""
 
@@ -164,7 +172,7 @@ class _Form:
     text: bytes
     """Written so, with nothing escaped."""
     gaps: bool
-    """Whether it is base64: may be wrapped, and has a second alphabet."""
+    """Whether it is base64, which may be wrapped and has a second alphabet, or hexadecimal."""
 
     @cached_property
     def piece(self) -> bytes:
@@ -200,6 +208,8 @@ def _forms(plain: bytes) -> Iterator[_Form]:
         coded = base64.b64encode(bytes(offset) + plain)
         core = coded[(0, 2, 3)[offset] : (offset + len(plain)) * 8 // 6]
         yield _Form(core, gaps=True)
+    for digits in (plain.hex(), plain.hex().upper()):
+        yield _Form(digits.encode(), gaps=True)
 
 
 def _character(char: str, *, base64_too: bool) -> bytes:
@@ -236,12 +246,22 @@ def _views(data: bytes) -> Iterator[bytes]:
             yield squeezed
         if b"%" not in data and b"\\" not in data:
             return
-        # Fewer backslashes first: an escape that was escaped again begins with several.
-        undone = _ESCAPE.sub(_undone, _MANY_SLASHES.sub(rb"\\", data))
+        undone = _undone(data)
         if undone == data:
             return
         data = undone
 
 
-def _undone(found: re.Match[bytes]) -> bytes:
-    return bytes.fromhex(found[1].decode()) if found[1] else b"\n"
+def _undone(data: bytes) -> bytes:
+    """The data with its escapes undone once; by splitting, which is twice a pattern's pace."""
+    while b"\\\\" in data:  # an escape that was escaped again begins with several
+        data = data.replace(b"\\\\", b"\\")
+    for letter in (b"n", b"r", b"t"):
+        data = data.replace(b"\\" + letter, b"\n")
+    for mark, pattern in _ESCAPES.items():
+        if not pattern.search(data):
+            continue
+        first, *parts = data.split(mark)
+        coded = (_BYTES.get(part[:2], mark + part[:2]) + part[2:] for part in parts)
+        data = first + b"".join(coded)
+    return data

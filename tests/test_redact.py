@@ -96,6 +96,22 @@ def test_inside_base64_at_any_offset(
     assert replaced_in(once(secret, quote(whole, safe="").encode()))
 
 
+@given(ANY_SECRET, AROUND, AROUND, st.integers(1, 40), st.sampled_from([b"\n", b" ", b"\\n"]))
+def test_in_hexadecimal_plain_or_spaced(
+    secret: str, before: bytes, behind: bytes, width: int, gap: bytes
+) -> None:
+    for digits in (secret.encode().hex(), secret.encode().hex().upper()):
+        written = digits.encode()
+        spaced = wrapped(written, width, gap)
+        for coded in (written, spaced, wrapped(written, 2, b" "), wrapped(written, 4, b" ")):
+            out = once(secret, before + coded + behind)
+            assert coded not in out
+            assert b"[secret:KEY:" in out
+    for digits in (secret.encode().hex(), secret.encode().hex().upper()):
+        coded = json.dumps(json.dumps({"x": digits})).encode()
+        assert digits.encode() not in once(secret, coded)
+
+
 @given(KEYS, st.binary(max_size=30), st.lists(st.integers(1, 20), min_size=1, max_size=20))
 def test_bytes_that_came_in_pieces_are_looked_at_whole(
     secret: str, around: bytes, sizes: list[int]
