@@ -172,6 +172,8 @@ class _End:
     def _state(self) -> dict[str, Any]:
         ending, paused = self.steering.stopping, self.steering.paused
         state = "ending" if ending else "paused" if paused else "running"
+        if isinstance(self.person, Elsewhere) and self.person.first() and not ending:
+            state = "waiting for a person"
         return {"folder": str(self.transcript.folder.resolve()), "pid": os.getpid(), "state": state}
 
 

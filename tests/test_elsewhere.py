@@ -14,7 +14,7 @@ import pytest
 from agent_eval.elsewhere import Elsewhere, question_of
 from agent_eval.errors import OperatorError
 from agent_eval.oversight import Decision, Nobody, Person, Question
-from agent_eval.remote import decide, question_in, within_reach
+from agent_eval.remote import decide, living, question_in, within_reach
 from agent_eval.steering import Steering
 from agent_eval.transcript import Transcript
 from tests.helpers import NASTY
@@ -57,6 +57,10 @@ async def test_whoever_attaches_is_told_what_waits_and_decides(tmp_path: Path) -
             await anyio.wait_all_tasks_blocked()
             first = await told(folder)
             assert question_of(first["question"]) == ASKED and first["others"] == 1
+            (going,) = await anyio.to_thread.run_sync(
+                lambda: [each for each in living() if each["folder"] == str(folder)]
+            )
+            assert going["state"] == "waiting for a person"
             await decided(folder, first["number"], **asdict(Decision("reject", "no", who="root!")))
             second = await told(folder)
             assert (second["question"]["agent"], second["others"]) == ("0.2", 0)

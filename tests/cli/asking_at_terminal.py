@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from agent_eval.approval import Approval
 from agent_eval.cli.person import at_hand
 from agent_eval.cli.watch import Watch
 from agent_eval.models.control import Turn, bash, python, say, submit
@@ -48,18 +49,31 @@ def evil(_task: str) -> Script:
     yield submit(f"{FAKE}{NASTY}")
 
 
-SCRIPTS: dict[str, Callable[[str], Script]] = {"every_key": every_key, "evil": evil}
+def small(task: str) -> Script:
+    """One action and the end."""
+    yield bash("one")
+    yield submit("done")
 
 
-async def _run(folder: Path, script: str) -> None:
+SCRIPTS: dict[str, Callable[[str], Script]] = {"every_key": every_key, "evil": evil, "small": small}
+
+
+async def _run(folder: Path, script: str, agents: int) -> None:
     with Watch("a run at a terminal", Budget()) as watch:
-        there = world(folder, SCRIPTS[script], SandboxInMemory(), approve={})
-        rule = there.agent.scenario.approve
-        there.agent.oversight.person = at_hand(rule, watch)
-        there.agent.asking.transcript.listener = watch.see
-        answer = await converse_in(there)
-    print("answered", len(answer))  # noqa: T201
+        person = at_hand(Approval(), watch)
+
+        async def one(place: int) -> None:
+            own = folder / f"{place}"
+            own.mkdir()
+            there = world(own, SCRIPTS[script], SandboxInMemory(), person=person, approve={})
+            there.agent.asking.name = f"0.{place}" if place else "0"
+            there.agent.asking.transcript.listener = watch.see
+            await converse_in(there)
+
+        async with anyio.create_task_group() as tasks:
+            for place in range(agents):
+                tasks.start_soon(one, place)
 
 
 if __name__ == "__main__":
-    anyio.run(partial(_run, Path(sys.argv[1]), sys.argv[2]))
+    anyio.run(partial(_run, Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

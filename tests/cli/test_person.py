@@ -57,7 +57,7 @@ def test_every_key_does_what_it_says(tmp_path: Path) -> None:
     editor = tmp_path / "editor.py"
     editor.write_text(EDITOR)
     environment = {"EDITOR": f"{sys.executable} {editor}"}
-    with at_terminal([PROGRAM, str(tmp_path), "every_key"], tmp_path, **environment) as screen:
+    with at_terminal([PROGRAM, str(tmp_path), "every_key", "1"], tmp_path, **environment) as screen:
         press_at(screen, "x")
         screen.wait_for("no such key")
         press_at(screen, "l")
@@ -74,7 +74,7 @@ def test_every_key_does_what_it_says(tmp_path: Path) -> None:
         screen.wait_for("hand in its answer")
         press_at(screen, "a")
         assert screen.end() == 0, screen.shown
-    done = decisions_in(tmp_path / "run")
+    done = decisions_in(tmp_path / "0" / "run")
     assert [(event["type"], next(iter(reversed(event["after"].values())))) for event in done] == [
         ("approve", "one"),
         ("edit_observation", "one [exit status 0] as edited"),
@@ -86,8 +86,25 @@ def test_every_key_does_what_it_says(tmp_path: Path) -> None:
         ("fix_tool", '{"cmd": "ls"} as edited'),
         ("approve", done[-1]["before"]["answer"]),
     ]
-    ran = [e["input"]["code"] for e in read_events(tmp_path / "run") if "input" in e]
+    ran = [e["input"]["code"] for e in read_events(tmp_path / "0" / "run") if "input" in e]
     assert ran == ["one", "three as edited", '{"cmd": "ls"} as edited']
+
+
+def test_agents_that_wait_at_once_are_asked_about_one_after_the_other(tmp_path: Path) -> None:
+    with at_terminal([PROGRAM, str(tmp_path), "small", "3"], tmp_path) as screen:
+        heads = []
+        for _ in range(6):
+            head = screen.wait_for(r"agent (0[.12]*), call (\d): wants to [^\r]*")
+            heads.append(head[0])
+            rejects = head[1] == "0.1" and head[2] == "1"
+            press_at(screen, "r" if rejects else "a", *[""] * rejects)
+        assert screen.end() == 0, screen.shown
+    assert "more waiting" in heads[1]
+    decided = [
+        [event["type"] for event in decisions_in(tmp_path / str(place) / "run")]
+        for place in range(3)
+    ]
+    assert decided == [["approve", "approve"], ["reject", "approve"], ["approve", "approve"]]
 
 
 def rows_of(shown: str) -> list[str]:
@@ -105,7 +122,7 @@ def rows_of(shown: str) -> list[str]:
 
 
 def test_a_model_can_neither_draw_a_question_nor_act_on_the_terminal(tmp_path: Path) -> None:
-    with at_terminal([PROGRAM, str(tmp_path), "evil"], tmp_path) as screen:
+    with at_terminal([PROGRAM, str(tmp_path), "evil", "1"], tmp_path) as screen:
         screen.press("aaaa\na")  # as somebody might who pressed a key too often
         press_at(screen, "r", "")
         screen.wait_for("more lines; w shows the whole")
@@ -122,7 +139,7 @@ def test_a_model_can_neither_draw_a_question_nor_act_on_the_terminal(tmp_path: P
     rows = [row for row in rows_of(screen.shown) if "EVIL" in row]
     assert len(rows) > 200
     assert [row for row in rows if not row.startswith(MARK)] == []
-    types = [event["type"] for event in decisions_in(tmp_path / "run")]
+    types = [event["type"] for event in decisions_in(tmp_path / "0" / "run")]
     assert types == ["reject", "approve", "approve"], "keys pressed too early decide nothing"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from agent_eval.reading import content_bytes
 from agent_eval.verify import verify
-from tests.cli.screen import at_terminal
+from tests.cli.screen import Screen, at_terminal
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 
 pytestmark = pytest.mark.docker
@@ -29,6 +29,16 @@ def types_of(run: Path) -> list[str]:
     return [event["type"] for event in events(run, "intervened")]
 
 
+def press_each(screen: Screen, *keys: str) -> None:
+    """At each menu the next key; what a rejection asks for is left empty."""
+    for key in keys:
+        screen.wait_for("\n> ")
+        screen.press(key)
+        if key == "r":
+            screen.wait_for(": ")
+            screen.press("\n")
+
+
 def test_a_person_at_a_terminal_decides_and_the_record_alone_decides_it_again(
     tmp_path: Path,
 ) -> None:
@@ -42,9 +52,7 @@ def test_a_person_at_a_terminal_decides_and_the_record_alone_decides_it_again(
             if line:
                 screen.wait_for(": ")
                 screen.press(f"{line}\n")
-        for _ in range(2):
-            screen.wait_for("\n> ")
-            screen.press("a")
+        press_each(screen, "a", "a")
         assert screen.end() == 0, screen.shown
     assert "person      4 approve, 1 hint, 1 reject" in screen.shown
     run = only_run(runs)
@@ -84,13 +92,9 @@ def test_a_person_attaches_from_another_terminal(tmp_path: Path) -> None:
             time.sleep(0.1)
         run = only_run(runs)
         with at_terminal(["-m", "agent_eval", "approve", run.name], Path.cwd()) as screen:
-            for keys in ("a", "r", "a", "a"):
+            for key in ("a", "r", "a", "a"):
                 screen.wait_for(f"in the run {run.name}")
-                screen.wait_for("\n> ")
-                screen.press(keys)
-                if keys == "r":
-                    screen.wait_for(": ")
-                    screen.press("\n")
+                press_each(screen, key)
             assert screen.end() == 0, screen.shown
         assert "no such run goes on" in screen.shown
         _, said = process.communicate(timeout=60)
@@ -144,3 +148,31 @@ def test_a_file_without_a_decision_ends_the_run_as_the_operators_fault(tmp_path:
     done = agent_eval("run", folder, "-m", "control:works", "--approve-with", file, "--runs", runs)
     assert done.returncode == 2 and "did you mean text?" in done.stderr
     assert len(list(runs.iterdir())) == 1, "nothing was begun"
+
+
+def test_what_waited_when_the_harness_was_killed_is_asked_again(tmp_path: Path) -> None:
+    """No decision is lost, none is taken twice, and nothing goes through in between."""
+    folder = scenario(tmp_path, WORKS)
+    runs = tmp_path / "runs"
+    command = ["-m", "agent_eval", "run", str(folder), "-m", "control:works", "--approve"]
+    with at_terminal([*command, "--runs", str(runs)], Path.cwd()) as screen:
+        for keys in ("a", "h"):
+            screen.wait_for("\n> ")
+            screen.press(keys)
+        screen.wait_for(": ")
+        screen.press("Keep the file.\n")
+        screen.wait_for("\n> ")
+        screen.process.kill()
+    run = only_run(runs)
+    with at_terminal(["-m", "agent_eval", "resume", str(run)], Path.cwd()) as screen:
+        screen.wait_for("rm ~/made")
+        press_each(screen, "r", "a", "a")
+        assert screen.end() == 0, screen.shown
+    assert types_of(run) == ["approve", "hint", "reject", "approve", "approve"]
+    assert summary(run)["interventions"] == {"approve": 3, "hint": 1, "reject": 1}
+    told = [event["message"]["content"] for event in events(run, "message")]
+    assert told.count("Keep the file.") == 1
+    codes = [event["input"]["code"] for event in events(run, "action.started")]
+    assert "rm ~/made" not in codes
+    assert summary(run)["success"]["verdict"] == "success"
+    assert verify(run).good
