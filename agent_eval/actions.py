@@ -17,6 +17,9 @@ MAX_CODE_BYTES = 512 * 1024
 MAX_FILES = 100
 """Files and folders that an answer may name."""
 
+MAX_PATH_BYTES = 4096
+"""What the longest path of a system call has."""
+
 GRANTED = ("usd", "tokens", "steps")
 """What a model may say of the budget of a copy; of all else it gets its share."""
 
@@ -133,6 +136,8 @@ def _submit(call: ToolCall, answer: str, given: dict[str, Any]) -> Submit | Malf
         return Malformed(call, "files must be a list of paths.")
     if len(files) > MAX_FILES or any("\0" in path or not path for path in files):
         return Malformed(call, f"files must be at most {MAX_FILES} paths without NUL characters.")
+    if any(len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES for path in files):
+        return Malformed(call, f"a path in files is longer than {MAX_PATH_BYTES} bytes.")
     return Submit(call, answer, tuple(files))
 
 

@@ -213,7 +213,7 @@ class Agent:
 
     async def hear_of(self, action: Delegate, told: str) -> None:
         """Give the model what came of a copy, as it is or as a person wants it to be."""
-        view = self._cut(self._redactor.text(told).encode())
+        view = self._cut(self._redactor.text(told).encode("utf-8", "surrogatepass"))
         self._observe(action.call, await self.oversight.seen(action.call, view))
 
     def complain(self, action: Malformed) -> None:

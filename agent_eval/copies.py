@@ -105,6 +105,7 @@ class Copies:
         self.setting = setting
         past = setting.plan.past.state.agents if setting.plan.past else None
         self.family = Family(setting.scenario.delegation, self.live, past)
+        self._began_s = setting.steering.wall.now_s()
         self._moments = Moments(
             setting.transcript, setting.scenario.snapshots, setting.steering.wall.now_s
         )
@@ -230,22 +231,23 @@ class Copies:
         moved = [File(f"{own}/{_below_home(file.path)}", file.data, file.mode) for file in files]
         try:
             if moved:
-                await parent.put(moved)
-        except ScenarioError as error:  # the parent's home is the parent's to keep room in
-            refused.append(f"not all of it could be put into {own}: {error}")
+                await parent.take_in(moved)
+        except ScenarioError:  # the parent's home is the parent's to keep room in
+            refused.append(f"not all of them could be put into {own}: it may have no room")
         handed = FilesHanded([self.setting.kept(file) for file in moved], refused)
         self.setting.transcript.write(handed, copy.name)
         return handed.fields()
 
     def _why_ended(self, parent: str) -> str:
         """Why an agent was cut off together with its parent."""
-        if self.family.trouble:
-            return (
-                f"its parent {parent} ended, or another copy ended the run: {self.family.trouble}"
-            )
+        if trouble := self.family.trouble(parent):
+            return f"its parent {parent} ended, or another copy ended the run: {trouble}"
         if self.setting.steering.stopping:
             return f"a person ended the run, its parent {parent} with it"
-        return f"the time of the run was over, and its parent {parent} ended"
+        wall_s = self.setting.scenario.budget.wall_s
+        if wall_s is not None and self.setting.steering.wall.now_s() - self._began_s >= wall_s:
+            return f"the time of the run was over, and its parent {parent} ended"
+        return f"its parent {parent} ended; what came of that one says why"
 
 
 def _ends_the_run(error: AgentEvalError) -> bool:

@@ -16,13 +16,16 @@ from agent_eval.actions import Delegate
 from agent_eval.agent_events import DelegationRefused
 from agent_eval.asking import Asking
 from agent_eval.budget import SHARED, Account, Limits, plain
-from agent_eval.errors import LimitReached
+from agent_eval.errors import Blame, LimitReached
 from agent_eval.rebuild import AgentState
 from agent_eval.scenario import HOME, Delegation
 from agent_eval.tasks import beside, together
 
 FRACTIONS = {"usd": Decimal("0.000001"), "tool_s": Decimal("0.001")}
 """What can be granted in parts, and how small those are; all else is granted in whole numbers."""
+
+MOST = Decimal(10**15)
+"""The most of anything that is granted where its parent has no limit to compare it with."""
 
 
 class Mortal(Protocol):
@@ -86,8 +89,8 @@ class Family(Generic[S]):
         begun = [state.began for state in self._past.values() if state.began]
         self._made = len(begun)
         self._children = Counter(str(event["parent"]) for event in begun)
-        self.trouble: str | None = None
-        """What ended an agent that had copies, if it was not a person or the clock."""
+        self._trouble: dict[str, str] = {}
+        """What ended an agent that had copies, by its name, if it was an error at hand."""
 
     async def delegate(self, asking: Asking, sandbox: S, actions: Sequence[Delegate]) -> list[str]:
         """Have copies do tasks side by side; returns what the parent is told of each.
@@ -103,7 +106,7 @@ class Family(Generic[S]):
             try:
                 told[place] = await self._live(copy, sandbox)
             except Exception as error:
-                self.trouble = self.trouble or str(error)
+                self._note(copy.parent, error)
                 raise
             finally:
                 self._alive -= 1
@@ -112,17 +115,28 @@ class Family(Generic[S]):
         copies = [(place, each) for place, each in enumerate(granted) if isinstance(each, Copy)]
         if copies:
             async with beside() as tasks:
-                tasks.start_soon(self._watch, sandbox)
+                tasks.start_soon(self._watch, asking.name, sandbox)
                 await together([partial(one, place, copy) for place, copy in copies])
         return told
 
-    async def _watch(self, sandbox: S) -> None:
+    async def _watch(self, parent: str, sandbox: S) -> None:
         """A copy does not outlive its parent."""
         try:
             await sandbox.gone()
         except Exception as error:
-            self.trouble = self.trouble or str(error)
+            self._note(parent, error)
             raise
+
+    def _note(self, parent: str, error: Exception) -> None:
+        self._trouble.setdefault(parent, str(error))
+
+    def trouble(self, parent: str) -> str | None:
+        """The error that ended an agent with all of its copies, or one that it is a copy of."""
+        while parent:
+            if parent in self._trouble:
+                return self._trouble[parent]
+            parent = parent.rpartition(".")[0]
+        return None
 
     def _granted(self, asking: Asking, actions: Sequence[Delegate]) -> list[Copy | Refusal | Over]:
         """Grant or refuse, one after the other; nothing here waits."""
@@ -197,7 +211,7 @@ class Family(Generic[S]):
 
     def _wished(self, account: Account, action: Delegate) -> Limits:
         """What was asked for by name; raises `LimitReached` where that is too large a part."""
-        wished = {name: Decimal(str(value)) for name, value in action.budget.items()}
+        wished = {name: min(Decimal(str(value)), MOST) for name, value in action.budget.items()}
         for name, value in wished.items():
             free = account.free(name)
             most = None if free is None else free * Decimal(str(self._rules.max_share))
@@ -217,7 +231,7 @@ def told_of(
 ) -> str:
     """What a parent is told of a copy that has ended, by what is on record of it."""
     if outcome["status"] != "submitted":
-        return f"[copy {copy} ended without an answer: {outcome.get('message')}]"
+        return f"[copy {copy} ended without an answer: {_in_its_world(outcome)}]"
     words = list(handed["refused"]) if handed else []
     if handed and handed["files"]:
         own = f"{HOME}/from-{copy}"
@@ -227,3 +241,17 @@ def told_of(
         f"[copy {copy} ended with its answer]\n{answer}\n"
         f"[{'; '.join(words) or 'no files came with it'}]"
     )
+
+
+def _in_its_world(outcome: dict[str, Any]) -> str:
+    """What ended a copy, as its parent may hear it: an agent on a server that knows no other."""
+    error, limit = outcome.get("error"), outcome.get("limit")
+    if error == "SandboxDied" and outcome.get("blame") != Blame.LIMIT:
+        return "its machine broke down"
+    if error == "SandboxDied" or limit == "record_bytes":
+        return "its machine had too much to bear"
+    if error == "NoSnapshot":
+        return "no copy of this machine could be made"
+    if error == "ContextFull":
+        return "it had too much to keep in mind"
+    return f"it used up the {limit} it had" if limit else str(outcome.get("message"))

@@ -3,7 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from agent_eval.errors import AgentEvalError, Blame, ContextFull, GaveUp, LimitReached, Stopped
+from agent_eval.errors import (
+    AgentEvalError,
+    Blame,
+    ContextFull,
+    GaveUp,
+    LimitReached,
+    Overspent,
+    Stopped,
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ def outcome_of(error: AgentEvalError) -> Outcome:
     """The outcome of a run that an error ended."""
     statuses = {
         LimitReached: "limit",
+        Overspent: "limit",
         ContextFull: "context_full",
         GaveUp: "gave_up",
         Stopped: "stopped",

@@ -18,6 +18,10 @@ from agent_eval.outcome import Outcome, outcome_of
             errors.ContextFull("full"),
             Outcome("context_full", "limit", None, "ContextFull", "full"),
         ),
+        (
+            errors.Overspent("tokens", "billed too much"),
+            Outcome("limit", "limit", "tokens", "Overspent", "billed too much"),
+        ),
         (errors.GaveUp("idle"), Outcome("gave_up", "model", None, "GaveUp", "idle")),
         (errors.Stopped("s"), Outcome("stopped", "operator", None, "Stopped", "s")),
         (
@@ -63,4 +67,4 @@ def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
         for error in tree(AgentEvalError)
         if error.blame in (Blame.MODEL, Blame.LIMIT)
     }
-    assert only_model_and_limit == {"GaveUp", "LimitReached", "ContextFull"}
+    assert only_model_and_limit == {"GaveUp", "LimitReached", "Overspent", "ContextFull"}

@@ -13,7 +13,14 @@ from typing import Any, TypeVar
 import anyio
 
 from agent_eval.clock import WorkingClock
-from agent_eval.errors import Blame, EngineUnavailable, NoSnapshot, NotAsAsked, SandboxDied
+from agent_eval.errors import (
+    Blame,
+    EngineUnavailable,
+    NoSnapshot,
+    NotAsAsked,
+    SandboxDied,
+    ScenarioError,
+)
 from agent_eval.sandbox import checkpoint, moving, pid1
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
@@ -155,6 +162,19 @@ class Sandbox:
                 await self._supervisor.put(files)
         except SandboxDied as error:
             raise await _died_too_early(self._container, f"the sandbox died: {error}") from error
+
+    async def take_in(self, files: Sequence[File]) -> None:
+        """Write files as the agent's user while it may do anything, against them as well.
+
+        Raises `ScenarioError` where they do not go there, and then it goes on.
+        """
+        try:
+            async with self._quiet.busy():
+                await self._supervisor.put(files)
+        except SandboxDied as error:
+            if self._pipe.died is None:  # PID 1 could not even try, for the agent left it no room
+                raise ScenarioError(str(error)) from error
+            await self.gone()
 
     async def get(self, paths: Sequence[str], max_bytes: int) -> tuple[list[File], list[str]]:
         """Regular files below the paths, and what was refused or is missing."""

@@ -249,7 +249,7 @@ class Supervisor:
         # In a thread: a hostile archive takes seconds, and other sandboxes have deadlines.
         files, refused = await anyio.to_thread.run_sync(unpacked, data, paths)
         if report.get("exit") != 0 or dropped:
-            refused.append("the sandbox did not send all of them")
+            refused.append("not all of them were sent")
         return files, refused
 
     async def freeze(self) -> int:
