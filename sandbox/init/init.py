@@ -110,7 +110,7 @@ class Init:
     def flush(self) -> None:
         while self.out:
             try:
-                sent = os.write(1, memoryview(self.out)[:CHUNK])
+                sent = os.write(1, memoryview(self.out)[: 2 * CHUNK])
             except BlockingIOError:
                 break
             except OSError:

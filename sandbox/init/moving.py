@@ -39,6 +39,7 @@ def save(folders: list[str], limit: int) -> None:
     left = 0
     known: dict[tuple[int, int], str] = {}
     form: Any = {"mode": "w|", "format": tarfile.PAX_FORMAT, "bufsize": AT_ONCE}
+    form["copybufsize"] = AT_ONCE
     with os.fdopen(1, "wb", 0) as out, tarfile.open(fileobj=out, **form) as archive:
         for path in everything(folders):
             try:
