@@ -46,16 +46,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
         click.echo(
             f"actions wait for a person: `{how_called()} approve` in another terminal decides"
         )
-    runs = RunSet(asked.folder)
-    if asked.named and asked.folder.is_dir():
-        runs = RunSet.read(asked.folder)
-    wanted = [_wanted(cell, asked.epochs) for cell in cells]
-    planned = [
-        Planned(cell, epoch)
-        for epoch in range(1, asked.epochs + 1)
-        for cell, want in zip(cells, wanted, strict=True)
-        if not asked.named or epoch in runs.missing(want)
-    ]
+    planned = _planned(cells, asked)
     parallel = asked.parallel or at_once(each.plan for each in cells)
     there = len(cells) * asked.epochs - len(planned)
     usd = worst_usd([each.cell.plan for each in planned])
@@ -64,14 +55,31 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
     if asked.dry_run or not planned:
         return 0
     _confirm(usd, asked)
+    board = Board(len(planned), usd)
     if not asked.named:
-        return _carried_out(planned, parallel, None, usd)
+        return _carried_out(planned, parallel, board)
     asked.folder.mkdir(parents=True, exist_ok=True)
-    with runs.held():
-        for each in wanted:
-            runs.want(each)
+    with RunSet(asked.folder).held():
+        planned = _planned(cells, asked)  # another process may have run some meanwhile
+        runs = RunSet.read(asked.folder)
+        for each in cells:
+            runs.want(_wanted(each, asked.epochs))
         runs.save()
-        return _carried_out(planned, parallel, runs, usd)
+        return _carried_out(planned, parallel, board, runs)
+
+
+def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
+    """The runs that are to be: all, or what is missing of a set; first epochs first."""
+    missing = [list(range(1, asked.epochs + 1))] * len(cells)
+    if asked.named and asked.folder.is_dir():
+        runs = RunSet.read(asked.folder)
+        missing = [runs.missing(_wanted(cell, asked.epochs)) for cell in cells]
+    return [
+        Planned(cell, epoch)
+        for epoch in range(1, asked.epochs + 1)
+        for cell, epochs in zip(cells, missing, strict=True)
+        if epoch in epochs
+    ]
 
 
 def _wanted(cell: Cell, epochs: int) -> Wanted:
@@ -166,30 +174,31 @@ def _confirm(usd: float | None, asked: Asked) -> None:
 
 
 def _carried_out(
-    planned: Sequence[Planned], parallel: int, runs: RunSet | None, usd: float | None
+    planned: Sequence[Planned], parallel: int, board: Board, runs: RunSet | None = None
 ) -> int:
-    codes: list[int] = []
-    with Board(len(planned), usd) as board:
+    """Run them and print what came of each; returns the highest exit code."""
+    codes = [0]
 
-        def ended(one: Ended) -> None:
-            codes.append(code_of(one.result.outcome) if one.result else _code(one))
-            if runs is not None and one.folder is not None:
-                runs.add(one.folder)
-            tell = board.show if one.result else board.say
-            tell(printable(one.planned.cell.plan.redactor.text(line_of(one))))
+    def ended(one: Ended) -> None:
+        codes.append(code_of(one.result.outcome) if one.result else _code(one))
+        if runs is not None and one.folder is not None:
+            runs.add(one.folder)
+        tell = board.show if one.result else board.say
+        tell(printable(one.planned.cell.plan.redactor.text(line_of(one))))
 
-        board.on_end = ended
-        fleet = Fleet(planned, parallel, board)
+    board.on_end = ended
+    fleet = Fleet(planned, parallel, board)
+    with board:
         try:
             anyio.run(_steered, fleet, board)
         except KeyboardInterrupt:
             if len(fleet.ended) < len(planned) and not fleet.stopping:
                 raise
-    if left := len(planned) - len(codes):
+    if left := len(planned) - len(fleet.ended):
         click.echo(f"not run     {left} more")
         codes.append(INTERRUPTED)
-    folder = runs.folder if runs else planned[0].cell.plan.runs
-    click.echo(printable(f"next        {how_called()} runs {folder}"))
+    for folder in {each.cell.plan.runs for each in planned}:
+        click.echo(printable(f"next        {how_called()} runs {folder}"))
     return max(codes)
 
 
