@@ -94,13 +94,14 @@ class GvisorSource:
         self._lock = threading.Lock()
         self._listener: socket.socket | None = None
         self._connection: socket.socket | None = None
-        self._stop_read, self._stop_write = os.pipe()
+        self._stop_read = self._stop_write = -1
         self._thread = threading.Thread(target=self._serve, name="gvisor-record", daemon=True)
         self._closed = False
 
     def listen(self, folder: Path) -> None:
         """Be ready, before the container starts; `folder` is its private one."""
         endpoint = folder / "sink"
+        self._stop_read, self._stop_write = os.pipe()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(str(endpoint))
         self._listener.listen(1)
@@ -125,6 +126,8 @@ class GvisorSource:
                 return
             self._receive(IN_SOCKET)
             self._closed = True
+        if self._stop_write < 0:
+            return  # it never listened
         os.close(self._stop_write)
         if self._thread.is_alive():
             self._thread.join()
