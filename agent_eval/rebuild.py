@@ -20,20 +20,12 @@ from agent_eval.events import KINDS
 from agent_eval.kernel_events import OfKernel
 from agent_eval.reading import read_events
 from agent_eval.transcript import GENESIS, line_of
+from agent_eval.worked import OF_WATCHDOG, Worked
 
 Event = dict[str, Any]
 
 ROOT = "0"
 """The agent that a run begins with."""
-
-OF_WATCHDOG = ("harness.lost", "sandbox.paused", "transcript.repaired")
-"""What is written while there is no harness."""
-
-NOBODY_WORKS = (
-    *OF_WATCHDOG,
-    *("run.resumed", "actions.redone", "sandbox.frozen"),
-)
-"""What is written while no agent is at work: that time is none of the run's."""
 
 _EXACT = ("usd", "tool_s", "wall_s")
 
@@ -143,12 +135,10 @@ class RunState:
     """How many times it was resumed."""
     closed: Event | None = None
     """`run.closed`, where the run has ended."""
-    worked_s: float = 0.0
-    """Seconds in which agents were at work, as far as the events show."""
+    worked: Worked = field(default_factory=Worked)
+    """In how many seconds agents were at work, as far as the events show."""
     last_worked_s: float = 0.0
     """`elapsed_s` of the last event that a harness wrote."""
-    working: bool = False
-    """Whether they were when the last event was written."""
 
     @property
     def root(self) -> AgentState:
@@ -202,14 +192,9 @@ def amounts_of(record: dict[str, Any]) -> Amounts:
 
 def _take(state: RunState, event: Event) -> None:
     kind = event["kind"]
-    if kind in NOBODY_WORKS:
-        state.working = False
-    elif state.working:
-        state.worked_s += max(event["elapsed_s"] - state.last["elapsed_s"], 0.0)
+    state.worked.see(event)
     if kind not in OF_WATCHDOG:
         state.last_worked_s = event["elapsed_s"]
-    if kind in ("message", "model.called", "action.started"):
-        state.working = True
     agent = state.agents.setdefault(event["agent"], AgentState(event["agent"]))
     if kind in _OF_RUN:
         _OF_RUN[kind](state, agent, event)

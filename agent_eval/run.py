@@ -124,7 +124,7 @@ class Run:
         steering.clock.on_gap = self._gap
         if past:
             self.account.spent = past.state.root.spent
-            self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked_s:.3f}")))
+            self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))
         self.answer: str | None = None
         self.interventions: dict[str, int] = {}
         """How often a person decided, by the type of the decision."""

@@ -22,7 +22,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "clock",
     ),
     "record": (
-        *("redact", "transcript", "reading", "verify", "budget", "prices", "rebuild", "runset"),
+        *(
+            "redact",
+            "transcript",
+            "reading",
+            "verify",
+            "budget",
+            "prices",
+            "rebuild",
+            "worked",
+            "runset",
+        ),
     ),
     "outside": ("models", "sandbox", "instructions"),
     "agent": (

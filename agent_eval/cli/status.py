@@ -42,7 +42,7 @@ def about(folder: Path) -> dict[str, Any]:
             "agents": agents_in(events),
             "spent": spent,
         }
-    except (AgentEvalError, OSError, LookupError, TypeError):
+    except (AgentEvalError, OSError, LookupError, TypeError, ValueError):
         found = {}
     return {"run": folder.name, **found}
 

@@ -13,6 +13,7 @@ from agent_eval.outcome import outcome_of
 from agent_eval.reading import read_events
 from agent_eval.sandbox.lease import Moment
 from agent_eval.transcript import EVENTS, SUMMARY, Transcript
+from agent_eval.worked import Worked
 
 UNJUDGED = SuccessJudged("unscored", "the harness was lost before the run came to its end")
 
@@ -60,7 +61,9 @@ def end_record(transcript: Transcript, removed: dict[str, dict[str, Any]], reaso
             transcript.write(SandboxRemoved(container, state), agents.get(container, "0"))
         for agent in open_copies(events):
             own = [event for event in events if f"{event['agent']}.".startswith(f"{agent}.")]
-            transcript.write(AgentEnded(outcome, None, spent_of([events[0], *own])), agent)
+            spent_by_it = spent_of([events[0], *own])
+            del spent_by_it["wall_s"]  # which passes for all at once
+            transcript.write(AgentEnded(outcome, None, spent_by_it), agent)
         transcript.write(Trouble(outcome["blame"], outcome["error"], outcome["message"]))
         if "success.judged" not in kinds:
             transcript.write(UNJUDGED)
@@ -117,7 +120,7 @@ def spent_of(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """What a run spent, by its record; a call that was never settled costs all it reserved."""
     spent: dict[str, Decimal] = {}
     calls: dict[tuple[Any, ...], dict[str, Any]] = {}
-    known = True
+    known, worked = True, Worked()
     for event in events:
         kind = event["kind"]
         if kind == "run.opened":
@@ -127,10 +130,10 @@ def spent_of(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
         elif kind in ("model.replied", "model.failed"):
             calls.pop(_call(event), None)
         _add(spent, event.get("settled"))
-        if kind not in ("harness.lost", "sandbox.paused"):
-            spent["wall_s"] = Decimal(str(event.get("elapsed_s", 0)))
+        worked.see(event)
     for reserved in calls.values():
         _add(spent, reserved)
+    spent["wall_s"] = Decimal(f"{worked.seconds:.3f}")
     spent["tokens"] = spent.get("input_tokens", Decimal(0)) + spent.get("output_tokens", Decimal(0))
     values = {name: int(value) if value == int(value) else float(value)
               for name, value in spent.items()}  # fmt: skip
