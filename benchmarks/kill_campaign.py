@@ -48,6 +48,8 @@ LEASE_S, ALONE, KEPT = 7.0, 8, 3
 """The lease where there is one: in one of `KEPT`; in the others the sandbox goes at once."""
 GRACE_S = 120.0
 """What a removal may take on a busy machine."""
+SLOW_S = 10.0
+"""What a harness may take from one event to the next; one that is slower is killed right there."""
 WINDOW_S, STILL_S = 0.2, 0.001
 """What uses no more processor time than that between two looks, so far apart, stands still."""
 
@@ -175,7 +177,10 @@ def one(wanted: tuple[Path, Path, str, int]) -> Kill:
 def hear(heard: int, events: int) -> bytes:
     """What the harness says until it has told of so many events, or is slow to."""
     said = b""
-    while said.count(b"\n") < events and select.select([heard], [], [], 3 if said else GRACE_S)[0]:
+    while (
+        said.count(b"\n") < events
+        and select.select([heard], [], [], SLOW_S if said else GRACE_S)[0]
+    ):
         said += os.read(heard, 65536)
     return said
 
@@ -309,7 +314,7 @@ def compare(kill: Kill, runs: Path, acknowledged: list[bytes]) -> None:
 
 HEAD = (
     *("runtime", "watchdog", "lease", "kills", "acknowledged events", "lost", "faults"),
-    *("last ran: median", "at most", "over its lease at most"),
+    *("ran on", "last ran: median", "at most", "over its lease at most"),
 )
 
 
@@ -317,14 +322,15 @@ def rows(kills: list[Kill]) -> Iterator[list[object]]:
     """The table: one row for each way of killing."""
     for runtime, alone, lease_s in sorted({(k.runtime, k.alone, k.lease_s) for k in kills}):
         some = [k for k in kills if (k.runtime, k.alone, k.lease_s) == (runtime, alone, lease_s)]
-        frozen = [k.frozen_s for k in some if k.frozen_s is not None]
+        ran_on = [k.frozen_s for k in some if k.frozen_s]
         over = [k.over_lease_s for k in some if k.over_lease_s is not None]
         lost = sum("acknowledged" in fault for k in some for fault in k.faults)
         yield [
             *(runtime, "killed too" if alone else "there", f"{lease_s:g} s", len(some)),
             *(sum(k.acknowledged for k in some), lost, sum(len(k.faults) for k in some)),
-            f"{statistics.median(frozen):.1f} s" if frozen else None,
-            f"{max(frozen):.1f} s" if frozen else None,
+            len(ran_on) if lease_s else None,
+            f"{statistics.median(ran_on):.1f} s" if ran_on else None,
+            f"{max(ran_on):.1f} s" if ran_on else None,
             f"{max(over):.1f} s" if over else None,
         ]
 
