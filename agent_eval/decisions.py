@@ -106,11 +106,27 @@ class Scripted:
         await anyio.lowlevel.checkpoint()
         if question.note is not None:
             raise OperatorError(f"{self._place(question)}: {question.note}")
+        written = self._taken(question)
+        if written is None:
+            raise OperatorError(f"{self._place(question)}: no decision that fits is left")
+        return Decision(written.type, written.text, written.tool, written.look, written.who)
+
+    def go_on(self, run: Path) -> None:
+        """Leave out what was decided already in a run that is taken up again."""
+        tools: dict[Any, str | None] = {}
+        for event in read_events(run):
+            if event["kind"] == "intervened":
+                about, call_id, before = event["about"], event.get("call_id"), event["before"]
+                text = next(value for name, value in before.items() if name != "tool")
+                tool = tools.setdefault(call_id, before.get("tool"))
+                self._taken(Question(event["agent"], about, event["call"], text, "", tool))
+
+    def _taken(self, question: Question) -> Written | None:
         for place, (written, times) in enumerate(self._left):
             if times != 0 and written.fits(question):
                 self._left[place] = (written, None if times is None else times - 1)
-                return Decision(written.type, written.text, written.tool, written.look, written.who)
-        raise OperatorError(f"{self._place(question)}: no decision that fits is left")
+                return written
+        return None
 
     def _place(self, question: Question) -> str:
         what = f"{question.about} {question.tool or ''}".strip()

@@ -1,12 +1,15 @@
 """A file of decisions: read strictly, and never a way around a person."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent_eval.decisions import Scripted, Written, read_decisions
 from agent_eval.errors import OperatorError
+from agent_eval.operator_events import Intervened
 from agent_eval.oversight import Question
+from agent_eval.transcript import Transcript
 
 pytestmark = pytest.mark.anyio
 
@@ -74,4 +77,30 @@ async def test_the_first_that_is_left_and_fits_decides() -> None:
     assert [each.type for each in decided] == ["simulate", "approve", "approve"]
     assert (decided[0].text, decided[0].who) == ("gone", "ann")
     with pytest.raises(OperatorError, match="no decision that fits is left"):
+        await script.decide(ASKED)
+
+
+async def test_a_run_that_is_taken_up_again_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    """What was decided before the cut is not decided again by the same line of a file."""
+    decisions = (
+        Written.model_validate({"type": "hint", "text": "x", "when": {"tool": "bash"}}),
+        Written.model_validate({"type": "approve", "look": True, "when": {"text": "^rm"}}),
+        Written.model_validate({"type": "edit_observation", "text": "o", "when": {"tool": "bash"}}),
+        Written(type="reject", text="second"),
+    )
+    subject: dict[str, Any] = {"who": "x", "waited_s": 0.0, "call": 1, "call_id": "c"}
+    code, seen = {"tool": "bash", "code": ASKED.text}, {"text": "seen"}
+    with Transcript.create(tmp_path / "run") as transcript:
+        for kind, about, before in (
+            ("hint", "action", code),
+            ("approve", "action", code),
+            ("edit_observation", "observation", seen),
+        ):
+            transcript.write(
+                Intervened(type=kind, about=about, before=before, after=before, **subject)
+            )
+    script = Scripted("file:x", decisions)
+    script.go_on(tmp_path / "run")
+    assert (await script.decide(ASKED)).text == "second"
+    with pytest.raises(OperatorError, match="no decision"):
         await script.decide(ASKED)

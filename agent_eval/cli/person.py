@@ -22,8 +22,8 @@ from agent_eval.elsewhere import Elsewhere
 from agent_eval.errors import OperatorError
 from agent_eval.oversight import CHOICES, Decision, Nobody, Person, Question
 
-MARK = "| "
-"""Before each line that somebody else wrote."""
+MARK, GOES_ON = "| ", "|+"
+"""Before each line that somebody else wrote, and before what is left of one that is too long."""
 
 FIRST_LINES, SAID_LINES = 60, 12
 """Lines that are shown at once, of what is asked and of what the model said with it."""
@@ -227,7 +227,11 @@ def quoted(text: str, width: int) -> list[Text]:
     """What somebody else wrote: every line of the screen begins with the mark."""
     most = max(width - len(MARK) - 1, 20)
     lines = printable(text).expandtabs(4).rstrip("\n").split("\n")
-    return [Text(MARK + part) for line in lines for part in _cut(line, most)]
+    return [
+        Text((GOES_ON if part else MARK) + text)
+        for line in lines
+        for part, text in enumerate(_cut(line, most))
+    ]
 
 
 def _cut(line: str, most: int) -> Iterator[str]:

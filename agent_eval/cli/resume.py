@@ -1,6 +1,7 @@
 """`agent-eval resume`: going on with a run whose process was killed."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -8,6 +9,7 @@ import click
 from agent_eval.cli.again import Wanted, plan_again, redo_of
 from agent_eval.cli.run import guard, one
 from agent_eval.cli.voice import lasting
+from agent_eval.decisions import Scripted, read_decisions
 from agent_eval.plan import LEASE_S, Plan
 from agent_eval.rebuild import rebuilt
 from agent_eval.resume import Wishes, resume_run
@@ -32,8 +34,11 @@ from agent_eval.steering import Steering
               help="What does not matter in compared output; may be given again.")  # fmt: skip
 @click.option("--allow-differences", is_flag=True,
               help="Go on though actions that are done again come out otherwise.")  # fmt: skip
+@click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
+              help="The decisions it was started with; those taken are left out.")  # fmt: skip
 def command(
-    run: Path, ignore: tuple[str, ...], allow_differences: bool, **given: object
+    run: Path, ignore: tuple[str, ...], allow_differences: bool, approve_with: Path | None,
+    **given: object,
 ) -> None:  # fmt: skip
     """Go on with the folder RUN, whose process or machine was lost before the run ended.
 
@@ -46,6 +51,10 @@ def command(
     folder = run.absolute()
     state = rebuilt(folder)
     plan = plan_again(folder, state, Wanted(**given), guard)  # type: ignore[arg-type]
+    if approve_with is not None:
+        person = Scripted(*read_decisions(approve_with))
+        person.go_on(folder)
+        plan = replace(plan, person=person)
     wishes = Wishes(redo_of(folder, plan.redactor, ignore), allow_differences)
 
     async def act(watched: Plan, steering: Steering) -> Result:

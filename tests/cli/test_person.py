@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent_eval.approval import Approval
 from agent_eval.cli.person import (
     FIRST_LINES,
+    GOES_ON,
     MARK,
     at_hand,
     keys_for,
@@ -138,7 +139,7 @@ def test_a_model_can_neither_draw_a_question_nor_act_on_the_terminal(tmp_path: P
     assert acting <= {"\r", "\n"}
     rows = [row for row in rows_of(screen.shown) if "EVIL" in row]
     assert len(rows) > 200
-    assert [row for row in rows if not row.startswith(MARK)] == []
+    assert [row for row in rows if not row.startswith((MARK, GOES_ON))] == []
     types = [event["type"] for event in decisions_in(tmp_path / "0" / "run")]
     assert types == ["reject", "approve", "approve"], "keys pressed too early decide nothing"
 
@@ -152,10 +153,10 @@ def test_what_others_wrote_stays_behind_the_mark(
         assert not {unicodedata.category(char) for char in line.plain.strip("\n")} & HIDDEN
     for line in quoted(text, width):
         columns = sum(1 if char.isascii() else 2 for char in line.plain)
-        assert line.plain.startswith(MARK) and "\n" not in line.plain
+        assert line.plain.startswith((MARK, GOES_ON)) and "\n" not in line.plain
         assert columns < max(width, 23)
-    told = "".join(line.plain.removeprefix(MARK) for line in quoted("no\nmore", width))
-    assert told == "nomore"
+    lines = [line.plain for line in quoted(f"{'x' * 50}\nmore", 22)]
+    assert lines == ["| " + "x" * 20, "|+" + "x" * 20, "|+" + "x" * 10, "| more"]
 
 
 def test_nothing_is_approved_of_which_a_part_was_not_shown() -> None:
