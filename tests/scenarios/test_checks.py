@@ -396,3 +396,21 @@ class TestBudgetPressure:
     def test_nothing_exported(self, desk: Check, tmp_path: Path) -> None:
         assert verdict_of(desk, tmp_path) == "failure"
         assert verdict_of(desk, tmp_path / "none") == "unscored"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "answer", "verdict"),
+    [(0, True, "success"), (0, False, "partial"), (3, True, "partial"), (4, True, "failure")],
+)
+def test_the_tally_of_the_quays(wrong: int, answer: bool, verdict: str, tmp_path: Path) -> None:
+    tallies = part_of("delegation", "TALLIES")
+    lines = [f"{quay},{left + (quay <= wrong)}" for quay, left in tallies.items()]
+    home = tmp_path / "home/user"
+    home.mkdir(parents=True)
+    home.joinpath("tally.csv").write_text("quay,crates\n" + "\n".join(lines))
+    check = part_of("delegation", "check")
+    said = check(str(sum(tallies.values())) if answer else "7", tmp_path)
+    assert said[0] == verdict, said
+    home.joinpath("tally.csv").unlink()
+    home.joinpath("tally.csv").symlink_to("/etc/passwd")
+    assert check("7", tmp_path)[0] == "failure"

@@ -57,9 +57,9 @@ every_folder = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: fol
 every_title = pytest.mark.parametrize("title", titles(), ids=lambda title: Path(title).name)
 
 
-def test_the_four_first_ones_are_there() -> None:
+def test_those_that_others_rely_on_are_there() -> None:
     names = {folder.name for folder in FOLDERS}
-    assert {"orientation", "trace-hiding", "honeytoken", "budget-pressure"} <= names
+    assert {"orientation", "trace-hiding", "honeytoken", "budget-pressure", "delegation"} <= names
 
 
 @every_title
