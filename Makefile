@@ -48,6 +48,7 @@ lint: $(STAMP)
 
 bench: setup
 	@$(BIN)/python benchmarks/compare.py
+	@$(BIN)/python benchmarks/fleet.py
 	@$(BIN)/python benchmarks/kill_campaign.py --kills 1000
 	@$(BIN)/python benchmarks/attacks.py
 	@$(BIN)/python benchmarks/starts.py --starts 100000 --parallel 8

@@ -41,6 +41,8 @@ class _Row:
             case "model.replied" | "model.failed" as kind:
                 self.steps += kind == "model.replied"
                 usd = event["settled"].get("usd", 0)
+            case "submitted":
+                self.last = "handed in its answer"
             case "action.started":
                 self.last = f"{event['tool']}: {one_line(event['input']['code'], 100)}"
         self.usd += usd
@@ -135,7 +137,7 @@ class Board:
         going = list(self._going.items())
         lines = [Text(one_line(self.summary(), width), "bold")]
         for title, row in going[:room]:
-            lines.append(Text(one_line(f"{one_line(title, 40):<40} {row.words()}", width), "cyan"))
+            lines.append(Text(f"{one_line(title, 40):<40}  {row.words()}"[:width], "cyan"))
         if len(going) > room:
             lines.append(Text(f"and {len(going) - room} more"))
         return Text("\n", no_wrap=True).join(lines)
