@@ -1,6 +1,7 @@
 """A run that is taken up again: where it stood, and how its sandboxes come to be what they were."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from agent_eval.errors import Differs, NoSnapshot
 from agent_eval.rebuild import AgentState, Event, RunState
@@ -16,6 +17,19 @@ class Past:
     state: RunState
     redo: Redo
     allow_differences: bool = False
+    left_open: bool = False
+    """Whether its record stays open where differences end it, for another try."""
+
+    @property
+    def opened_at(self) -> datetime:
+        """When its record was opened."""
+        return datetime.fromisoformat(self.state.opened["time"])
+
+    @property
+    def began_at(self) -> datetime:
+        """When the run began from which its sandboxes have their files and days."""
+        origin = self.state.opened.get("origin") or {}
+        return datetime.fromisoformat(origin.get("began") or self.state.opened["time"])
 
     def nearest(self, agent: AgentState) -> tuple[Snapshot | None, list[Event]]:
         """The last snapshot that holds all that the agent's sandbox was, and what came after it.

@@ -6,7 +6,7 @@ Needs nothing but the folder. `verify` decides whether what is read here can be 
 import base64
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,15 @@ def content_bytes(run: Path, content: dict[str, Any]) -> bytes:
         raise TranscriptBroken(f"no content: {type(error).__name__}: {error}") from error
 
 
+def with_inherited(run: Path, events: Iterable[dict[str, Any]]) -> Events:
+    """The events of a run, and before its own those that it goes on from, if it is a branch."""
+    for event in events:
+        if event["kind"] == "run.branched":
+            lines = content_bytes(run, event["inherited"]).splitlines(keepends=True)
+            yield from (parse_line(line, number) for number, line in enumerate(lines))
+        yield event
+
+
 def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") -> bytes:
     """The exact bytes that one attempt of one model call sent, derived from the record.
 
@@ -118,7 +127,7 @@ def rebuild_request(run: Path, call: int, attempt: int = 1, agent: str = "0") ->
 def _rebuilt(run: Path, wanted: tuple[int, int], agent: str) -> Request | None:
     messages: dict[int, Message] = {}
     sent: dict[str, Request] = {}
-    for event in read_events(run):
+    for event in with_inherited(run, read_events(run)):
         if event["agent"] != agent:
             continue
         if event["kind"] in ("message", "model.replied"):

@@ -18,7 +18,7 @@ from agent_eval.conversation import Conversation, Message
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.events import KINDS
 from agent_eval.kernel_events import OfKernel
-from agent_eval.reading import read_events
+from agent_eval.reading import read_events, with_inherited
 from agent_eval.transcript import GENESIS, line_of
 from agent_eval.worked import OF_WATCHDOG, Worked
 
@@ -96,30 +96,6 @@ class AgentState:
 
 
 @dataclass
-class BoxState:
-    """One sandbox."""
-
-    ready: Event
-    """Its `sandbox.ready`."""
-    seeded: Event | None = None
-    """The `files.seeded` of what was put into it at first."""
-    recorded_by: str | None = None
-    """Who tells what its kernel does; None where nobody does."""
-    gone: bool = False
-    """Whether it was removed, or all in it ended for good."""
-
-    @property
-    def agent(self) -> str:
-        """Whose it was first."""
-        return str(self.ready["agent"])
-
-    @property
-    def container(self) -> str:
-        """The engine's number of it."""
-        return str(self.ready["container"])
-
-
-@dataclass
 class RunState:
     """A run as it stood when an event had been written."""
 
@@ -130,7 +106,6 @@ class RunState:
     head: str = GENESIS
     """The hash of its line."""
     agents: dict[str, AgentState] = field(default_factory=dict)
-    boxes: list[BoxState] = field(default_factory=list)
     resumed: int = 0
     """How many times it was resumed."""
     closed: Event | None = None
@@ -149,10 +124,6 @@ class RunState:
         """Those that have not ended."""
         return [agent for agent in self.agents.values() if agent.ended is None]
 
-    def box_of(self, agent: str) -> BoxState | None:
-        """The sandbox that an agent had last."""
-        return next((box for box in reversed(self.boxes) if box.agent == agent), None)
-
 
 def rebuilt(run: Path, at: int | None = None) -> RunState:
     """A run as it stood when event `at` had been written, or as it is.
@@ -160,7 +131,8 @@ def rebuilt(run: Path, at: int | None = None) -> RunState:
     Meant for a record that `verify` found intact; raises `OperatorError` where there is no such
     event, `TranscriptBroken` where it is not a record that this program wrote.
     """
-    state = rebuild(takewhile(lambda event: at is None or event["seq"] <= at, read_events(run)))
+    events = takewhile(lambda event: at is None or event["seq"] <= at, read_events(run))
+    state = rebuild(with_inherited(run, events))
     if at is not None and state.last["seq"] != at:
         raise OperatorError(f"{run} has no event {at}: the last one is {state.last['seq']}")
     return state
@@ -307,24 +279,7 @@ _OF_AGENT = {
 # --- what concerns the run --------------------------------------------------------------------
 
 
-def _ready(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
-    state.boxes.append(BoxState(event))
-
-
-def _kernel(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
-    for box in state.boxes:
-        if box.container.startswith(event["sandbox"]):
-            box.recorded_by = event.get("source")
-
-
-def _seeded(state: RunState, agent: AgentState, event: Event) -> None:
-    box = state.box_of(agent.path)
-    agent.history.append(event)
-    if box is not None and box.seeded is None:
-        box.seeded = event
-
-
-def _snapshot(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+def _kept(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
     agent.history.append(event)
 
 
@@ -337,17 +292,6 @@ def _handed(state: RunState, agent: AgentState, event: Event) -> None:
     agent.handed = event
     if agent.began is not None:
         state.agents[agent.began["parent"]].history.append(event)
-
-
-def _frozen(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
-    box = state.box_of(agent.path)
-    if box is not None:
-        box.gone = True
-
-
-def _removed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
-    for box in state.boxes:
-        box.gone = box.gone or box.container == event["container"]
 
 
 def _copied(state: RunState, agent: AgentState, event: Event) -> None:
@@ -365,21 +309,24 @@ def _resumed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa:
     state.resumed += 1
 
 
+def _branched(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    if event["edits"] or event["recount"]:  # what a server counted was another prompt
+        for each in state.agents.values():
+            each.counted = None
+
+
 def _closed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
     state.closed = event
 
 
 _OF_RUN = {
-    "sandbox.ready": _ready,
-    "kernel.opened": _kernel,
-    "files.seeded": _seeded,
+    "files.seeded": _kept,
     "files.handed": _handed,
-    "snapshot.taken": _snapshot,
+    "snapshot.taken": _kept,
     "sandbox.restored": _restored,
-    "sandbox.frozen": _frozen,
-    "sandbox.removed": _removed,
     "agent.started": _copied,
     "agent.ended": _copy_ended,
     "run.resumed": _resumed,
+    "run.branched": _branched,
     "run.closed": _closed,
 }

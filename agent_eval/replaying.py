@@ -7,6 +7,7 @@ kernel tells of it, and ends with what differs.
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,7 @@ class _Replay:
         self.transcript, self.housing = transcript, housing
         self.limit = int(plan.loaded.scenario.actions.max_output_bytes)
         self.accounts = {name: Account(name, {}) for name in self.state.agents}
+        self.started = datetime.now(UTC)
         self.sandboxes: dict[str, Sandbox] = {}
         self.came: dict[str, Redone] = {}
 
@@ -125,6 +127,11 @@ class _Replay:
             "model": NOBODY["name"],
             "replay_of": name,
             "outcome": outcome.record(),
+            "answer": None,
+            "success": {"verdict": "unscored", "reason": f"a replay of {name}: {said}"},
+            "spent": {},
+            "started": self.started.isoformat(timespec="milliseconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "actions": actions,
             "differences": [each.record() for each in differences],
         }

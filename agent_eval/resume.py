@@ -75,7 +75,7 @@ async def resume_run(
                 command_line=plan.command_line,
             )
             transcript.write(resumed)
-            past = Past(rebuilt(folder), wishes.redo, wishes.allow_differences)
+            past = Past(rebuilt(folder), wishes.redo, wishes.allow_differences, left_open=True)
             await _remove_old(housing.machine.engine, folder.name, transcript)
             return await _gone_on(replace(plan, past=past), steering, transcript, housing)
 

@@ -115,9 +115,8 @@ class Run:
         self.housing, self.box = housing, box
         written = plan.loaded.scenario
         past = plan.past
-        began = datetime.fromisoformat(past.state.opened["time"]) if past else datetime.now(UTC)
-        self.opened_at = began
-        self.calendar = Calendar(written.today, began)
+        self.opened_at = past.opened_at if past else datetime.now(UTC)
+        self.calendar = Calendar(written.today, past.began_at if past else self.opened_at)
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
         self.setting = Setting(plan, self.scenario, self.calendar, transcript, steering, housing)
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
@@ -175,8 +174,12 @@ class Run:
                 async with within_reach(self.steering, self.transcript, self.plan.person):
                     return await self._in_the_sandbox()
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
-        except (TranscriptBroken, Differs):
+        except TranscriptBroken:
             raise
+        except Differs as error:
+            if self.plan.past and self.plan.past.left_open:
+                raise
+            return outcome_of(error)
         except AgentEvalError as error:
             return outcome_of(error)
         except Exception as error:  # noqa: BLE001 - a run ends in a sealed record, whatever happens

@@ -275,6 +275,30 @@ def _handed(event: dict[str, Any], view: View) -> Iterator[Text]:
     yield from _files_told(event, view, "handed over")
 
 
+def _resumed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+    agents = ", ".join(map(str, event["agents"]))
+    yield _head(event, f"resumed after event {event['after']}: agents {agents}", "bold red")
+
+
+def _branched(event: dict[str, Any], view: View) -> Iterator[Text]:
+    edits = event["edits"]
+    changed = ", ".join(str(edit["index"]) for edit in edits) or "none"
+    yield _head(event, f"goes on from another run; messages changed: {changed}", "bold cyan")
+    for edit in edits:
+        yield _body(str(edit["after"]), "dim", _limit(view))
+
+
+def _redone(event: dict[str, Any], view: View) -> Iterator[Text]:
+    differs, left_out = event["differences"], event["left_out"]
+    told = f"{event['actions']} actions done again, {len(differs)} differences"
+    yield _head(event, told, "bold red" if differs else "dim")
+    for one in differs:
+        yield _body(f"action {one['action']}: {one['what']}", "red")
+        yield _body(f"expected {one['expected']!r}\ngot      {one['got']!r}", "dim", _limit(view))
+    for one in left_out:
+        yield _body(f"action {one['action']} left out: {one['why']}", "red")
+
+
 def _plainly(event: dict[str, Any], view: View) -> Iterator[Text]:
     known = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
     fields = {name: value for name, value in event.items() if name not in known}
@@ -283,6 +307,9 @@ def _plainly(event: dict[str, Any], view: View) -> Iterator[Text]:
 
 
 _TELLERS = {
+    "run.resumed": _resumed,
+    "run.branched": _branched,
+    "actions.redone": _redone,
     "run.opened": _opened,
     "sandbox.ready": _ready,
     "files.seeded": _seeded,

@@ -67,6 +67,22 @@ class RunResumed(Event):
 
 
 @dataclass(frozen=True)
+class RunBranched(Event):
+    """This run goes on from an event of another one, which the first event names."""
+
+    kind: ClassVar[str] = "run.branched"
+    inherited: dict[str, Any]
+    """The events of the other one that it goes on from, as lines; what its kernels told and what
+    was under way are left out. Edits are in it."""
+    edits: list[dict[str, Any]]
+    """Of each message that was changed: `index`, and its text `before` and `after`."""
+    recount: bool
+    """Whether what a server counted of the conversation does not hold any more."""
+    settled: dict[str, Any]
+    """What of the other one's spending the inherited events do not say."""
+
+
+@dataclass(frozen=True)
 class ActionsRedone(Event):
     """Recorded actions were done again in another sandbox, and compared with what was recorded."""
 

@@ -59,8 +59,11 @@ class Transcript:
         self._broken = False
 
     @classmethod
-    def create(cls, folder: Path, redactor: Redactor = NOTHING) -> Self:
-        """Make a run folder, private to its owner; refuses one that is there already."""
+    def create(cls, folder: Path, redactor: Redactor = NOTHING, head: str = GENESIS) -> Self:
+        """Make a run folder, private to its owner; refuses one that is there already.
+
+        `head` is the hash of what its first event follows, where that is an event of another run.
+        """
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
@@ -69,7 +72,7 @@ class Transcript:
             if folder.exists():
                 raise OperatorError(f"{folder} is there already; choose another --runs") from error
             raise OperatorError(f"cannot make the run folder {folder}: {error.strerror}") from error
-        return cls(folder, open_locked(folder / EVENTS), 0, GENESIS, redactor)
+        return cls(folder, open_locked(folder / EVENTS), 0, head, redactor)
 
     def go_on(self, events: int, head: str, elapsed_s: float) -> None:
         """Write on after events that are there already; `elapsed_s` goes on from there, too."""

@@ -61,7 +61,7 @@ def verify(run: Path, head: str | None = None, key: bytes | None = None) -> Repo
     try:
         for event in _chained(run, report):
             report.last = event
-            for digest in _blobs_of(event):
+            for digest in blobs_of(event):
                 read_blob(run, digest)
     except TranscriptBroken as error:
         report.faults.append(f"event {report.events} (line {report.events + 1}): {error}")
@@ -91,6 +91,8 @@ def _chained(run: Path, report: Report) -> Iterator[dict[str, Any]]:
                 report.torn_bytes = len(line)
                 return
             event = parse_line(line, report.events)
+            if not report.events:
+                report.head = beginning_of(event)
             if event["seq"] != report.events:
                 raise TranscriptBroken(f"calls itself event {event['seq']}")
             if event["prev"] != report.head:
@@ -103,10 +105,22 @@ def _chained(run: Path, report: Report) -> Iterator[dict[str, Any]]:
             report.events += 1
 
 
-def _blobs_of(event: dict[str, Any]) -> Iterator[str]:
+def beginning_of(first: dict[str, Any]) -> str:
+    """What the first event follows: nothing, or the event of another run that it branches off."""
+    origin = first.get("origin")
+    if isinstance(origin, dict) and origin.get("what") == "branch":
+        return str(origin.get("head"))
+    return GENESIS
+
+
+def blobs_of(event: dict[str, Any]) -> Iterator[str]:
     """Every blob that an event names; only these fields are ours, others may hold anything."""
     files = event.get("files")
-    for content in (event.get("output"), *(files if isinstance(files, list) else ())):
+    for content in (
+        event.get("output"),
+        event.get("inherited"),
+        *(files if isinstance(files, list) else ()),
+    ):
         if isinstance(content, dict) and "blob" in content:
             yield str(content["blob"])
 

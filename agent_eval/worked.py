@@ -12,7 +12,7 @@ from agent_eval.clock import SILENCE_S
 OF_WATCHDOG = ("harness.lost", "sandbox.paused", "transcript.repaired")
 """What is written while there is no harness."""
 
-NOBODY_WORKS = (*OF_WATCHDOG, "run.resumed", "actions.redone", "sandbox.frozen")
+NOBODY_WORKS = (*OF_WATCHDOG, "run.resumed", "run.branched", "actions.redone", "sandbox.frozen")
 """What is written while no agent is at work: that time is none of the run's."""
 
 

@@ -42,6 +42,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "run": (
         *("run", "copies", "housing", "moments", "machine", "fleet", "plan", "outcome", "seeds"),
         *("success", "provenance", "watchdog", "remote", "past", "resume", "replaying"),
+        "branch",
     ),
     "after": ("show", "seen", "rates"),
     "edge": ("cli", "__main__"),

@@ -30,6 +30,35 @@ OUTPUT = {"bytes": 30, "text": NASTY}
 PROCESS = {"sandbox": "c0ffee", "pid": 7, "at": "2026-01-01T00:00:00+00:00", "action": 1}
 
 EXAMPLES: dict[str, dict[str, Any]] = {
+    "run.resumed": {
+        "times": 1,
+        "after": 41,
+        "agents": {"0": "redone", NASTY: NASTY},
+        "command_line": ["agent-eval", NASTY],
+        "why": NASTY,
+    },
+    "run.branched": {
+        "inherited": {"bytes": 5000, "blob": "e5" * 32},
+        "edits": [{"index": 3, "before": NASTY, "after": NASTY}],
+        "recount": True,
+        "settled": {"record_bytes": 7},
+    },
+    "actions.redone": {
+        "sandbox": "c0ffee",
+        "actions": 7,
+        "differences": [
+            {
+                "seq": 9,
+                "agent": "0",
+                "action": 2,
+                "what": "output",
+                "expected": NASTY,
+                "got": NASTY,
+            }
+        ],
+        "left_out": [{"action": 3, "why": NASTY}],
+        "ignored": [NASTY],
+    },
     "snapshot.taken": {
         "sandbox": "c0ffee",
         "snapshot": "e5" * 32,

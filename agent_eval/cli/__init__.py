@@ -24,6 +24,7 @@ COMMANDS = {
     "new": "Write a new scenario that passes check and explains itself.",
     "runs": "List the runs in a folder: what came of them, and what they cost.",
     "replay": "Do a run's actions again, and say whether they come out the same.",
+    "branch": "Make a new run that goes on from an event of another one.",
     "resume": "Go on with a run whose process or machine was lost.",
     "show": "Read a run as a conversation.",
     "verify": "Check that a run's record is intact, complete and authentic.",

@@ -34,6 +34,8 @@ class Wanted:
     key: Path | None = None
     lease_s: float = LEASE_S
     runs: Path | None = None
+    changes: bool = False
+    """Whether model and system prompt may be others than the run had."""
 
 
 def recorded_scenario(opened: dict[str, Any]) -> Loaded:
@@ -93,7 +95,7 @@ def _instructions(loaded: Loaded, opened: dict[str, Any], wanted: Wanted) -> Ins
     changed = [name for name in now if now[name] != then.get(name)]
     if changed == ["system"] and not wanted.system:
         raise OperatorError("the run had a system prompt of its own; give it again with --system")
-    if changed and not (changed == ["system"] and wanted.model):
+    if changed and not (changed == ["system"] and wanted.changes):
         raise OperatorError(f"prompts have changed since the run began: {', '.join(changed)}")
     return instructions
 
