@@ -44,7 +44,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *("success", "provenance", "watchdog", "remote", "past", "resume", "replaying"),
         "branch",
     ),
-    "after": ("show", "seen", "rates"),
+    "after": ("show", "family_tree", "seen", "rates"),
     "edge": ("cli", "__main__"),
 }
 """First to last; a module imports only from its own or an earlier one."""

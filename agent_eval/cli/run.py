@@ -233,7 +233,8 @@ def one(plan: Plan, act: Act = run_scenario) -> int:
     title = f"{plan.loaded.title} with {plan.model.name}"
     with Watch(title, plan.loaded.scenario.budget) as watch:
         result = _result_of(plan, watch, act)
-    for line in report(result):
+    copies = [f"copies      {watch.family.summary()}"] if watch.family.has_copies else []
+    for line in [*copies, *report(result)]:
         click.echo(printable(plan.redactor.text(line)))
     return code_of(result.outcome)
 

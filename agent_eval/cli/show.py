@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from agent_eval.family_tree import FamilyTree
 from agent_eval.reading import events_file, parse_line
 from agent_eval.seen import Seen
 from agent_eval.show import lines_of
@@ -22,14 +23,20 @@ POLL_S = 0.2
 @click.option("--follow", "-f", is_flag=True, help="Go on while the run goes on.")
 @click.option("--full", is_flag=True, help="Leave nothing out.")
 @click.option("--kind", multiple=True, help="Only events of this kind; may be given again.")
-def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str, ...]) -> None:
-    """Read the folder RUN as a conversation.
+@click.option("--tree", is_flag=True, help="Only the tree of its agents.")
+def command(
+    run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str, ...], tree: bool
+) -> None:
+    """Read the folder RUN as a conversation, and at its end the tree of its agents.
 
     Text of models and sandboxes is shown with its control characters as escapes.
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    seen = Seen()
+    seen, family = Seen(), FamilyTree()
     for event in _events(run, follow):
+        family.note(event)
+        if tree:
+            continue
         if kind and event["kind"] not in kind:
             continue
         if as_json:
@@ -37,6 +44,10 @@ def command(run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str,
             click.echo(json.dumps(event).replace("\x7f", "\\u007f"))
             continue
         for line in (*seen.lines(event), *lines_of(event, run, full=full)):
+            console.print(line)
+    if tree or (family.has_copies and not as_json and not kind):
+        console.print(f"copies: {family.summary()}")
+        for line in family.lines():
             console.print(line)
 
 

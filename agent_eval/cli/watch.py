@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from agent_eval.display import one_line, printable
+from agent_eval.family_tree import FamilyTree
 from agent_eval.scenario import Budget
 
 REFRESHES_PER_S = 8
@@ -28,6 +29,8 @@ class Watch:
         self._console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
         self._steps = self._tokens = 0
         self._usd = 0.0
+        self.family = FamilyTree()
+        """Who is alive."""
         self._agent, self._last = "0", "starting the sandbox"
         self._live: Live | None = None
         self._still = False
@@ -86,7 +89,8 @@ class Watch:
 
     def see(self, event: dict[str, Any]) -> None:
         """Take note of an event."""
-        words = self._words(event) or _of_a_person(event)
+        self.family.note(event)
+        words = self._words(event) or _of_a_person(event) or _of_a_copy(event)
         if words is None:
             return
         self._agent, self._last = event["agent"], words
@@ -123,7 +127,8 @@ class Watch:
         budget = self._budget
         steps = f"step {self._steps}" + (f"/{budget.steps}" if budget.steps else "")
         usd = f"${self._usd:.3f}" + (f"/${budget.usd:g}" if budget.usd is not None else "")
-        return f"{steps}  {usd}  {self._tokens:,} tokens"
+        agents = f"{self.family.alive} agents  " if self.family.alive > 1 else ""
+        return f"{agents}{steps}  {usd}  {self._tokens:,} tokens"
 
     def _picture(self) -> Text:
         width = self._console.width
@@ -137,6 +142,17 @@ class Watch:
 
     def _print(self, words: str) -> None:
         self._console.print(Text(printable(words)), soft_wrap=True)
+
+
+def _of_a_copy(event: dict[str, Any]) -> str | None:
+    match event["kind"]:
+        case "agent.started":
+            return f"a copy: {one_line(event['task'], 100)}"
+        case "agent.ended":
+            return f"the copy ended: {event['outcome']['status']}"
+        case "delegation.refused":
+            return f"no copy ({event['cap']}): {one_line(event['reason'], 100)}"
+    return None
 
 
 def _of_a_person(event: dict[str, Any]) -> str | None:
