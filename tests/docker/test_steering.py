@@ -44,6 +44,15 @@ def running(tmp_path: Path, control: str, *more: str) -> Iterator[subprocess.Pop
             harness.kill()
 
 
+def at_rest(run: Path) -> bytes:
+    """The record of a run, once what was on its way is in it."""
+    before = b""
+    while (now := run.joinpath("events.jsonl").read_bytes()) != before:
+        before = now
+        time.sleep(3)
+    return now
+
+
 def told(*arguments: str | Path) -> str:
     """What a command says that does as it is told."""
     done = agent_eval(*arguments)
@@ -56,8 +65,7 @@ def test_a_paused_run_stands_still_and_then_goes_on_and_ends(runtime: str, tmp_p
     with running(tmp_path, "counts", "--runtime", runtime) as harness:
         run = only_run(tmp_path / "runs")
         assert f"{run.name} is paused" in told("pause", run.name)
-        time.sleep(1)
-        before = run.joinpath("events.jsonl").read_bytes()
+        before = at_rest(run)
         paused_at = time.monotonic()
         (line,) = [line for line in told("status").splitlines() if line.startswith(run.name)]
         assert "paused since" in line
