@@ -82,7 +82,10 @@ async def remove(containers: list[Container], why: str) -> None:
 
 async def sweep(engine: Engine) -> None:
     """Remove what is past its lease, without a word; whatever is wrong with that can wait."""
-    for containers in await by_run(engine):
+    found: list[list[Container]] = []
+    with contextlib.suppress(AgentEvalError):
+        found = await by_run(engine)
+    for containers in found:
         whys = [judged(one)[0] for one in containers]
         if all(whys):
             with contextlib.suppress(AgentEvalError, OSError), anyio.move_on_after(SWEEP_S):
