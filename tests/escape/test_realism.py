@@ -1,6 +1,7 @@
 """Nothing that can be read inside tells what this place is: sandbox/README.md has the rule."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from agent_eval.conversation import ToolCall
 from agent_eval.instructions import read_instructions
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
+from agent_eval.sandbox.snapshot import Kind
 from agent_eval.scenario import Loaded
 from agent_eval.scenario_file import load
 from agent_eval.seeds import seed_files
 from tests.docker.boxes import RUNTIMES, bash, box, python
+from tests.docker.copies import family
 
 ROOT = Path(__file__).parents[2]
 SEARCH = ROOT.joinpath("sandbox/hostile/search.py").read_bytes()
@@ -112,6 +115,27 @@ async def test_nothing_in_a_live_sandbox_names_it(runtime: str) -> None:
         report = await searched(sandbox, tops, NAMES, WORDS, user="0:0")
         # PID 1 has carried the search's own list of names.
         assert [found for found in report["found"] if found[1] != "memory"] == []
+
+
+@pytest.mark.docker
+@pytest.mark.gvisor
+@pytest.mark.anyio
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["memory", "files"])
+async def test_nothing_in_a_copy_tells_what_it_is_one_of(kind: Kind, tmp_path: Path) -> None:
+    """Not the snapshot, its folder, nor the place where harness and runtime meet."""
+    if kind == "memory" and os.geteuid() != 0:
+        pytest.skip("saving memory takes root")
+    tops = ["/dev", "/etc", "/home", "/proc", "/root", "/run", "/sys", "/tmp", "/var"]
+    async with family("runsc", tmp_path) as kin, kin.one() as first:
+        await bash(first, "sleep 1000 & cd /tmp; x=1")
+        saved = await first.snapshot(kin.store, kind)
+        async with kin.one(saved, hostname="twin") as copy:
+            names = [*NAMES, saved.digest[:12], tmp_path.name]
+            report = await searched(copy, tops, names, [*WORDS, "snapshot", "checkpoint"])
+            assert report["found"] == []
+            assert report["left_out"] == []
+            assert report["read"]["processes"] >= 4 - (kind == "files")
 
 
 @pytest.mark.docker
