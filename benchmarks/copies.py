@@ -5,7 +5,7 @@
               audited and handed over; idle, and with a heap of random bytes
     forks     eight copies of one moment, all at once, until the last is there
     home      the files of the original, saved and laid out in a new sandbox
-    memory    what the machine has less for each sandbox that idles
+    memory    what the engine counts for each sandbox that idles
 
 Each round measures every way once, in turn. A pool of sandboxes that are started beforehand would
 save what `start` takes and cost what `memory` says: `first_action` is what is left of the wait.
@@ -25,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.to_thread
+import docker
 from figures import as_lines, machine
 
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
@@ -187,14 +189,12 @@ class Bench:
         self, count: int, asked: Asked, snapshot: Snapshot | None = None
     ) -> tuple[float, float]:
         """Have so many at one time; returns when the last was there, and what they use in MB."""
-        there, all_there, over = 0, anyio.Event(), anyio.Event()
-        before_mb = _available_mb()
+        there, all_there, over = set[str](), anyio.Event(), anyio.Event()
 
         async def one() -> None:
-            nonlocal there
-            async with self.one(asked, snapshot):
-                there += 1
-                if there == count:
+            async with self.one(asked, snapshot) as sandbox:
+                there.add(sandbox.id)
+                if len(there) == count:
                     all_there.set()
                 await over.wait()
 
@@ -204,7 +204,7 @@ class Bench:
             await all_there.wait()
             moment = time.monotonic()
             await anyio.sleep(SETTLES_S)
-            used_mb = before_mb - _available_mb()
+            used_mb = await anyio.to_thread.run_sync(_used_mb, there)
             over.set()
         return moment, used_mb
 
@@ -221,10 +221,14 @@ async def _python(sandbox: Sandbox, code: str) -> None:
         raise SystemExit(f"{code}: {ended.output.decode(errors='replace')}")
 
 
-def _available_mb() -> float:
-    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    line = next(line for line in lines if line.startswith("MemAvailable:"))
-    return int(line.split()[1]) / 1000
+def _used_mb(containers: set[str]) -> float:
+    """What the engine counts as used by some containers, gVisor's kernel included."""
+    client = docker.from_env()
+    try:
+        stats = [client.api.stats(one, stream=False, one_shot=True) for one in containers]
+    finally:
+        client.close()
+    return sum(int(one["memory_stats"]["usage"]) for one in stats) / 1e6
 
 
 def _ms(seconds: float) -> int:
