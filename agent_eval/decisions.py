@@ -111,10 +111,12 @@ class Scripted:
             raise OperatorError(f"{self._place(question)}: no decision that fits is left")
         return Decision(written.type, written.text, written.tool, written.look, written.who)
 
-    def go_on(self, run: Path) -> None:
-        """Leave out what was decided already in a run that is taken up again."""
+    def go_on(self, run: Path, at: int | None = None) -> None:
+        """Leave out what was decided already in a run that goes on, or goes on from event `at`."""
         tools: dict[Any, str | None] = {}
         for event in read_events(run):
+            if at is not None and event["seq"] > at:
+                return
             if event["kind"] == "intervened":
                 about, call_id, before = event["about"], event.get("call_id"), event["before"]
                 text = next(value for name, value in before.items() if name != "tool")

@@ -102,5 +102,8 @@ async def test_a_run_that_is_taken_up_again_goes_on_with_what_is_left(tmp_path: 
     script = Scripted("file:x", decisions)
     script.go_on(tmp_path / "run")
     assert (await script.decide(ASKED)).text == "second"
+    branch = Scripted("file:x", decisions)
+    branch.go_on(tmp_path / "run", at=0)
+    assert (await branch.decide(ASKED)).type == "approve", "what came after the event is left"
     with pytest.raises(OperatorError, match="no decision"):
         await script.decide(ASKED)

@@ -11,6 +11,7 @@ from agent_eval.branch import Branching, branch_run
 from agent_eval.cli.again import Wanted, plan_again, redo_of
 from agent_eval.cli.run import guard, one
 from agent_eval.cli.voice import lasting
+from agent_eval.decisions import Scripted, read_decisions
 from agent_eval.errors import OperatorError
 from agent_eval.plan import LEASE_S, Plan
 from agent_eval.rebuild import rebuilt
@@ -42,9 +43,11 @@ from agent_eval.steering import Steering
               help="What does not matter in compared output; may be given again.")  # fmt: skip
 @click.option("--allow-differences", is_flag=True,
               help="Go on though actions that are done again come out otherwise.")  # fmt: skip
+@click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
+              help="Decisions, as in `run`; those taken up to SEQ are left out.")  # fmt: skip
 def command(
     run: Path, at: int, edits: tuple[str, ...], ignore: tuple[str, ...], allow_differences: bool,
-    **given: object,
+    approve_with: Path | None, **given: object,
 ) -> None:  # fmt: skip
     """Make a new run that goes on from event SEQ of the folder RUN.
 
@@ -55,6 +58,10 @@ def command(
     """
     folder, wanted = run.absolute(), Wanted(**given)  # type: ignore[arg-type]
     plan = plan_again(folder, rebuilt(folder), replace(wanted, changes=True), guard)
+    if approve_with is not None:
+        person = Scripted(*read_decisions(approve_with))
+        person.go_on(folder, at)
+        plan = replace(plan, person=person)
     changed = {0: plan.instructions.system} if wanted.system else {}
     branching = Branching(
         redo=redo_of(folder, plan.redactor, ignore),
