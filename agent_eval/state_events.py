@@ -59,11 +59,9 @@ class RunResumed(Event):
     after: int
     """The last event that there was."""
     agents: dict[str, str]
-    """Of each agent that goes on, how it has its sandbox: `live`, the one that it had; `redone`, a
-    new one in which its actions are done again."""
+    """Of each agent that goes on, how it has its sandbox: `redone`, a new one in which its actions
+    are done again."""
     command_line: list[str]
-    why: str | None = None
-    """Why none goes on in the sandbox that it had."""
 
 
 @dataclass(frozen=True)

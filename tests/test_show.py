@@ -35,7 +35,6 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "after": 41,
         "agents": {"0": "redone", NASTY: NASTY},
         "command_line": ["agent-eval", NASTY],
-        "why": NASTY,
     },
     "run.branched": {
         "inherited": {"bytes": 5000, "blob": "e5" * 32},

@@ -49,6 +49,7 @@ def words_of(report: Report) -> list[str]:
         lines.append("INCOMPLETE: intact so far, but the run did not come to its end")
         if report.last.get("kind") == "sandbox.paused":
             lines.append(f"LOST: its harness is gone; sandboxes go at {report.last.get('until')}")
+            lines.append("`agent-eval resume` goes on with it until then")
     if report.authentic is None:
         lines.append("consistent, not authenticated (--head or --key would)")
     elif report.authentic:

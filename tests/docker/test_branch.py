@@ -9,6 +9,7 @@ import pytest
 from agent_eval.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+from tests.docker.test_resume import SPREADS
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -125,3 +126,21 @@ def test_branches_are_apart_and_can_be_edited_and_gone_back_in(tmp_path: Path) -
     assert over.returncode == 2 and "had its answer already" in over.stderr
     none = agent_eval("branch", run, "--at", str(at[7]), "--edit", "900=x")
     assert none.returncode == 2 and "no message 900" in none.stderr
+
+
+def test_copies_are_replayed_and_go_on_in_a_branch(tmp_path: Path) -> None:
+    folder = scenario(
+        tmp_path, SPREADS, delegation={"max_depth": 1, "start": "home"}, success={"exact": "x"},
+        budget={"tool_s": None, "output_bytes": None, "usd": None},
+    )  # fmt: skip
+    words = ("-m", "control:counts", "--runs", tmp_path / "runs", "--runtime", "runc")
+    assert agent_eval("run", folder, *words).returncode == 0
+    run = only_run(tmp_path / "runs")
+    replayed = agent_eval("replay", run, "--runs", tmp_path / "again")
+    assert replayed.returncode == 0 and "no difference" in replayed.stdout, replayed.stdout
+    at = next(event["seq"] for event in events(run, "action.ended") if event["agent"] == "0.1")
+    branch = branched(run, tmp_path / "branch", "--at", str(at))
+    assert verify(branch).good
+    assert summary(branch)["answer"] == summary(run)["answer"]
+    for name in ("steps", "input_tokens", "output_tokens"):
+        assert summary(branch)["spent"][name] == summary(run)["spent"][name]

@@ -29,6 +29,7 @@ def counts(task):
     for n in range(6):
         yield from surely(bash(f"grep -qx {n} ~/log 2>/dev/null || echo {n} >> ~/log"))
         yield from surely(python(f"total = {n} * 10; total"))
+    yield from surely(bash("sleep 5"))  # or it could be over before it is killed
     files = yield from surely(bash("cat ~/log | tr '\\\\n' ' '; pwd; echo $hope; jobs | wc -l"))
     total = yield from surely(python("total"))
     yield submit(files + total)
@@ -106,6 +107,7 @@ def counts(task):
         for step in range(3):
             yield from surely(bash(f"grep -qx {step} ~/log 2>/dev/null || echo {step} >> ~/log"))
         seen = yield from surely(bash("cat ~/log ~/root | tr '\\\\n' ' '"))
+        yield from surely(bash("sleep 3"))
         total = yield from surely(python("n * 10"))
         yield submit(seen.splitlines()[0] + total.splitlines()[0], files=["log"])
         return
