@@ -32,6 +32,7 @@ from start import LABEL, runtime_name
 from agent_eval.fleet import Cell, Ended, Fleet, Planned
 from agent_eval.machine import starts_at_once
 from agent_eval.plan import Plan
+from agent_eval.reading import read_events
 from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.settings import RUN_LABEL, asked_for
 from agent_eval.scenario import Sandbox
@@ -175,14 +176,21 @@ def held(plan: Plan) -> dict[str, int]:
     client.close()
     names = {run.name for run in plan.runs.iterdir()}
     ours = [one["Id"] for one in there if one["Labels"][RUN_LABEL] in names]
+    lived_in = [sandbox_of(run) for run in plan.runs.iterdir()]
     return {
         "sockets": kinds["socket"],
         "pipes": kinds["pipe"],
         "files": sum(kinds.values()) - kinds["socket"] - kinds["pipe"],
         "threads": threading.active_count(),
         "containers": len(ours),
-        "private_folders": sum((MEETING_PLACE / each).exists() for each in ours),
+        "private_folders": sum((MEETING_PLACE / each).exists() for each in lived_in),
     }
+
+
+def sandbox_of(run: Path) -> str:
+    """The container that a run had."""
+    ready = (event for event in read_events(run) if event["kind"] == "sandbox.ready")
+    return str(next(ready)["container"])
 
 
 if __name__ == "__main__":
