@@ -3,16 +3,19 @@
 `doctor` prints them. A part of the program that has a feature of the machine's adds a line here.
 """
 
-import shutil
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from agent_eval.resources import shipped
+from agent_eval.sandbox.checkpoint import RUNSC
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.seccomp_record import unavailable
 from agent_eval.sandbox.settings import GVISOR
-from agent_eval.sandbox.sources import Choice
+from agent_eval.sandbox.sources import WRAPPER, Choice
 
 ADD_RUNTIMES = "`agent-eval setup --runtimes` adds it where gVisor is installed"
 
@@ -95,10 +98,23 @@ def gvisor_record(choice: Choice) -> Feature:
 
 
 def checkpoints(facts: dict[str, Any]) -> Feature:
-    """Whether a running sandbox could be copied."""
-    name = "checkpoints"
-    if GVISOR not in facts["runtimes"]:
-        return Feature(name, False, "only gVisor can take them", ADD_RUNTIMES)
-    if shutil.which("runsc") is None:
-        return Feature(name, False, "gVisor runs where the engine is, and runsc is not here")
-    return Feature(name, False, "gVisor here can take them; runs of this version do not yet")
+    """Whether a running sandbox can be saved with its memory, and copied."""
+    name, runtime = "checkpoints", facts["runtimes"].get(GVISOR)
+    if runtime is None:
+        return Feature(name, False, "only gVisor can save memory", ADD_RUNTIMES)
+    if not facts["local"] or not Path(RUNSC).exists():
+        return Feature(name, False, "gVisor runs where the engine is, and that is not here")
+    if os.geteuid() != 0:
+        return Feature(name, False, "saving memory takes root", "the same with sudo")
+    if not _is_current(Path(runtime["path"] or "")):
+        why = f"{GVISOR} is registered by another version, or by hand"
+        return Feature(name, False, why, "agent-eval setup --runtimes")
+    return Feature(name, True, "a running sandbox is saved with its memory, and others begin as it")
+
+
+def _is_current(wrapper: Path) -> bool:
+    """Whether what the engine calls is what this version brings."""
+    try:
+        return wrapper.read_bytes() == shipped("sandbox").joinpath(WRAPPER).read_bytes()
+    except OSError:
+        return False

@@ -52,8 +52,10 @@ def test_a_limit_is_on_where_it_was_measured_or_stated() -> None:
 def test_what_needs_gvisor_says_how_to_get_it() -> None:
     without = features.checkpoints(FACTS)
     assert (without.on, without.how) == (False, features.ADD_RUNTIMES)
-    there = features.checkpoints(FACTS | {"runtimes": {GVISOR: {}}})
-    assert (there.on, there.how) == (False, "")
+    facts = FACTS | {"runtimes": {GVISOR: {"path": "/bin/true"}}}
+    elsewhere = features.checkpoints(facts | {"local": False})
+    assert (elsewhere.on, elsewhere.how) == (False, "")
+    assert not features.checkpoints(facts | {"local": True}).on, "its wrapper is not ours"
     assert not features.kernel_record(FACTS).on
     assert "setup --runtimes" in features.kernel_record(FACTS).why
 

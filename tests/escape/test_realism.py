@@ -121,6 +121,7 @@ async def test_nothing_in_a_live_sandbox_names_it(runtime: str) -> None:
 @pytest.mark.gvisor
 @pytest.mark.anyio
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("kind", ["memory", "files"])
 async def test_nothing_in_a_copy_tells_what_it_is_one_of(kind: Kind, tmp_path: Path) -> None:
     """Not the snapshot, its folder, nor the place where harness and runtime meet."""
