@@ -6,6 +6,7 @@ in words the model can use.
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -134,11 +135,20 @@ def _submit(call: ToolCall, answer: str, given: dict[str, Any]) -> Submit | Malf
     files = [] if files is None else files
     if not isinstance(files, list) or not all(isinstance(path, str) for path in files):
         return Malformed(call, "files must be a list of paths.")
-    if len(files) > MAX_FILES or any("\0" in path or not path for path in files):
-        return Malformed(call, f"files must be at most {MAX_FILES} paths without NUL characters.")
-    if any(len(path.encode("utf-8", "surrogatepass")) > MAX_PATH_BYTES for path in files):
-        return Malformed(call, f"a path in files is longer than {MAX_PATH_BYTES} bytes.")
+    if len(files) > MAX_FILES or not all(map(_can_be_a_path, files)):
+        return Malformed(
+            call,
+            f"files must be at most {MAX_FILES} paths of at most {MAX_PATH_BYTES} bytes, without "
+            "NUL characters and halves of surrogate pairs.",
+        )
     return Submit(call, answer, tuple(files))
+
+
+def _can_be_a_path(text: str) -> bool:
+    try:
+        return "\0" not in text and 0 < len(os.fsencode(text)) <= MAX_PATH_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def rewritten(call: ToolCall, tool: str, text: str) -> ToolCall:

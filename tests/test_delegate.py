@@ -243,7 +243,7 @@ def test_without_copies_there_is_no_such_tool_and_no_files() -> None:
 
 
 @pytest.mark.parametrize(
-    "files", ["x", {"a": 1}, [1], [None], [""], ["a\0b"], ["x"] * 101, ["x" * 5000]]
+    "files", ["x", {"a": 1}, [1], [None], [""], ["a\0b"], ["x"] * 101, ["x" * 5000], ["a\ud800"]]
 )
 def test_wrong_files_are_explained(files: Any) -> None:
     read = action_of(call_of({"answer": "a", "files": files}, "submit"), ["delegate"])
@@ -279,7 +279,7 @@ async def test_texts_of_every_kind_pass_both_ways(tmp_path: Path) -> None:
 
     def mind(task: str) -> Script:
         if task == SURROGATE:
-            yield submit(SURROGATE + "\0\x1b[2J", files=[SURROGATE])
+            yield submit(SURROGATE + "\0\x1b[2J")
         seen = yield delegate(SURROGATE)
         assert "ended with its answer]\nhalf of one: " in seen, seen
         yield submit("done")
