@@ -286,10 +286,10 @@ ATTACKS = (
     ),
     Attack(
         "inode filler until something gives",
-        (python(INODES.replace("SECONDS", "60"), 300),),
+        (python(INODES.replace("SECONDS", "100"), 300),),
         held={"runc": "then ENOSPC", "runsc": "empty files"},
         ends=DIES_OF_MEMORY,
-        wishes=SMALL,
+        wishes=SMALL | {"tmp_bytes": "4MiB"},
         heavy=True,
     ),
     Attack(
