@@ -132,12 +132,22 @@ def first(task):
     yield submit("done")
 """
 FILLED = 'FILL = "head -c 100000000 /dev/zero > full; true"\n'
+NO_PROCESS = (
+    "FILL = \"python3 -c 'import os, time\\nwhile True:\\n try:\\n  if not os.fork(): "
+    "time.sleep(600)\\n except OSError: time.sleep(0.05)' > /dev/null 2>&1 & sleep 3\"\n"
+)
 NO_FOLDER = 'FILL = "echo x > from-0.1"\n'
 
 
-@pytest.mark.parametrize("how", [FILLED, NO_FOLDER])
-def test_a_parent_that_leaves_no_room_is_told_so_and_goes_on(how: str, tmp_path: Path) -> None:
-    run = lived(tmp_path, how + LEAVES_NO_ROOM, sandbox={"home_bytes": 8 * 1024 * 1024})
+@pytest.mark.parametrize(
+    ("how", "runtime"), [(FILLED, "runsc"), (NO_FOLDER, "runc"), (NO_PROCESS, "runc")]
+)
+def test_a_parent_that_leaves_no_room_is_told_so_and_goes_on(
+    how: str, runtime: str, tmp_path: Path
+) -> None:
+    """None in its home, none for the folder, or none for one more process."""
+    small = {"home_bytes": 8 * 1024 * 1024}
+    run = lived(tmp_path, how + LEAVES_NO_ROOM, "--runtime", runtime, sandbox=small)
     assert summary(run)["outcome"] == {"status": "submitted"}, told(run)
 
 
