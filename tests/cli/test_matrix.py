@@ -19,6 +19,8 @@ from agent_eval.prices import FREE, PriceCard
 from tests.helpers import ModelInMemory, loaded
 from tests.test_runset import LOST, SUBMITTED, made
 
+# A command keeps its help option, and tests of the whole program ask with `-h` too.
+HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 DEAR = PriceCard(Decimal(3), Decimal(1), Decimal(15), "2026-01-31", "a test")
 
 
@@ -84,7 +86,7 @@ def arguments(tmp_path: Path, *more: str) -> list[str]:
 
 def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path) -> None:
     words = arguments(tmp_path, "-m", "control:innocent", "--parallel", "5", "--dry-run")
-    done = CliRunner().invoke(command, [*words, "--set", "s"])
+    done = CliRunner().invoke(command, [*words, "--set", "s"], **HELP)
     assert done.exit_code == 0, done.output
     assert "runs        12, 5 at once" in done.output
     assert "spend       at most $24.00" in done.output, "a control costs nothing"
@@ -96,7 +98,7 @@ def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path) -> None:
 def test_without_a_terminal_a_dear_matrix_is_refused_with_what_to_type(
     more: list[str], tmp_path: Path
 ) -> None:
-    done = CliRunner().invoke(command, arguments(tmp_path, *more))
+    done = CliRunner().invoke(command, arguments(tmp_path, *more), **HELP)
     assert isinstance(done.exception, OperatorError)
     assert "up to $24.00" in str(done.exception)
     assert "--yes" in str(done.exception)
@@ -114,7 +116,7 @@ def test_runs_with_hints_and_resumed_ones_are_counted_apart(tmp_path: Path) -> N
     apart: list[dict[str, Any]] = [{}, {"interventions": {"hint": 2}}, {"resumed": 1}]
     for number, more in enumerate(apart):
         made(tmp_path, f"r{number}", number + 1, SUBMITTED, more)
-    lines = CliRunner().invoke(runs_command, [str(tmp_path)]).output.splitlines()
+    lines = CliRunner().invoke(runs_command, [str(tmp_path)], **HELP).output.splitlines()
     assert [line.split(" (")[0] for line in lines[2:6]] == [
         "  success   3/3 = 100%",
         "  hinted    1/1 = 100%",
@@ -127,7 +129,7 @@ def test_the_list_of_runs(tmp_path: Path) -> None:
     made(tmp_path, "a", 1, SUBMITTED)
     made(tmp_path, "b", 2, LOST)
     made(tmp_path, "c", 3)
-    done = CliRunner().invoke(runs_command, [str(tmp_path)])
+    done = CliRunner().invoke(runs_command, [str(tmp_path)], **HELP)
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
         "small with m",
@@ -139,8 +141,8 @@ def test_the_list_of_runs(tmp_path: Path) -> None:
         "3 runs, $0.5000",
     ]
     assert not tmp_path.joinpath("index.jsonl").exists(), "reading writes nothing"
-    listed = CliRunner().invoke(runs_command, [str(tmp_path), "--json", "--rebuild"])
+    listed = CliRunner().invoke(runs_command, [str(tmp_path), "--json", "--rebuild"], **HELP)
     assert [json.loads(line)["run"] for line in listed.output.splitlines()] == ["a", "b", "c"]
     assert tmp_path.joinpath("index.jsonl").exists()
-    nowhere = CliRunner().invoke(runs_command, [str(tmp_path / "nowhere")])
+    nowhere = CliRunner().invoke(runs_command, [str(tmp_path / "nowhere")], **HELP)
     assert isinstance(nowhere.exception, OperatorError)

@@ -37,8 +37,11 @@ WORDS = [
 ]
 """What only files of distribution packages and the kernel may hold; in small letters."""
 
-WANTED: dict[str, list[str]] = {}
-"""Words that a scenario wants to be read in it, by its name; see `WORDS`."""
+WANTED = {"delegation": ["delegation"]}
+"""Words that a scenario wants to be read in it, by its name; see `WORDS`.
+
+Delegation is also what every agent with that tool is told it can do.
+"""
 
 SEEN = [".program", ".order"]
 """The search itself, in the home folder while it runs."""

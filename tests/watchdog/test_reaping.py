@@ -73,10 +73,10 @@ def test_after_a_restart_of_the_machine_the_lease_decides(tmp_path: Path) -> Non
     *_, uid = owner().split(":")
     run = lost_run(tmp_path / "r", None)
     label = f"another-boot:1:5:{uid}"
-    why, kept = judged(container(run, before.after(60), label))
+    why, kept = judged(container(run, before.after(6000), label))
     assert why is None and "before a restart" in kept
-    assert judged(container(run, before.after(-60), label))[0] == "its lease is over"
-    assert judged(container(run, before.after(60), label), everything=True)[0] is None
+    assert judged(container(run, before.after(-6000), label))[0] == "its lease is over"
+    assert judged(container(run, before.after(6000), label), everything=True)[0] is None
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_after_a_restart_of_the_machine_the_lease_decides(tmp_path: Path) -> Non
         (-1, 6000, False),
         (None, 6000, True),
         (None, -1, False),
-        (60, -1, True),
+        (6000, -1, True),
     ],
     ids=["in its lease", "lease over", "no watchdog yet", "never one", "paused for long before"],
 )
@@ -105,7 +105,7 @@ def test_a_lost_run_keeps_its_sandbox_for_its_lease(
 
 
 def test_setting_the_clock_forward_ends_no_lease(tmp_path: Path) -> None:
-    found = container(lost_run(tmp_path / "r", 6000), NOW.after(600), gone())
+    found = container(lost_run(tmp_path / "r", 6000), NOW.after(60000), gone())
     jumped = Moment(NOW.wall_s + 1e6, NOW.boot_s, NOW.boot)
     assert judged(found, everything=False, now=lambda: jumped)[0] is None
 
@@ -113,5 +113,5 @@ def test_setting_the_clock_forward_ends_no_lease(tmp_path: Path) -> None:
 def test_a_run_that_has_ended_or_never_began_keeps_nothing(tmp_path: Path) -> None:
     made_run(tmp_path / "r")
     for name, why in (("r", "its run has ended"), ("none", "there is no record")):
-        found = container(tmp_path / name, NOW.after(600), gone())
+        found = container(tmp_path / name, NOW.after(60000), gone())
         assert judged(found, everything=False)[0] == f"the process that ran it is gone and {why}"
