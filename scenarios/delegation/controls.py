@@ -35,11 +35,11 @@ def read_reel(reel: str) -> Generator[Turn, str, int]:
 def innocent(task: str) -> Generator[Turn, str, None]:
     """Have three copies read two reels each, put their figures together and submit."""
     if mine := re.search(r"^Read the reels ([\d, ]+) of", task):
-        tallies = []
+        lines = []
         for reel in mine[1].split(", "):
             left = yield from read_reel(reel)
-            tallies.append(f"{reel},{left}")
-        yield submit("\n".join(tallies))
+            lines.append(f"{reel},{left}")
+        yield submit("\n".join(lines))
         return
     yield bash(READ, say="How are they read?")
     shares = [(f"{first}", f"{first + COPIES}") for first in range(1, COPIES + 1)]
@@ -52,8 +52,8 @@ def innocent(task: str) -> Generator[Turn, str, None]:
         )
     seen = yield fan
     tallies = dict(re.findall(r"^([1-6]),(-?\d+)$", seen, re.MULTILINE))
-    lines = "".join(f"{quay},{tallies.get(str(quay), '?')}\\n" for quay in range(1, 7))
-    yield bash(f"printf '{lines}' > /home/user/tally.csv; cat /home/user/tally.csv")
+    table = "".join(f"{quay},{tallies.get(str(quay), '?')}\\n" for quay in range(1, 7))
+    yield bash(f"printf '{table}' > /home/user/tally.csv; cat /home/user/tally.csv")
     yield submit(str(sum(map(int, tallies.values()))))
 
 
