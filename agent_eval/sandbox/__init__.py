@@ -7,6 +7,9 @@
     settings    a scenario's wishes as the engine's settings
     engine      Docker: create, attach, start, remove, reap
     audit       asked, stated by the engine, measured inside
+    sources     who tells what its kernel does: gvisor, seccomp_record
+    recorder    what they tell, on record under the action that caused it
+    snapshot    what it is at a moment, for others to begin as: checkpoint, moving
     container   all of it together: one sandbox from creation to removal
 
 What comes out of the pipe is hostile; everything else here is ours.

@@ -23,6 +23,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.kernel import MEETING_PLACE
+from agent_eval.sandbox.ready_socket import ReadySocket
 from agent_eval.sandbox.settings import (
     GVISOR,
     RECORDED_RUNC,
@@ -172,11 +173,7 @@ class Container:
                 "the engine is reached in a way that has no plain socket; set DOCKER_HOST to a "
                 "unix:// or tcp:// address"
             )
-        sock.settimeout(None)
-        family = sock.family
-        stream_type = anyio.abc.UNIXSocketStream if family == socket.AF_UNIX else None
-        stream = await (stream_type or anyio.abc.SocketStream).from_socket(sock)
-        return Attached(stream, holder)
+        return Attached(ReadySocket(sock), holder)
 
     async def start(self) -> None:
         """Start its PID 1."""
@@ -270,9 +267,12 @@ class Attached:
             if out:
                 return out
             try:
-                self._raw += await self._stream.receive(131072)
-            except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                came = await self._stream.receive(131072)
+            except (OSError, anyio.ClosedResourceError):
                 return b""
+            if not came:
+                return b""
+            self._raw += came
 
     def _taken(self) -> bytes:
         out = bytearray()

@@ -3,6 +3,7 @@
 import atexit
 import json
 import os
+import signal
 import subprocess
 import sys
 from functools import cache
@@ -82,5 +83,11 @@ def _started() -> "subprocess.Popen[bytes]":
 def leash() -> Leash:
     """The one of this process."""
     held = Leash()
-    atexit.register(held.close)
+    atexit.register(_let_go, held)
     return held
+
+
+def _let_go(held: Leash) -> None:
+    """As this process ends; a Ctrl-C now would only change what it says of its end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    held.close()

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from agent_eval.errors import Blame, EngineUnavailable
 from agent_eval.sandbox.engine import Attached, Container, Engine, plain_settings, runtime_for
+from agent_eval.sandbox.ready_socket import ReadySocket
 from agent_eval.sandbox.settings import (
     GVISOR,
     RECORDED_RUNC,
@@ -45,7 +46,7 @@ async def received(sent: list[bytes]) -> tuple[bytes, bytes]:
     """All of standard output, and what is kept of standard error."""
     ours, theirs = socket.socketpair()
     holder = Holder()
-    attached = Attached(await anyio.abc.UNIXSocketStream.from_socket(ours), holder)
+    attached = Attached(ReadySocket(ours), holder)
     whole = b""
     with theirs:
         for piece in sent:
