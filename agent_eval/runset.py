@@ -79,7 +79,7 @@ def cell_of(opened: Mapping[str, Any]) -> str:
     return digest_of(
         {
             "scenario": [scenario["title"], scenario["digest"]],
-            "model": [model["name"], model["arguments"], model.get("server")],
+            "model": [model["name"], model.get("arguments"), model.get("server")],
             "prompts": opened["prompts"],
             "laid_over": opened["asked"]["command_line"],
             "origin": opened.get("origin"),

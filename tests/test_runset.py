@@ -64,6 +64,7 @@ def test_a_cell_is_all_that_makes_runs_equal_but_for_chance() -> None:
         {"model": usual["model"] | {"name": "n"}},
         {"model": usual["model"] | {"arguments": {"temperature": 0.6}}},
         {"model": usual["model"] | {"server": "http://other/v1"}},
+        {"model": {"name": "none", "price": None}},  # of a replay, which asks none
         {"prompts": {"system": "0" * 64}},
         {"asked": {"command_line": {"budget": {"usd": 3.0}}}},
         {"origin": {"what": "branch", "run": "a", "seq": 3}},
