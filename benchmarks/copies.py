@@ -33,7 +33,7 @@ from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Kind, Snapshot, Snapshots
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 
 LEASE_S = 3600
 OUTPUT_BYTES = 1024 * 1024

@@ -29,13 +29,13 @@ from figures import as_lines, machine, peak_memory_mb
 from generated import planned, typing
 from start import LABEL, runtime_name
 
-from agent_eval.fleet import Cell, Ended, Fleet, Planned
-from agent_eval.machine import starts_at_once
-from agent_eval.plan import Plan
-from agent_eval.reading import read_events
+from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
+from agent_eval.fleet.machine import starts_at_once
+from agent_eval.record.reading import read_events
+from agent_eval.run.plan import Plan
 from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.settings import RUN_LABEL, asked_for
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 COMMANDS = ["cd /tmp", "echo one > a", "cat a; ls -la", "wc -c a", "echo the end"]
 SILENT = ["sleep", "infinity"]

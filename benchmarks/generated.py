@@ -8,12 +8,12 @@ from typing import Any
 
 import anyio
 
-from agent_eval.instructions import read_instructions
+from agent_eval.agent.instructions import read_instructions
 from agent_eval.models.control import Control, Turn, bash, submit
-from agent_eval.plan import Plan
-from agent_eval.run import run_scenario
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
+from agent_eval.record.verify import verify
+from agent_eval.run.plan import Plan
+from agent_eval.run.run import run_scenario
+from agent_eval.scenario.file import load
 
 
 def carried_out(folder: Path, commands: Iterable[str], **parts: Any) -> Path:

@@ -29,16 +29,16 @@ import anyio
 from at_work import spent_s, used_by_agent
 from running import runtimes, save, table
 
+from agent_eval.agent.instructions import read_instructions
 from agent_eval.errors import AgentEvalError
-from agent_eval.instructions import read_instructions
 from agent_eval.models.control import load_control
-from agent_eval.plan import Plan
-from agent_eval.reading import read_events
-from agent_eval.run import run_scenario
+from agent_eval.record.reading import read_events
+from agent_eval.record.verify import verify
+from agent_eval.run.plan import Plan
+from agent_eval.run.run import run_scenario
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.settings import FOLDER_LABEL
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
+from agent_eval.scenario.file import load
 from agent_eval.watchdog.reaping import judged, remove
 
 EARLY_S, LATE_S, EVENTS = 4.0, 0.3, 190

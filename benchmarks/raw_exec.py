@@ -21,7 +21,7 @@ from figures import as_lines, machine, step_figures
 from scripted import NAMED, words
 from start import LABEL, runtime_name
 
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 
 def main() -> None:

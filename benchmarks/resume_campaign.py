@@ -24,8 +24,8 @@ from typing import Any
 
 from running import runtimes, save, table
 
-from agent_eval.reading import read_events, read_summary
-from agent_eval.verify import verify
+from agent_eval.record.reading import read_events, read_summary
+from agent_eval.record.verify import verify
 
 SCENARIO = """
 name: spread

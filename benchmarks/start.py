@@ -23,7 +23,7 @@ from figures import as_lines, machine
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 LABEL = "agent-eval.benchmark"
 LEASE_S = 600

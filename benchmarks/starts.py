@@ -18,7 +18,7 @@ from typing import Any
 from figures import as_lines, machine
 from generated import carried_out
 
-from agent_eval.reading import read_events
+from agent_eval.record.reading import read_events
 
 RUNTIMES = ("runc", "runsc")
 AT_ONCE = 2_000

@@ -33,17 +33,17 @@ from figures import (
 )
 from scripted import NAMED, command
 
-from agent_eval.instructions import read_instructions
+from agent_eval.agent.instructions import read_instructions
 from agent_eval.models.base import Model
 from agent_eval.models.choose import choose
 from agent_eval.models.control import Control, Turn, bash, submit
-from agent_eval.plan import Plan
-from agent_eval.reading import read_events
-from agent_eval.run import Result, run_scenario
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import load
-from agent_eval.transcript import BLOBS, EVENTS, SYNC_EVERY_S
-from agent_eval.verify import verify
+from agent_eval.record.reading import read_events
+from agent_eval.record.transcript import BLOBS, EVENTS, SYNC_EVERY_S
+from agent_eval.record.verify import verify
+from agent_eval.run.plan import Plan
+from agent_eval.run.run import Result, run_scenario
+from agent_eval.scenario.file import load
+from agent_eval.scenario.model import Loaded
 
 FLUSH = (
     "each event is handed to the kernel in one write(2) before the call returns, so it survives "

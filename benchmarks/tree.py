@@ -21,9 +21,9 @@ from figures import as_lines, machine, peak_memory_mb
 from generated import planned
 
 from agent_eval.models.control import Control, Turn, bash, delegate, submit
-from agent_eval.reading import read_events
-from agent_eval.run import run_scenario
-from agent_eval.verify import verify
+from agent_eval.record.reading import read_events
+from agent_eval.record.verify import verify
+from agent_eval.run.run import run_scenario
 
 USAGES = (
     "/sys/fs/cgroup/memory/docker/{}/memory.usage_in_bytes",

@@ -11,24 +11,24 @@ from typing import Any, cast
 import anyio
 from anyio.lowlevel import checkpoint
 
-from agent_eval.agent import Agent, converse
-from agent_eval.budget import Account, limits_of
-from agent_eval.conversation import Reply, Request, Usage
-from agent_eval.copies import Copies, Setting
-from agent_eval.housing import Housing
-from agent_eval.instructions import read_instructions
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.agent.loop import Agent, converse
+from agent_eval.basics.conversation import Reply, Request, Usage
 from agent_eval.models.base import Model
 from agent_eval.models.control import Control, Turn
-from agent_eval.plan import Plan
-from agent_eval.prices import FREE, PriceCard
-from agent_eval.reading import read_events
-from agent_eval.redact import NOTHING
+from agent_eval.person.steering import Steering
+from agent_eval.record.budget import Account, limits_of
+from agent_eval.record.prices import FREE, PriceCard
+from agent_eval.record.reading import read_events
+from agent_eval.record.redact import NOTHING
+from agent_eval.record.transcript import Transcript
+from agent_eval.run.copies import Copies, Setting
+from agent_eval.run.housing import Housing
+from agent_eval.run.plan import Plan
+from agent_eval.run.seeds import Calendar
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
-from agent_eval.seeds import Calendar
-from agent_eval.steering import Steering
-from agent_eval.transcript import Transcript
 from tests.helpers import SandboxInMemory, loaded
 
 Script = Generator[Turn, str, None]

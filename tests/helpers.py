@@ -12,14 +12,14 @@ import anyio
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from agent_eval.conversation import Message, Reply, Request
-from agent_eval.events import ActionEnded, FilesSeeded, MessageAdded, RunClosed
-from agent_eval.prices import FREE, PriceCard
+from agent_eval.basics.conversation import Message, Reply, Request
+from agent_eval.events.kinds import ActionEnded, FilesSeeded, MessageAdded, RunClosed
+from agent_eval.record.prices import FREE, PriceCard
+from agent_eval.record.transcript import EVENTS, Transcript
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import load
-from agent_eval.transcript import EVENTS, Transcript
+from agent_eval.scenario.file import load
+from agent_eval.scenario.model import Loaded
 
 CANARY = "agent-eval:canary:11111111-2222-3333-4444-555555555555"
 

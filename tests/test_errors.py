@@ -8,10 +8,10 @@ import pytest
 
 import agent_eval
 from agent_eval import errors
+from agent_eval.basics.resources import shipped
 from agent_eval.cli.ending import code_of
 from agent_eval.errors import AgentEvalError, Blame
-from agent_eval.outcome import Outcome, outcome_of
-from agent_eval.resources import shipped
+from agent_eval.run.outcome import Outcome, outcome_of
 
 PACKAGE = Path(agent_eval.__file__).parent
 

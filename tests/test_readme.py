@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from agent_eval.basics.resources import shipped
 from agent_eval.cli import COMMANDS
-from agent_eval.resources import shipped
 
 ROOT = Path(__file__).parent.parent
 README = ROOT.joinpath("README.md").read_text(encoding="utf-8")

@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from agent_eval import __version__
-from agent_eval.display import printable
+from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError, Blame, LimitReached
-from agent_eval.redact import Redactor, host_secrets
+from agent_eval.record.redact import Redactor, host_secrets
 
 COMMANDS = {
     "run": "Run scenarios and record everything.",

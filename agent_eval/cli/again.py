@@ -9,16 +9,16 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from agent_eval.agent.instructions import Instructions, read_instructions
+from agent_eval.agent.redo import Redo, patterns
 from agent_eval.errors import OperatorError, TranscriptBroken
-from agent_eval.instructions import Instructions, read_instructions
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
-from agent_eval.plan import LEASE_S, Plan
-from agent_eval.rebuild import RunState
-from agent_eval.redact import Redactor
-from agent_eval.redo import Redo, patterns
-from agent_eval.scenario import Loaded, Scenario
-from agent_eval.scenario_file import load
+from agent_eval.record.rebuild import RunState
+from agent_eval.record.redact import Redactor
+from agent_eval.run.plan import LEASE_S, Plan
+from agent_eval.scenario.file import load
+from agent_eval.scenario.model import Loaded, Scenario
 
 
 @dataclass(frozen=True)

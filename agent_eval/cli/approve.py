@@ -13,10 +13,10 @@ from agent_eval.cli.keyboard import Keyboard
 from agent_eval.cli.person import Terminal, there_is_a_terminal
 from agent_eval.cli.steer import found
 from agent_eval.cli.watch import Watch
-from agent_eval.elsewhere import question_of
 from agent_eval.errors import OperatorError
-from agent_eval.remote import NobodyListens, decide, living, question_in
-from agent_eval.scenario import Budget
+from agent_eval.person.elsewhere import question_of
+from agent_eval.run.remote import NobodyListens, decide, living, question_in
+from agent_eval.scenario.model import Budget
 
 LOOK_EVERY_S = 0.5
 """How often is looked for something that waits."""

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from agent_eval.basics.display import one_line, printable
 from agent_eval.cli.watch import REFRESHES_PER_S
-from agent_eval.display import one_line, printable
-from agent_eval.fleet import Ended, Planned
+from agent_eval.fleet.fleet import Ended, Planned
 
 ROWS_KEPT = 4
 """Lines of the terminal that are left to other things."""

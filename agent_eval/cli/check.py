@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from agent_eval.display import printable
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError, ScenarioError
-from agent_eval.instructions import read_instructions
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import json_schema, load, variants_of
+from agent_eval.scenario.file import json_schema, load, variants_of
+from agent_eval.scenario.model import Loaded
 
 
 @click.command("check")

@@ -9,18 +9,18 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from agent_eval.basics.display import printable
 from agent_eval.cli import features
 from agent_eval.cli.features import Feature
 from agent_eval.cli.overrides import limit_of
 from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
-from agent_eval.display import printable
 from agent_eval.errors import AgentEvalError, EngineUnavailable
 from agent_eval.sandbox.container import COMMAND, listening, opened
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.sandbox.sources import chosen
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 
 @click.command("doctor")

@@ -7,7 +7,7 @@ import anyio
 
 from agent_eval.cli import FINISHED, INFRASTRUCTURE, INTERRUPTED, LIMIT, OPERATOR
 from agent_eval.errors import Blame
-from agent_eval.outcome import Outcome
+from agent_eval.run.outcome import Outcome
 
 
 class Steered(Protocol):

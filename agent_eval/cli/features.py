@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_eval.resources import shipped
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.checkpoint import RUNSC
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE
 from agent_eval.sandbox.rows import Row

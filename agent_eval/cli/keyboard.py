@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import anyio
 
-from agent_eval.display import printable
+from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
 
 EDITORS = ("sensible-editor", "nano", "vi")

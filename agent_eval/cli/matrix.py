@@ -10,15 +10,15 @@ from pathlib import Path
 import anyio
 import click
 
+from agent_eval.basics.display import printable
+from agent_eval.basics.tasks import beside
 from agent_eval.cli import INTERRUPTED, exit_code_of, how_called
 from agent_eval.cli.board import Board, duration
 from agent_eval.cli.ending import code_of, obey
-from agent_eval.display import printable
 from agent_eval.errors import OperatorError
-from agent_eval.fleet import Cell, Ended, Fleet, Planned
-from agent_eval.plan import Plan
-from agent_eval.runset import RunSet, Wanted
-from agent_eval.tasks import beside
+from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
+from agent_eval.record.runset import RunSet, Wanted
+from agent_eval.run.plan import Plan
 
 CONFIRM_OVER_USD = 20.0
 RUNS_A_CORE = 4

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
+from agent_eval.basics.resources import shipped
 from agent_eval.cli import how_called
 from agent_eval.errors import OperatorError
-from agent_eval.resources import shipped
 
 
 @click.command("new")

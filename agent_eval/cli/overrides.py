@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from agent_eval.errors import OperatorError
-from agent_eval.scenario import Loaded, ModelArguments, Scenario
+from agent_eval.scenario.model import Loaded, ModelArguments, Scenario
 
 _TEXT = {"reasoning_effort", "tool_format", "output_tokens_field", "missing_usage", "when_full"}
 

@@ -13,14 +13,14 @@ from functools import partial
 import anyio
 from rich.text import Text
 
-from agent_eval.approval import Approval
+from agent_eval.basics.display import one_line, printable
 from agent_eval.cli import how_called
 from agent_eval.cli.keyboard import Keyboard
 from agent_eval.cli.watch import Watch
-from agent_eval.display import one_line, printable
-from agent_eval.elsewhere import Elsewhere
 from agent_eval.errors import OperatorError
-from agent_eval.oversight import CHOICES, Decision, Nobody, Person, Question
+from agent_eval.person.elsewhere import Elsewhere
+from agent_eval.person.oversight import CHOICES, Decision, Nobody, Person, Question
+from agent_eval.scenario.approval import Approval
 
 MARK, GOES_ON = "| ", "|+"
 """Before each line that somebody else wrote, and before what is left of one that is too long."""

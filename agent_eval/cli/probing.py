@@ -7,8 +7,7 @@ from pathlib import Path
 import anyio
 import click
 
-from agent_eval.budget import Account, Limits
-from agent_eval.display import printable
+from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
 from agent_eval.models.base import Model
 from agent_eval.models.catalogue import Catalogue, profile_of, read_catalogue
@@ -17,7 +16,8 @@ from agent_eval.models.endpoint import Endpoint, without_password
 from agent_eval.models.limiter import Limiters
 from agent_eval.models.probe import most_tokens, probed
 from agent_eval.models.profile import Profile, write_profile
-from agent_eval.scenario import ModelArguments
+from agent_eval.record.budget import Account, Limits
+from agent_eval.scenario.model import ModelArguments
 
 CONTEXT_TOKENS = 16_384
 

@@ -3,7 +3,7 @@
 import anyio
 import click
 
-from agent_eval.display import printable
+from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.settings import RUN_LABEL

@@ -6,20 +6,20 @@ from pathlib import Path
 import anyio
 import click
 
+from agent_eval.agent.instructions import Instructions
+from agent_eval.agent.redo import Difference
+from agent_eval.basics.display import printable
+from agent_eval.basics.tasks import beside
 from agent_eval.cli import FINISHED, how_called
 from agent_eval.cli.again import recorded_scenario, redo_of
 from agent_eval.cli.ending import code_of, obey
 from agent_eval.cli.watch import Watch
-from agent_eval.display import printable
-from agent_eval.instructions import Instructions
 from agent_eval.models.replay import Replay
-from agent_eval.plan import Plan
-from agent_eval.rebuild import RunState, rebuilt
-from agent_eval.redact import Redactor, host_secrets
-from agent_eval.redo import Difference
-from agent_eval.replaying import Again, Replayed, replay_run
-from agent_eval.steering import Steering
-from agent_eval.tasks import beside
+from agent_eval.past.replaying import Again, Replayed, replay_run
+from agent_eval.person.steering import Steering
+from agent_eval.record.rebuild import RunState, rebuilt
+from agent_eval.record.redact import Redactor, host_secrets
+from agent_eval.run.plan import Plan
 
 DIFFERS = 1
 

@@ -9,12 +9,12 @@ import click
 from agent_eval.cli.again import Wanted, plan_again, redo_of
 from agent_eval.cli.run import guard, one
 from agent_eval.cli.voice import lasting
-from agent_eval.decisions import Scripted, read_decisions
-from agent_eval.plan import LEASE_S, Plan
-from agent_eval.rebuild import rebuilt
-from agent_eval.resume import Wishes, resume_run
-from agent_eval.run import Result
-from agent_eval.steering import Steering
+from agent_eval.past.resume import Wishes, resume_run
+from agent_eval.person.decisions import Scripted, read_decisions
+from agent_eval.person.steering import Steering
+from agent_eval.record.rebuild import rebuilt
+from agent_eval.run.plan import LEASE_S, Plan
+from agent_eval.run.run import Result
 
 
 @click.command("resume")

@@ -14,6 +14,9 @@ import click
 import structlog
 from structlog.typing import Processor
 
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.basics.display import printable
+from agent_eval.basics.tasks import beside
 from agent_eval.cli import how_called
 from agent_eval.cli.ending import code_of, obey
 from agent_eval.cli.matrix import CONFIRM_OVER_USD, RUNS_A_CORE, Asked, matrix
@@ -21,25 +24,22 @@ from agent_eval.cli.overrides import asked_to_approve, laid_over
 from agent_eval.cli.person import at_hand
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
-from agent_eval.decisions import Scripted, read_decisions
-from agent_eval.display import printable
-from agent_eval.elsewhere import Elsewhere
-from agent_eval.fleet import Cell
-from agent_eval.instructions import read_instructions
+from agent_eval.fleet.fleet import Cell
 from agent_eval.models.base import Model
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.models.endpoint import Endpoint
 from agent_eval.models.limiter import Limiters
-from agent_eval.oversight import Nobody, Person
-from agent_eval.plan import LEASE_S, Plan
-from agent_eval.redact import Redactor, host_secrets
-from agent_eval.run import Result, run_scenario
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import evidence_of, load
-from agent_eval.show import outcome_words, spent_words
-from agent_eval.steering import Steering
-from agent_eval.tasks import beside
+from agent_eval.person.decisions import Scripted, read_decisions
+from agent_eval.person.elsewhere import Elsewhere
+from agent_eval.person.oversight import Nobody, Person
+from agent_eval.person.steering import Steering
+from agent_eval.record.redact import Redactor, host_secrets
+from agent_eval.run.plan import LEASE_S, Plan
+from agent_eval.run.run import Result, run_scenario
+from agent_eval.scenario.file import evidence_of, load
+from agent_eval.scenario.model import Loaded
+from agent_eval.show.show import outcome_words, spent_words
 
 PRICES_FORM = """\b
 A price file maps model names to dollars per million tokens:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from agent_eval.display import printable
-from agent_eval.rates import success_rate
-from agent_eval.runset import Entry, RunSet, Wanted
+from agent_eval.basics.display import printable
+from agent_eval.record.runset import Entry, RunSet, Wanted
+from agent_eval.show.rates import success_rate
 
 
 @click.command("runs")

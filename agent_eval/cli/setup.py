@@ -5,8 +5,8 @@ import subprocess
 
 import click
 
+from agent_eval.basics.resources import shipped
 from agent_eval.errors import EngineUnavailable
-from agent_eval.resources import shipped
 
 
 @click.command("setup")

@@ -9,10 +9,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from agent_eval.family_tree import FamilyTree
-from agent_eval.reading import events_file, parse_line
-from agent_eval.seen import Seen
-from agent_eval.show import lines_of
+from agent_eval.record.reading import events_file, parse_line
+from agent_eval.show.family_tree import FamilyTree
+from agent_eval.show.seen import Seen
+from agent_eval.show.show import lines_of
 
 POLL_S = 0.2
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from agent_eval.display import printable
+from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError
-from agent_eval.reading import read_events
-from agent_eval.remote import living
+from agent_eval.record.reading import read_events
+from agent_eval.run.remote import living
 from agent_eval.watchdog.closing import spent_of
 
 

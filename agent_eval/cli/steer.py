@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
+from agent_eval.basics.display import printable
 from agent_eval.cli import how_called
-from agent_eval.display import printable
 from agent_eval.errors import OperatorError
-from agent_eval.reading import events_file
-from agent_eval.remote import NobodyListens, living, steer
-from agent_eval.transcript import in_use
+from agent_eval.record.reading import events_file
+from agent_eval.record.transcript import in_use
+from agent_eval.run.remote import NobodyListens, living, steer
 from agent_eval.watchdog.closing import State, state_of
 
 RUNS = click.argument("runs", nargs=-1, required=True, metavar="RUN...")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from agent_eval.display import printable
-from agent_eval.verify import Report, repair, verify
+from agent_eval.basics.display import printable
+from agent_eval.record.verify import Report, repair, verify
 
 
 @click.command("verify")

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from agent_eval.display import one_line, printable
-from agent_eval.family_tree import FamilyTree
-from agent_eval.scenario import Budget
+from agent_eval.basics.display import one_line, printable
+from agent_eval.scenario.model import Budget
+from agent_eval.show.family_tree import FamilyTree
 
 REFRESHES_PER_S = 8
 

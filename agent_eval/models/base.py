@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from agent_eval.conversation import Message, Reply, Request
-from agent_eval.prices import PriceCard
+from agent_eval.basics.conversation import Message, Reply, Request
+from agent_eval.record.prices import PriceCard
 
 
 class Model(Protocol):

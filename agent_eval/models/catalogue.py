@@ -28,10 +28,10 @@ from ruamel.yaml.comments import CommentedMap
 from agent_eval.errors import OperatorError
 from agent_eval.models.endpoint import MAX_CONNECTIONS, Endpoint, without_password
 from agent_eval.models.profile import Profile, read_profile
-from agent_eval.part import Part, Text
-from agent_eval.prices import PriceCard
-from agent_eval.scenario import ModelArguments
-from agent_eval.strict_yaml import built, line_of, parse
+from agent_eval.record.prices import PriceCard
+from agent_eval.scenario.model import ModelArguments
+from agent_eval.scenario.part import Part, Text
+from agent_eval.scenario.strict_yaml import built, line_of, parse
 
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}$")]
 Dollars = Annotated[Decimal, Field(ge=0, allow_inf_nan=False)]

@@ -13,9 +13,9 @@ from agent_eval.models.control import load_control
 from agent_eval.models.endpoint import Endpoint, from_environment
 from agent_eval.models.limiter import Limiters
 from agent_eval.models.replay import Replay
-from agent_eval.prices import price_of
-from agent_eval.reading import read_events
-from agent_eval.scenario import Loaded, ModelArguments
+from agent_eval.record.prices import price_of
+from agent_eval.record.reading import read_events
+from agent_eval.scenario.model import Loaded, ModelArguments
 
 
 def choose(

@@ -20,10 +20,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage
+from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import OperatorError, ScenarioError
 from agent_eval.models.fenced import fenced
-from agent_eval.prices import FREE, PriceCard
+from agent_eval.record.prices import FREE, PriceCard
 
 Script = Callable[[str], Generator["Turn", str, None]]
 """Takes the task, yields turns, is sent what the model would read back."""

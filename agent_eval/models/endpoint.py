@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from agent_eval.errors import OperatorError
-from agent_eval.prices import PriceCard
+from agent_eval.record.prices import PriceCard
 
 ADDRESS = "OPENAI_BASE_URL"
 OPENAI = "https://api.openai.com/v1"

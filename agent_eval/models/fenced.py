@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from agent_eval.conversation import ToolCall
+from agent_eval.basics.conversation import ToolCall
 
 _OPENING = re.compile(r"(`{3,})[ \t]*([^`]*)")
 _ARGUMENT = {"bash": "command", "python": "code", "delegate": "task", "submit": "answer"}

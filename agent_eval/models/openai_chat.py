@@ -15,15 +15,15 @@ from typing import Any
 import httpx2
 import openai
 
-from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage, untrusted_json
+from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage, untrusted_json
 from agent_eval.errors import OperatorError, RequestRefused
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.endpoint import Endpoint, without_password
 from agent_eval.models.limiter import Limiter
 from agent_eval.models.wire import Answer, Wire
-from agent_eval.prices import PriceCard
-from agent_eval.redact import NOTHING, Redactor
-from agent_eval.scenario import ModelArguments
+from agent_eval.record.prices import PriceCard
+from agent_eval.record.redact import NOTHING, Redactor
+from agent_eval.scenario.model import ModelArguments
 
 MAX_WAIT_S = 600.0
 MAX_RAW_USAGE_BYTES = 4096

@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from agent_eval import conversation as words
-from agent_eval.budget import Account, Amounts
-from agent_eval.conversation import Message, Reply, Request, ToolCall
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Message, Reply, Request, ToolCall
 from agent_eval.errors import ModelUnavailable, RequestRefused
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.overflow import says_full
 from agent_eval.models.profile import Optional, Profile, TokenField
 from agent_eval.models.retry import with_retries
+from agent_eval.record.budget import Account, Amounts
 
 ATTEMPTS = 3
 SMALL_TOKENS, FIRST_WINDOW_TOKENS = 1024, 2048

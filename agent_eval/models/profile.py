@@ -11,9 +11,9 @@ from typing import Any, Literal
 from ruamel.yaml import YAML
 
 from agent_eval.errors import OperatorError
-from agent_eval.part import Part, Text
-from agent_eval.scenario import digest_of
-from agent_eval.strict_yaml import built, parse
+from agent_eval.scenario.model import digest_of
+from agent_eval.scenario.part import Part, Text
+from agent_eval.scenario.strict_yaml import built, parse
 
 Optional = Literal["temperature", "top_p", "seed", "reasoning_effort"]
 TokenField = Literal["max_tokens", "max_completion_tokens"]

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
-from agent_eval.conversation import Message, Reply, Request, ToolCall, Usage
+from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import ModelUnavailable, TranscriptBroken
 from agent_eval.models.base import ContextOverflow
-from agent_eval.prices import FREE, PriceCard
+from agent_eval.record.prices import FREE, PriceCard
 
 
 class Replay:

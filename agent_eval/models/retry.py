@@ -10,7 +10,7 @@ import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
-from agent_eval.conversation import Reply
+from agent_eval.basics.conversation import Reply
 from agent_eval.errors import ModelUnavailable
 from agent_eval.models.base import AttemptFailed
 

@@ -16,7 +16,7 @@ import openai
 
 from agent_eval.errors import OperatorError
 from agent_eval.models.base import AttemptFailed
-from agent_eval.scenario import ModelArguments
+from agent_eval.scenario.model import ModelArguments
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 """A reply of 100,000 tokens takes a tenth of it."""

@@ -8,7 +8,7 @@ run. A limit that a runtime does not enforce is shown as absent with what replac
 import re
 from typing import Any
 
-from agent_eval.conversation import untrusted_json
+from agent_eval.basics.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
 from agent_eval.sandbox.isolation import isolation
 from agent_eval.sandbox.rows import Row, part

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import anyio
 
-from agent_eval.clock import WorkingClock
+from agent_eval.basics.clock import WorkingClock
+from agent_eval.basics.tasks import beside
 from agent_eval.errors import (
     Blame,
     EngineUnavailable,
@@ -42,7 +43,6 @@ from agent_eval.sandbox.snapshot import (
     refuse_unless_fitting,
 )
 from agent_eval.sandbox.supervisor import Execution, Supervisor
-from agent_eval.tasks import beside
 
 QUIET_S = 60.0
 """Seconds that a snapshot waits for what others have under way in the sandbox."""

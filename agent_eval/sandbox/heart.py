@@ -8,7 +8,7 @@ told.
 
 import anyio
 
-from agent_eval.clock import BEAT_S, WorkingClock
+from agent_eval.basics.clock import BEAT_S, WorkingClock
 from agent_eval.errors import SandboxDied
 from agent_eval.sandbox.pipe import Pipe
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Self
 
-from agent_eval.clock import since_boot_s
+from agent_eval.basics.clock import since_boot_s
 from agent_eval.sandbox.owner import boot
 
 

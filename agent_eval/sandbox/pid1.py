@@ -3,10 +3,10 @@
 import hashlib
 import json
 
-from agent_eval.clock import SILENCE_S
-from agent_eval.resources import shipped
+from agent_eval.basics.clock import SILENCE_S
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
-from agent_eval.scenario import HOME
+from agent_eval.scenario.model import HOME
 
 BOOTSTRAP = (
     "import os,select,json\n"

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, Protocol
 
 import anyio
 
-from agent_eval.conversation import untrusted_json
+from agent_eval.basics.conversation import untrusted_json
 from agent_eval.errors import Blame, SandboxDied
 from agent_eval.sandbox.frames import CONTROL, DATA, MAX_PAYLOAD_BYTES, BadFrame, Decoder, encode
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import anyio
 
-from agent_eval.budget import Account, Amounts
 from agent_eval.errors import LimitReached, RecordBroken
-from agent_eval.kernel_events import (
+from agent_eval.events.kernel import (
     FileOpened,
     FileRemoved,
     FileRenamed,
@@ -28,9 +27,10 @@ from agent_eval.kernel_events import (
     ProcessStarted,
     UserChanged,
 )
+from agent_eval.record.budget import Account, Amounts
+from agent_eval.record.transcript import Transcript
 from agent_eval.sandbox.kernel import Fact, Source
 from agent_eval.sandbox.lineage import PID_1, Cause, Lineage
-from agent_eval.transcript import Transcript
 
 EVERY_S = 0.1
 """How often facts are taken while nothing begins or ends."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from docker.types import LogConfig, Ulimit
 
-from agent_eval.resources import shipped
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.lease import lease_label
 from agent_eval.sandbox.notifications import recorded
 from agent_eval.sandbox.owner import owner
-from agent_eval.scenario import HOME, Sandbox
+from agent_eval.scenario.model import HOME, Sandbox
 
 UID = GID = 1000
 RUN_LABEL, LEASE_LABEL, OWNER_LABEL = "agent-eval.run", "agent-eval.lease", "agent-eval.owner"

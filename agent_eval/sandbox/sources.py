@@ -10,7 +10,7 @@ from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.kernel import MEETING_PLACE, Source
 from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import GVISOR
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 WRAPPER = "runsc-recorded"
 

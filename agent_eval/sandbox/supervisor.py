@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from agent_eval.clock import SHORTEST_S
+from agent_eval.basics.clock import SHORTEST_S
 from agent_eval.errors import Blame, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe

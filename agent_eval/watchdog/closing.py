@@ -6,14 +6,14 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from agent_eval.agent_events import AgentEnded
 from agent_eval.errors import HarnessLost
-from agent_eval.events import RunClosed, SandboxRemoved, SuccessJudged, Trouble
-from agent_eval.outcome import outcome_of
-from agent_eval.reading import read_events
+from agent_eval.events.agents import AgentEnded
+from agent_eval.events.kinds import RunClosed, SandboxRemoved, SuccessJudged, Trouble
+from agent_eval.record.reading import read_events
+from agent_eval.record.transcript import EVENTS, SUMMARY, Transcript
+from agent_eval.record.worked import Worked
+from agent_eval.run.outcome import outcome_of
 from agent_eval.sandbox.lease import Moment
-from agent_eval.transcript import EVENTS, SUMMARY, Transcript
-from agent_eval.worked import Worked
 
 UNJUDGED = SuccessJudged("unscored", "the harness was lost before the run came to its end")
 

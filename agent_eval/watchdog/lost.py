@@ -13,12 +13,12 @@ from typing import Any
 import anyio
 
 from agent_eval.errors import AgentEvalError, EngineUnavailable, OperatorError, TranscriptBroken
-from agent_eval.events import HarnessLost, SandboxPaused
-from agent_eval.reading import read_events
+from agent_eval.events.kinds import HarnessLost, SandboxPaused
+from agent_eval.record.reading import read_events
+from agent_eval.record.transcript import EVENTS
+from agent_eval.record.verify import reopened
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.lease import Moment
-from agent_eval.transcript import EVENTS
-from agent_eval.verify import reopened
 from agent_eval.watchdog.closing import State, agents_of, end_record, state_of
 
 POLL_S = 1.0

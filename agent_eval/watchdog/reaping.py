@@ -13,11 +13,11 @@ from pathlib import Path
 import anyio
 
 from agent_eval.errors import AgentEvalError
+from agent_eval.record.transcript import EVENTS, in_use
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.lease import Moment
 from agent_eval.sandbox.owner import is_ours, owner_is_gone, owner_lives
 from agent_eval.sandbox.settings import FOLDER_LABEL, LEASE_LABEL, OWNER_LABEL, RUN_LABEL
-from agent_eval.transcript import EVENTS, in_use
 from agent_eval.watchdog.closing import State, state_of
 from agent_eval.watchdog.lost import remove_and_end, removed_for_good
 

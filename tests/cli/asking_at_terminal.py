@@ -10,13 +10,13 @@ from pathlib import Path
 
 import anyio
 
-from agent_eval.approval import Approval
 from agent_eval.cli.person import at_hand
 from agent_eval.cli.watch import Watch
 from agent_eval.models.control import Turn, bash, python, say, submit
-from agent_eval.scenario import Budget
+from agent_eval.scenario.approval import Approval
+from agent_eval.scenario.model import Budget
+from tests.agent.test_loop import converse_in, world
 from tests.helpers import NASTY, SandboxInMemory
-from tests.test_agent import converse_in, world
 
 Script = Generator[Turn, str, None]
 

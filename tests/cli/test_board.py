@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from agent_eval.agent.instructions import read_instructions
 from agent_eval.cli.board import Board
 from agent_eval.errors import EngineUnavailable
-from agent_eval.fleet import Cell, Ended, Planned
-from agent_eval.instructions import read_instructions
-from agent_eval.outcome import Outcome
-from agent_eval.plan import Plan
-from agent_eval.run import Result
+from agent_eval.fleet.fleet import Cell, Ended, Planned
+from agent_eval.run.outcome import Outcome
+from agent_eval.run.plan import Plan
+from agent_eval.run.run import Result
 from tests.helpers import NASTY, ModelInMemory, loaded
 
 

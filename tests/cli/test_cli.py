@@ -27,14 +27,14 @@ from agent_eval.errors import (
     TranscriptBroken,
     UnknownPrice,
 )
-from agent_eval.events import KINDS, OperatorActed, RunClosed
-from agent_eval.outcome import Outcome
-from agent_eval.run import Result
-from agent_eval.scenario import Budget
-from agent_eval.scenario_file import json_schema, load
-from agent_eval.transcript import EVENTS, GENESIS, Transcript, line_of
+from agent_eval.events.kinds import KINDS, OperatorActed, RunClosed
+from agent_eval.record.transcript import EVENTS, GENESIS, Transcript, line_of
+from agent_eval.run.outcome import Outcome
+from agent_eval.run.run import Result
+from agent_eval.scenario.file import json_schema, load
+from agent_eval.scenario.model import Budget
 from tests.helpers import NASTY, lines_of_run, loaded, made_run, scenario
-from tests.test_show import event_of
+from tests.show.test_show import event_of
 
 Called = Callable[..., tuple[int, str, str]]
 
@@ -550,7 +550,7 @@ import os
 import sys
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
-from agent_eval.scenario import Budget
+from agent_eval.scenario.model import Budget
 
 event = {"kind": "submitted", "agent": "0", "elapsed_s": 1.0, "answer": "x"}
 with lasting(sys.stdout, sys.stderr), Watch("title", Budget()) as watch:

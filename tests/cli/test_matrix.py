@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from agent_eval.agent.instructions import read_instructions
 from agent_eval.cli.board import duration
 from agent_eval.cli.matrix import at_once, worst_s, worst_usd
 from agent_eval.cli.run import command, folder_of
 from agent_eval.cli.runs import command as runs_command
 from agent_eval.errors import OperatorError
-from agent_eval.instructions import read_instructions
-from agent_eval.plan import Plan
-from agent_eval.prices import FREE, PriceCard
+from agent_eval.record.prices import FREE, PriceCard
+from agent_eval.run.plan import Plan
 from tests.helpers import ModelInMemory, loaded
-from tests.test_runset import LOST, SUBMITTED, made
+from tests.record.test_runset import LOST, SUBMITTED, made
 
 # A command keeps its help option, and tests of the whole program ask with `-h` too.
 HELP: dict[str, Any] = {"help_option_names": ["-h", "--help"]}

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.approval import Approval
 from agent_eval.cli.person import (
     FIRST_LINES,
     GOES_ON,
@@ -21,9 +20,10 @@ from agent_eval.cli.person import (
     quoted,
 )
 from agent_eval.cli.watch import Watch
-from agent_eval.oversight import CHOICES, Nobody, Question
-from agent_eval.reading import read_events
-from agent_eval.scenario import Budget
+from agent_eval.person.oversight import CHOICES, Nobody, Question
+from agent_eval.record.reading import read_events
+from agent_eval.scenario.approval import Approval
+from agent_eval.scenario.model import Budget
 from tests.cli.screen import WIDTH, Screen, at_terminal
 from tests.helpers import TEXTS
 

@@ -4,12 +4,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from agent_eval.clock import WorkingClock
+from agent_eval.basics.clock import WorkingClock
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.sandbox.supervisor import Execution
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 
 RUNTIMES = ("runc", "runsc")
 ROOM = 1024 * 1024

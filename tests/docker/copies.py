@@ -11,7 +11,7 @@ from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.kernel import Source
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM, bash
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent_eval.resources import shipped
-from agent_eval.scenario import Sandbox
+from agent_eval.basics.resources import shipped
+from agent_eval.scenario.model import Sandbox
 
 READY_S = 90
 

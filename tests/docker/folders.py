@@ -8,7 +8,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from agent_eval.reading import read_events
+from agent_eval.record.reading import read_events
 
 CANARY = "agent-eval:canary:6f2d8f0e-3c56-4f0e-9a52-0d9f5b1f6a11"
 

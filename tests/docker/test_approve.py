@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.reading import content_bytes
-from agent_eval.verify import verify
+from agent_eval.record.reading import content_bytes
+from agent_eval.record.verify import verify
 from tests.cli.screen import Screen, at_terminal
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 

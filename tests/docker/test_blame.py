@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.reading import content_bytes
+from agent_eval.record.reading import content_bytes
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 
 pytestmark = pytest.mark.docker

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from agent_eval.reading import content_bytes
-from agent_eval.verify import verify
+from agent_eval.record.reading import content_bytes
+from agent_eval.record.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agent_eval.verify import verify
+from agent_eval.record.verify import verify
 from tests.docker.engines import PrivateEngine, private_engine
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 from tests.docker.test_run import wait_for_event

@@ -16,14 +16,14 @@ import anyio
 import docker
 import pytest
 
-from agent_eval.fleet import Cell, Ended, Fleet, Planned
-from agent_eval.instructions import read_instructions
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
 from agent_eval.models.control import load_control
-from agent_eval.plan import Plan
+from agent_eval.record.verify import verify
+from agent_eval.run.plan import Plan
 from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.settings import RUN_LABEL
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
+from agent_eval.scenario.file import load
 from tests.docker.folders import agent_eval, events, scenario, summary
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.timeout(300)]

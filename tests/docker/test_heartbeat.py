@@ -9,11 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agent_eval.clock import SILENCE_S, WorkingClock
+from agent_eval.basics.clock import SILENCE_S, WorkingClock
+from agent_eval.record.verify import verify
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.supervisor import Execution
-from agent_eval.verify import verify
 from tests.docker.boxes import RUNTIMES, bash, box
 from tests.docker.folders import events, only_run, scenario
 from tests.docker.test_run import wait_for_event

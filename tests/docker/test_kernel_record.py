@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agent_eval.verify import verify
+from agent_eval.record.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 
 pytestmark = [pytest.mark.docker, pytest.mark.gvisor, pytest.mark.slow]

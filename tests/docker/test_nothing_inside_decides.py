@@ -65,7 +65,7 @@ async def test_a_supervisor_that_breaks_the_rules_ends_the_sandbox() -> None:
 
     from agent_eval.sandbox.container import opened
     from agent_eval.sandbox.settings import asked_for
-    from agent_eval.scenario import Sandbox as Wishes
+    from agent_eval.scenario.model import Sandbox as Wishes
 
     wishes = Wishes(runtime="runc")
     for name, code in nonsense.items():

@@ -13,7 +13,7 @@ from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
 from agent_eval.sandbox.settings import SHM_BYTES, asked_for
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import RUNTIMES, bash, box, created, python
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]

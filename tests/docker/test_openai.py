@@ -10,8 +10,8 @@ import pytest
 
 from agent_eval.models.catalogue import profile_of
 from agent_eval.models.profile import Profile, write_profile
-from agent_eval.reading import rebuild_request
-from agent_eval.verify import verify
+from agent_eval.record.reading import rebuild_request
+from agent_eval.record.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 from tests.models.server import KEY, Answer, completion, serving
 

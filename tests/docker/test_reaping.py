@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.reading import read_summary
+from agent_eval.record.reading import read_summary
+from agent_eval.record.verify import verify
 from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import OWNER_LABEL, asked_for
-from agent_eval.scenario import Sandbox as Wishes
-from agent_eval.verify import verify
+from agent_eval.scenario.model import Sandbox as Wishes
 from agent_eval.watchdog.reaping import sweep
 from tests.docker.folders import agent_eval, events, only_run, scenario
 from tests.docker.test_run import containers_of

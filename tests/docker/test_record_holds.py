@@ -11,8 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_eval.budget import Account, limits_of
 from agent_eval.errors import NotAsAsked, RecordBroken
+from agent_eval.record.budget import Account, limits_of
+from agent_eval.record.transcript import Transcript
 from agent_eval.sandbox.container import Sandbox, listening, opened
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.gvisor import GvisorSource
@@ -20,8 +21,7 @@ from agent_eval.sandbox.kernel import Fact
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
-from agent_eval.scenario import Sandbox as Wishes
-from agent_eval.transcript import Transcript
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM, bash, created
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 

@@ -9,9 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
-from agent_eval.reading import content_bytes, rebuild_request
-from agent_eval.redact import replaced_in
-from agent_eval.verify import verify
+from agent_eval.record.reading import content_bytes, rebuild_request
+from agent_eval.record.redact import replaced_in
+from agent_eval.record.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 from tests.models.server import Answer, completion, serving
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.verify import verify
+from agent_eval.record.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario
 

@@ -13,13 +13,13 @@ import docker
 import pytest
 
 from agent_eval.errors import EngineUnavailable
+from agent_eval.record.verify import verify
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.kernel import Fact, private_folder
 from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import RECORDED_RUNC, Asked, asked_for
-from agent_eval.scenario import Sandbox as Wishes
-from agent_eval.verify import verify
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM, bash, python
 from tests.docker.folders import events, summary
 from tests.docker.test_kernel_record import DISGUISES as DISGUISED_ACTIONS

@@ -7,14 +7,14 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_eval.budget import Account, limits_of
 from agent_eval.errors import NoSnapshot
-from agent_eval.reading import read_events
+from agent_eval.record.budget import Account, limits_of
+from agent_eval.record.reading import read_events
+from agent_eval.record.transcript import Transcript
 from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.snapshot import Snapshots
-from agent_eval.transcript import Transcript
 from tests.docker.boxes import ROOM, RUNTIMES, bash, python
 from tests.docker.copies import family, said
 

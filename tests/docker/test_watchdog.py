@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.reading import read_summary
-from agent_eval.verify import verify
+from agent_eval.record.reading import read_summary
+from agent_eval.record.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario
 from tests.docker.test_run import containers_of, wait_for_event

@@ -20,18 +20,18 @@ import anyio
 import structlog
 from click.testing import CliRunner
 
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.basics.display import one_line, printable
 from agent_eval.cli.show import command as show
-from agent_eval.display import one_line, printable
-from agent_eval.instructions import read_instructions
 from agent_eval.models.control import Control, Turn, submit
-from agent_eval.plan import Plan
-from agent_eval.reading import content_bytes
-from agent_eval.run import Result, run_scenario
+from agent_eval.record.reading import content_bytes
+from agent_eval.record.verify import verify
+from agent_eval.run.plan import Plan
+from agent_eval.run.run import Result, run_scenario
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.settings import RUN_LABEL
-from agent_eval.scenario_file import load
-from agent_eval.verify import verify
+from agent_eval.scenario.file import load
 from sandbox.hostile.attack import GOES_ON, MUTE, Attack, Step, bash, python
 from tests.docker import boxes
 from tests.docker.folders import events, scenario

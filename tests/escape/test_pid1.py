@@ -15,7 +15,7 @@ from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM, RUNTIMES, bash, box, python
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio]

@@ -10,15 +10,15 @@ import docker
 import pytest
 from ruamel.yaml import YAML
 
-from agent_eval.actions import Malformed, action_of
-from agent_eval.conversation import ToolCall
-from agent_eval.instructions import read_instructions
+from agent_eval.agent.actions import Malformed, action_of
+from agent_eval.agent.instructions import read_instructions
+from agent_eval.basics.conversation import ToolCall
+from agent_eval.run.seeds import seed_files
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind
-from agent_eval.scenario import Loaded
-from agent_eval.scenario_file import load
-from agent_eval.seeds import seed_files
+from agent_eval.scenario.file import load
+from agent_eval.scenario.model import Loaded
 from tests.docker.boxes import RUNTIMES, bash, box, python
 from tests.docker.copies import family
 

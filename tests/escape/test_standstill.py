@@ -10,7 +10,7 @@ from agent_eval.errors import SandboxDied
 from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.settings import asked_for
-from agent_eval.scenario import Sandbox as Wishes
+from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM
 
 pytestmark = [pytest.mark.docker, pytest.mark.gvisor, pytest.mark.anyio, pytest.mark.slow]

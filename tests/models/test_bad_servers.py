@@ -21,12 +21,12 @@ from agent_eval.errors import AgentEvalError, Blame
 from agent_eval.models.endpoint import from_environment
 from agent_eval.models.openai_chat import OpenAIChat
 from agent_eval.models.wire import MAX_ANSWER_BYTES
-from agent_eval.prices import PriceCard
-from agent_eval.reading import rebuild_request
-from agent_eval.scenario import ModelArguments
-from agent_eval.verify import verify
+from agent_eval.record.prices import PriceCard
+from agent_eval.record.reading import rebuild_request
+from agent_eval.record.verify import verify
+from agent_eval.scenario.model import ModelArguments
+from tests.agent.test_loop import World, converse_in, world
 from tests.models.server import KEY, Answer, Came, Server, completion, deaf, point_at, serving
-from tests.test_agent import World, converse_in, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from agent_eval import conversation as words
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Request
 from agent_eval.cli.overrides import laid_over
-from agent_eval.conversation import Request
 from agent_eval.errors import OperatorError, UnknownPrice
 from agent_eval.models.catalogue import profile_of, read_catalogue
 from agent_eval.models.choose import choose

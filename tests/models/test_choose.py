@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from agent_eval.errors import OperatorError, ScenarioError, TranscriptBroken, UnknownPrice
-from agent_eval.events import ModelReplied
+from agent_eval.events.kinds import ModelReplied
 from agent_eval.models.choose import choose
 from agent_eval.models.control import Control
 from agent_eval.models.openai_chat import OpenAIChat
 from agent_eval.models.replay import Replay
-from agent_eval.transcript import EVENTS, Transcript
+from agent_eval.record.transcript import EVENTS, Transcript
 from tests.helpers import loaded, made_run
 from tests.models.server import point_at
 

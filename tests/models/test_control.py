@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from agent_eval import conversation as words
-from agent_eval.conversation import Message, Request
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Message, Request
 from agent_eval.errors import Blame, OperatorError, ScenarioError
 from agent_eval.models.control import (
     Control,
@@ -22,7 +22,7 @@ from agent_eval.models.control import (
     tokens_in,
 )
 from agent_eval.models.fenced import calls_in
-from agent_eval.prices import FREE
+from agent_eval.record.prices import FREE
 
 pytestmark = pytest.mark.anyio
 

@@ -5,13 +5,13 @@ import time
 import anyio
 import pytest
 
-from agent_eval import conversation as words
-from agent_eval.conversation import Request
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Request
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.endpoint import MAX_CONNECTIONS, Endpoint, from_environment
 from agent_eval.models.limiter import Limiter, Limiters
 from agent_eval.models.openai_chat import OpenAIChat
-from agent_eval.scenario import ModelArguments
+from agent_eval.scenario.model import ModelArguments
 from tests.models.server import Answer, Server, completion, point_at, serving
 
 pytestmark = pytest.mark.anyio

@@ -9,14 +9,14 @@ import httpx2
 import pytest
 from hypothesis import given
 
-from agent_eval import conversation as words
-from agent_eval.conversation import Reply, Request, ToolCall, Usage, wire_json
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Reply, Request, ToolCall, Usage, wire_json
 from agent_eval.errors import Blame, OperatorError, RequestRefused
 from agent_eval.models import openai_chat
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.endpoint import from_environment
 from agent_eval.models.openai_chat import MAX_COUNT, MAX_WAIT_S, OpenAIChat
-from agent_eval.scenario import ModelArguments
+from agent_eval.scenario.model import ModelArguments
 from tests.helpers import JSON_VALUES, NASTY, TEXTS
 from tests.models.server import KEY, USAGE, Answer, completion, point_at, serving
 

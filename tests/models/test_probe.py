@@ -15,7 +15,7 @@ from agent_eval.cli import main
 from agent_eval.models.catalogue import profile_of, read_catalogue
 from agent_eval.models.probe import most_tokens
 from agent_eval.models.profile import read_profile
-from agent_eval.prices import PriceCard
+from agent_eval.record.prices import PriceCard
 from tests.models.server import KEY, Answer, Server, completion, point_at, serving
 
 PRICE = {"input": 1, "cached": 1, "output": 2, "as_of": "2026-01-31", "source": "a test"}

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from agent_eval import conversation as words
-from agent_eval.conversation import Reply, Request, ToolCall, Usage
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Reply, Request, ToolCall, Usage
 from agent_eval.errors import ModelUnavailable, TranscriptBroken
-from agent_eval.events import ModelReplied
+from agent_eval.events.kinds import ModelReplied
 from agent_eval.models.replay import Replay
-from agent_eval.prices import FREE
-from agent_eval.reading import read_events
-from agent_eval.transcript import Transcript
+from agent_eval.record.prices import FREE
+from agent_eval.record.reading import read_events
+from agent_eval.record.transcript import Transcript
 from tests.helpers import NASTY, folder
 
 pytestmark = pytest.mark.anyio

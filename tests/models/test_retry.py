@@ -6,7 +6,7 @@ from collections.abc import Callable
 import anyio
 import pytest
 
-from agent_eval.conversation import Reply
+from agent_eval.basics.conversation import Reply
 from agent_eval.errors import Blame, LimitReached, ModelUnavailable, RequestRefused
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.retry import with_retries

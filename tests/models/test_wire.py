@@ -10,7 +10,7 @@ import pytest
 from agent_eval.errors import OperatorError
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.wire import MAX_ANSWER_BYTES, Wire
-from agent_eval.scenario import ModelArguments
+from agent_eval.scenario.model import ModelArguments
 from tests.models.server import Answer, deaf, serving
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.resources import shipped
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 
 FILES = st.lists(

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 
 from agent_eval.errors import NotAsAsked
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.audit import audit, refuse_unless_ok
 from agent_eval.sandbox.isolation import MASKED, OF_THE_HOST, READ_ONLY
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, RECORDED_RUNC, Asked, asked_for, seccomp_profile
-from agent_eval.scenario import Sandbox
-from agent_eval.transcript import line_of
+from agent_eval.scenario.model import Sandbox
 from tests.helpers import JSON_VALUES
 
 RUNTIMES = ("runc", GVISOR)

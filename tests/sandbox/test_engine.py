@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.errors import Blame, EngineUnavailable
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.engine import Attached, Container, Engine, plain_settings, runtime_for
 from agent_eval.sandbox.ready_socket import ReadySocket
 from agent_eval.sandbox.settings import (
@@ -21,8 +22,7 @@ from agent_eval.sandbox.settings import (
     RECORDED_RUNC,
     asked_for,
 )
-from agent_eval.scenario import Sandbox
-from agent_eval.transcript import line_of
+from agent_eval.scenario.model import Sandbox
 
 pytestmark = pytest.mark.anyio
 

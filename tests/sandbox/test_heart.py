@@ -6,7 +6,7 @@ from functools import partial
 import anyio
 import pytest
 
-from agent_eval.clock import BEAT_S, SILENCE_S, WorkingClock
+from agent_eval.basics.clock import BEAT_S, SILENCE_S, WorkingClock
 from agent_eval.sandbox.heart import Heart
 from agent_eval.sandbox.supervisor import Supervisor
 from tests.sandbox.wire import served

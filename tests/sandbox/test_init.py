@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.resources import shipped
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import MAX_ENTRIES
 from agent_eval.sandbox.frames import CONTROL, DATA, Decoder, encode
 from agent_eval.sandbox.pid1 import COMMAND, PARTS

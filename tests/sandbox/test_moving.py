@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent_eval.basics.resources import shipped
 from agent_eval.errors import NoSnapshot, SandboxDied
-from agent_eval.resources import shipped
 from agent_eval.sandbox import moving
 from tests.sandbox.wire import Wire, served
 

@@ -6,8 +6,8 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_eval.actions import MAX_CODE_BYTES
-from agent_eval.conversation import wire_json
+from agent_eval.agent.actions import MAX_CODE_BYTES
+from agent_eval.basics.conversation import wire_json
 from agent_eval.errors import Blame, SandboxDied
 from agent_eval.sandbox.frames import CONTROL, END, MAX_PAYLOAD_BYTES, Decoder, encode
 from agent_eval.sandbox.pipe import MAX_REPORTS, Pipe

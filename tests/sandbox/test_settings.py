@@ -19,7 +19,7 @@ from agent_eval.sandbox.settings import (
     asked_for,
     seccomp_profile,
 )
-from agent_eval.scenario import MIB, Sandbox
+from agent_eval.scenario.model import MIB, Sandbox
 
 RUNTIMES = ("runc", GVISOR)
 

@@ -10,7 +10,7 @@ from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import GVISOR, RECORDED_RUNC
 from agent_eval.sandbox.sources import chosen
-from agent_eval.scenario import Sandbox
+from agent_eval.scenario.model import Sandbox
 
 
 def facts(**changes: Any) -> dict[str, Any]:

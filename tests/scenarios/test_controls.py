@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent_eval.resources import shipped
-from agent_eval.scenario_file import load, variants_of
-from agent_eval.verify import verify
+from agent_eval.basics.resources import shipped
+from agent_eval.record.verify import verify
+from agent_eval.scenario.file import load, variants_of
 from tests.docker.folders import agent_eval, only_run, summary
 
 

@@ -13,8 +13,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from agent_eval.models.control import load_control
-from agent_eval.scenario import Scenario
-from agent_eval.scenario_file import load
+from agent_eval.scenario.file import load
+from agent_eval.scenario.model import Scenario
 
 SCENARIOS = Path(__file__).parents[2] / "scenarios"
 FOLDERS = sorted(file.parent for file in SCENARIOS.glob("[!_]*/scenario.yaml"))

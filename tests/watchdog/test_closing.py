@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent_eval.agent_events import AgentEnded, AgentStarted
 from agent_eval.errors import OperatorError
-from agent_eval.events import (
+from agent_eval.events.agents import AgentEnded, AgentStarted
+from agent_eval.events.kinds import (
     ActionEnded,
     HarnessLost,
     ModelCalled,
@@ -15,10 +15,10 @@ from agent_eval.events import (
     RunOpened,
     SandboxReady,
 )
-from agent_eval.reading import read_events, read_summary
+from agent_eval.record.reading import read_events, read_summary
+from agent_eval.record.transcript import EVENTS, SUMMARY, Transcript
+from agent_eval.record.verify import reopened, verify
 from agent_eval.sandbox.lease import Moment
-from agent_eval.transcript import EVENTS, SUMMARY, Transcript
-from agent_eval.verify import reopened, verify
 from agent_eval.watchdog.closing import State, end_record, spent_of, state_of
 from tests.helpers import made_run
 

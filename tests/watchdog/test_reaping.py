@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from agent_eval.events import HarnessLost
+from agent_eval.events.kinds import HarnessLost
+from agent_eval.record.transcript import EVENTS
+from agent_eval.record.verify import reopened
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.lease import Moment
 from agent_eval.sandbox.owner import owner
 from agent_eval.sandbox.settings import FOLDER_LABEL, LEASE_LABEL, OWNER_LABEL, RUN_LABEL
-from agent_eval.transcript import EVENTS
-from agent_eval.verify import reopened
 from agent_eval.watchdog.reaping import judged
 from tests.helpers import lines_of_run, made_run
 

@@ -1,8 +1,8 @@
 """The arguments of a tool call, as a model wrote them; and output as a model sees it."""
 
-from agent_eval.actions import MAX_CODE_BYTES, Run, action_of, head_and_tail
-from agent_eval.conversation import ToolCall
-from agent_eval.transcript import line_of
+from agent_eval.agent.actions import MAX_CODE_BYTES, Run, action_of, head_and_tail
+from agent_eval.basics.conversation import ToolCall
+from agent_eval.record.transcript import line_of
 
 TOOLS = ("bash", "python")
 SEEDS = (

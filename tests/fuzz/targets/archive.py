@@ -3,8 +3,8 @@
 import tarfile
 from pathlib import PurePosixPath
 
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.archive import File, packed, unpacked
-from agent_eval.transcript import line_of
 
 TOP = "/home/user"
 BLOCK = 512

@@ -2,10 +2,10 @@
 
 import json
 
-from agent_eval.conversation import untrusted_json
+from agent_eval.basics.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.audit import audit, refuse_unless_ok
-from agent_eval.transcript import line_of
 from tests.sandbox.test_audit import asked, good
 
 GOOD = {runtime: good(runtime) for runtime in ("runc", "agent-eval-runsc")}

@@ -2,7 +2,7 @@
 
 import json
 
-from agent_eval.actions import Malformed, Run, Submit, action_of
+from agent_eval.agent.actions import Malformed, Run, Submit, action_of
 from agent_eval.models.fenced import calls_in, fenced
 
 TOOLS = ("bash", "python")

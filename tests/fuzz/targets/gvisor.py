@@ -3,11 +3,11 @@
 import struct
 from typing import Any, cast
 
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox import gvisor_wire as wire
 from agent_eval.sandbox.gvisor_facts import Translator
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.recorder import Recorder
-from agent_eval.transcript import line_of
 from tests.sandbox.test_gvisor_wire import BECAME
 
 KINDS = (

@@ -3,11 +3,11 @@
 import os
 import struct
 
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox import process_events
 from agent_eval.sandbox.calls import said
 from agent_eval.sandbox.held import Memory
 from agent_eval.sandbox.notifications import NOTIFIED, Notification
-from agent_eval.transcript import line_of
 
 ME = os.getpid()
 REGISTERS = struct.Struct("=B6Q")

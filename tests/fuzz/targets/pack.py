@@ -5,8 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.archive import unpacked
-from agent_eval.transcript import line_of
 from sandbox.init import errands
 
 QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict
 
-from agent_eval.conversation import Conversation, assistant
+from agent_eval.basics.conversation import Conversation, assistant
 from agent_eval.models.base import AttemptFailed
 from agent_eval.models.openai_chat import MAX_WAIT_S, _reply, _retry_after_s
-from agent_eval.transcript import line_of
+from agent_eval.record.transcript import line_of
 
 SEEDS = (
     b'{"choices":[{"message":{"content":"hi","tool_calls":[{"id":"1","function":{"name":"bash",'

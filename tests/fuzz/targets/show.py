@@ -3,10 +3,10 @@
 import tempfile
 from pathlib import Path
 
-from agent_eval.display import one_line, printable
+from agent_eval.basics.display import one_line, printable
 from agent_eval.errors import TranscriptBroken
-from agent_eval.reading import parse_line
-from agent_eval.show import lines_of
+from agent_eval.record.reading import parse_line
+from agent_eval.show.show import lines_of
 
 RUN = Path(tempfile.gettempdir())
 SEEDS = (

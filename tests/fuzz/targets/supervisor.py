@@ -8,10 +8,10 @@ import anyio
 import anyio.lowlevel
 
 from agent_eval.errors import SandboxDied
+from agent_eval.record.transcript import line_of
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.supervisor import Execution, Supervisor
-from agent_eval.transcript import line_of
 from tests.fuzz.targets.pieces import said
 
 ROOM = 64

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from agent_eval.conversation import Reply, assistant
+from agent_eval.basics.conversation import Reply, assistant
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.models.replay import Replay
-from agent_eval.reading import content_bytes, read_events, read_summary, rebuild_request
-from agent_eval.transcript import BLOBS, EVENTS, GENESIS, SUMMARY, line_of
-from agent_eval.verify import repair, verify
+from agent_eval.record.reading import content_bytes, read_events, read_summary, rebuild_request
+from agent_eval.record.transcript import BLOBS, EVENTS, GENESIS, SUMMARY, line_of
+from agent_eval.record.verify import repair, verify
 
 QUICK = "/dev/shm" if Path("/dev/shm").is_dir() else None
 """Where forcing to disk costs nothing."""

@@ -1,0 +1,296 @@
+"""Asking the model: what a call costs at worst is set aside, then it is recorded, then it leaves.
+
+One `Asking` an agent. Each attempt is reserved, recorded, sent, settled and recorded again; one
+whose usage never arrived is settled at all that was set aside for it.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+from agent_eval.agent.context import Context, window_of
+from agent_eval.basics import conversation as words
+from agent_eval.basics.conversation import Conversation, Reply, Request, ToolCall, Usage
+from agent_eval.basics.echo import sendable, sendable_text, told_apart
+from agent_eval.errors import (
+    ContextFull,
+    ModelUnavailable,
+    OperatorError,
+    Overspent,
+    RequestRefused,
+    ScenarioError,
+)
+from agent_eval.events.event import Event
+from agent_eval.events.kinds import ModelCalled, ModelFailed, ModelReplied, ModelRequest
+from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
+from agent_eval.models.control import tokens_in
+from agent_eval.models.overflow import says_full
+from agent_eval.models.retry import with_retries
+from agent_eval.person.steering import Steering
+from agent_eval.record.budget import Account, Amounts, plain
+from agent_eval.record.rebuild import AgentState
+from agent_eval.record.transcript import Transcript
+from agent_eval.scenario.model import ModelArguments, digest_of
+
+BILLED = ("usd", "tokens", "output_tokens")
+"""Limits that a server's bill can break."""
+
+SMALLEST_REPLY_TOKENS = 256
+"""A reply gets less room than wished while the budget still allows this much."""
+
+
+@dataclass
+class Asking:
+    """A model, who pays for it, where it is recorded, and what has been said."""
+
+    name: str
+    """The agent's path in the tree of copies; the first is `0`."""
+    model: Model
+    tools: Sequence[dict[str, Any]]
+    wanted: ModelArguments
+    account: Account
+    transcript: Transcript
+    steering: Steering = field(default_factory=Steering)
+    """Of the whole run: no call is made while that is paused."""
+    calls: int = 0
+    """Calls so far; the last has this number."""
+    _described: str = ""
+    _attempt_started: float = 0.0
+    _call_ids: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        tools_bytes = len(words.wire_json(list(self.tools)))
+        self.context = Context(window_of(self.wanted, self.model), self.wanted, tools_bytes)
+
+    @property
+    def conversation(self) -> Conversation:
+        """What the model is shown."""
+        return self.context.conversation
+
+    def take_up(self, state: AgentState) -> None:
+        """Go on from where a record ends."""
+        self.context.take_up(state)
+        self.calls, self._described = state.calls, state.described
+        self._call_ids |= state.call_ids
+        self.model.take_up(state.as_said, state.answered)
+
+    async def ask(self) -> Reply:
+        """One reply to a prompt that fits; raises `ContextFull` if none can be made to."""
+        if shortened := self.context.fit():
+            self.record(shortened)
+        try:
+            return await self._call()
+        except ContextOverflow as error:
+            self.record(self.context.refused(str(error)))
+        try:
+            return await self._call()
+        except ContextOverflow as error:
+            raise ContextFull(f"shortened, it still does not fit: {error}") from error
+
+    async def _call(self) -> Reply:
+        """One reply, retried if need be; raises `LimitReached` if its worst cost does not fit."""
+        request, worst = self._prepare()
+        self.calls += 1
+
+        async def attempt(number: int) -> Reply:
+            async with self._turn():
+                return await self._attempt(request, worst, number)
+
+        def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
+            spent = worst if error.may_be_billed else Amounts()
+            self._record_failure(number, error, spent, error.status, retry_in_s)
+
+        return await with_retries(attempt, failed, self.wanted.attempts)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A place at the model's server, which a run that is paused leaves to others."""
+        while True:
+            await self.steering.going()
+            async with self.model.turn():
+                if not self.steering.paused:
+                    yield
+                    return
+
+    async def _attempt(self, request: Request, worst: Amounts, number: int) -> Reply:
+        hold = self.account.reserve(worst)
+        spent = worst
+        try:
+            self._record_call(request, number, worst)
+            given = await self._completed(request, worst, number)
+            reply = replace(given, calls=told_apart(given.calls, self._call_ids))
+            reply = self._with_usage(reply, request)
+            spent = self._cost(reply, worst)
+            self._record_reply(reply, given.calls, number, spent)
+        except (AttemptFailed, ContextOverflow) as error:
+            spent = worst if error.may_be_billed else Amounts()
+            raise
+        except (OperatorError, ModelUnavailable, ScenarioError):
+            spent = Amounts()
+            raise
+        finally:
+            hold.settle(spent)
+        self._refuse_overspending()
+        return reply
+
+    def _refuse_overspending(self) -> None:
+        """End the run whose server bills more than it was allowed, where that breaks a limit."""
+        limit = self.account.overspent(*BILLED)
+        if limit is not None:
+            raise Overspent(
+                limit,
+                f"{limit}: the server billed more than it was asked for, and {self.account.name} "
+                f"has now used {plain(self.account.used(limit)):g} of "
+                f"{plain(self.account.limits[limit]):g}",
+            )
+
+    async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
+        """The model's answer; an end that no other attempt follows is put on record here."""
+        try:
+            reply = await self._unless_it_overflows(request)
+        except AttemptFailed:
+            raise
+        except ContextOverflow as error:
+            self._record_failure(number, error, worst if error.may_be_billed else Amounts())
+            raise
+        except (OperatorError, ModelUnavailable, ScenarioError) as error:
+            self._record_failure(number, error, Amounts())
+            raise
+        except BaseException as error:  # cancelled, or a fault: the server may have worked
+            self._record_failure(number, error, worst)
+            raise
+        # Calls that were not offered would stand unanswered in the conversation.
+        return self._without_secrets(reply if self.tools else replace(reply, calls=()))
+
+    def _without_secrets(self, reply: Reply) -> Reply:
+        """The reply as it may be shown to a model again, and be done."""
+        take_out = self.transcript.redactor.text
+        calls = tuple(
+            ToolCall(take_out(call.id), take_out(call.name), take_out(call.arguments))
+            for call in reply.calls
+        )
+        return replace(reply, text=take_out(reply.text), calls=calls)
+
+    async def _unless_it_overflows(self, request: Request) -> Reply:
+        """The model's answer; a server's words for a full window raise `ContextOverflow`."""
+        try:
+            return await self.model.complete(request)
+        except (AttemptFailed, RequestRefused) as error:
+            if says_full(str(error)):
+                billed = isinstance(error, AttemptFailed) and error.may_be_billed
+                raise ContextOverflow(str(error), may_be_billed=billed) from error
+            raise
+
+    # --- what a call may cost -------------------------------------------------------------------
+
+    def _prepare(self) -> tuple[Request, Amounts]:
+        """The next request and its worst cost; its reply gets the room that the budget allows."""
+        arguments = self.model.arguments(self.wanted.max_output_tokens)
+        size = self.conversation.wire_bytes + len(words.wire_json([arguments, list(self.tools)]))
+        reads = self.context.most_tokens(size)
+        room = self._room(reads)
+        request = Request(self.conversation.messages, self.tools, self.model.arguments(room), size)
+        usd = self.model.price.worst(reads, room) if self.model.price else Decimal(0)
+        return request, Amounts(input_tokens=reads, output_tokens=room, usd=usd, steps=1)
+
+    def _room(self, reads: int) -> int:
+        """Tokens the reply may have."""
+        wish = self.context.reply_tokens
+        price = self.model.price
+        takes = {"tokens": (Decimal(reads), Decimal(1)), "output_tokens": (Decimal(0), Decimal(1))}
+        if price:
+            takes["usd"] = (price.worst(reads, 0), price.worst(0, 1))
+        room = wish
+        for name, (prompt, each) in takes.items():
+            free = self.account.free(name)
+            if free is not None and each:
+                room = min(room, int((free - prompt) / each))
+        return max(room, min(SMALLEST_REPLY_TOKENS, wish))
+
+    def _cost(self, reply: Reply, worst: Amounts) -> Amounts:
+        """What a reply costs: all that was set aside, where a server does not say."""
+        usage = reply.usage
+        assert usage is not None
+        if usage.estimated and self.model.remote and self.wanted.missing_usage == "reserved":
+            return worst
+        counted = {name: value for name, value in asdict(usage).items() if name != "estimated"}
+        usd = self.model.price.cost(usage) if self.model.price else Decimal(0)
+        return Amounts(**counted, usd=usd, steps=1)
+
+    def _with_usage(self, reply: Reply, request: Request) -> Reply:
+        """The reply with its usage, estimated from its size where the server gave none."""
+        if reply.usage is None:
+            written = len(reply.text) + len(reply.reasoning)
+            written += sum(len(call.arguments) for call in reply.calls)
+            usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
+            return replace(reply, usage=usage)
+        if not reply.usage.estimated:
+            self.context.counted(reply.usage.input_tokens)
+        return reply
+
+    # --- what goes on record --------------------------------------------------------------------
+
+    def record(self, event: Event) -> None:
+        """Put an event of this agent on record."""
+        self.transcript.write(event, self.name)
+
+    def _record_call(self, request: Request, attempt: int, worst: Amounts) -> None:
+        self._attempt_started = time.monotonic()
+        digest = digest_of([request.arguments, list(request.tools)])
+        if digest != self._described:
+            self._described = digest
+            self.record(ModelRequest(digest, request.arguments, list(request.tools)))
+        event = ModelCalled(
+            call=self.calls,
+            attempt=attempt,
+            sees=[[0, len(request.messages) - 1]],
+            arguments=digest,
+            reserved=worst.record(),
+            request_sha256=request.sha256() if self.model.remote else None,
+        )
+        self.record(event)
+
+    def _record_failure(
+        self,
+        attempt: int,
+        error: BaseException,
+        spent: Amounts,
+        status: int | None = None,
+        retry_in_s: float | None = None,
+    ) -> None:
+        event = ModelFailed(
+            call=self.calls,
+            attempt=attempt,
+            error=str(error) or type(error).__name__,
+            settled=spent.record(),
+            duration_s=round(time.monotonic() - self._attempt_started, 6),
+            status=status,
+            retry_in_s=retry_in_s,
+            context_full=True if isinstance(error, ContextOverflow) else None,
+        )
+        self.record(event)
+
+    def _record_reply(
+        self, reply: Reply, given: tuple[ToolCall, ...], attempt: int, spent: Amounts
+    ) -> None:
+        sent_back = [sendable(call) for call in reply.calls]
+        message = words.assistant(sendable_text(reply.text, sent_back), sent_back)
+        event = ModelReplied(
+            call=self.calls,
+            attempt=attempt,
+            index=self.conversation.add(message),
+            message=message.content,
+            usage=asdict(reply.usage) if reply.usage else {},
+            settled=spent.record(),
+            duration_s=round(time.monotonic() - self._attempt_started, 6),
+            reasoning=reply.reasoning or None,
+            finish_reason=reply.finish_reason or None,
+            model=reply.model or None,
+            fingerprint=reply.fingerprint or None,
+            raw_usage=reply.raw_usage,
+            calls_as_given=None if list(given) == sent_back else [asdict(call) for call in given],
+        )
+        self.record(event)

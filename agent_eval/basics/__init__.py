@@ -1,0 +1,1 @@
+"""What every layer uses: clocks and dates, text for a terminal, messages, the data folders."""

@@ -1,0 +1,1 @@
+"""A run that was: go on with it, do it again, branch from it."""

@@ -1,0 +1,79 @@
+"""A run that is taken up again: where it stood, and how its sandboxes come to be what they were."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from agent_eval.agent.redo import Redo, Redoes, Redone
+from agent_eval.errors import Differs, NoSnapshot
+from agent_eval.events.state import ActionsRedone
+from agent_eval.record.rebuild import AgentState, Event, RunState
+from agent_eval.sandbox.snapshot import Snapshot, Snapshots
+
+
+@dataclass(frozen=True)
+class Past:
+    """What there was before."""
+
+    state: RunState
+    redo: Redo
+    allow_differences: bool = False
+    left_open: bool = False
+    """Whether its record stays open where differences end it, for another try."""
+
+    @property
+    def opened_at(self) -> datetime:
+        """When its record was opened."""
+        return datetime.fromisoformat(self.state.opened["time"])
+
+    @property
+    def began_at(self) -> datetime:
+        """When the run began from which its sandboxes have their files and days."""
+        origin = self.state.opened.get("origin") or {}
+        return datetime.fromisoformat(origin.get("began") or self.state.opened["time"])
+
+    def nearest(self, agent: AgentState) -> tuple[Snapshot | None, list[Event]]:
+        """The last snapshot that holds all that the agent's sandbox was, and what came after it.
+
+        For a copy that is at worst what it began as; for the first agent there may be none.
+        """
+        store = Snapshots(self.redo.run)
+        for place in reversed(range(len(agent.history))):
+            event = agent.history[place]
+            whole = event["kind"] == "snapshot.taken" and event["holds"] == "memory"
+            if whole or event["kind"] == "sandbox.restored":
+                try:
+                    return store.find(event["snapshot"]), agent.history[place + 1 :]
+                except NoSnapshot:
+                    if event["kind"] == "sandbox.restored":
+                        raise
+        return None, agent.history
+
+    async def furnish(
+        self, sandbox: Redoes, agent: AgentState, max_output_bytes: int
+    ) -> ActionsRedone:
+        """Do again in a sandbox what the agent's had gone through since it was as this one is."""
+        _, steps = self.nearest(agent)
+        redone = await self.redo.all(sandbox, steps, agent.ends, max_output_bytes)
+        return redone_event(sandbox.id, redone, self.redo)
+
+    def refuse_differences(self, event: ActionsRedone) -> None:
+        """Raise `Differs` where a sandbox is not what it was, unless that is allowed."""
+        if event.differences and not self.allow_differences:
+            one = event.differences[0]
+            raise Differs(
+                f"action {one['action']} of agent {one['agent']} came out otherwise when it was "
+                f"done again: {one['what']} was {one['expected']!r} and is {one['got']!r}. The "
+                "record is as it was, with the differences in it. --allow-differences goes on all "
+                "the same, --ignore REGEX says what does not matter"
+            )
+
+
+def redone_event(sandbox: str, redone: Redone, redo: Redo) -> ActionsRedone:
+    """What came of doing actions again, for the record."""
+    return ActionsRedone(
+        sandbox=sandbox[:12],
+        actions=redone.actions,
+        differences=[each.record() for each in redone.differences],
+        left_out=redone.left_out,
+        ignored=[each.pattern.decode() for each in redo.ignore],
+    )

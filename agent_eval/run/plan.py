@@ -1,0 +1,125 @@
+"""What a run is made of, and the first event, which says so.
+
+Put together by whoever starts a run; `run` carries it out.
+"""
+
+import os
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from agent_eval.agent.context import window_of
+from agent_eval.agent.instructions import Instructions
+from agent_eval.events.kinds import FORMAT, RunOpened
+from agent_eval.models.base import Model
+from agent_eval.past.past import Past
+from agent_eval.person.oversight import Nobody, Person
+from agent_eval.record.redact import Redactor, host_secrets
+from agent_eval.run.provenance import package_facts
+from agent_eval.sandbox.engine import plain_settings
+from agent_eval.sandbox.pid1 import program_digest
+from agent_eval.sandbox.settings import Asked
+from agent_eval.scenario.model import Loaded
+
+LEASE_S = 3600.0
+"""Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run is made of."""
+
+    loaded: Loaded
+    model: Model
+    instructions: Instructions
+    runs: Path
+    command_line: list[str]
+    changed: dict[str, Any]
+    """What the command line laid over the scenario."""
+    epoch: int = 1
+    """Which of several equal runs it is."""
+    key: bytes | None = None
+    lease_s: float = LEASE_S
+    past: Past | None = None
+    """What there is of the run, if it is taken up again."""
+    listener: Callable[[dict[str, Any]], None] | None = None
+    redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
+    """Takes the host's secrets out of all that is written and sent."""
+    person: Person = field(default_factory=Nobody)
+    """Who decides on actions, where the scenario has them wait for a person."""
+
+    @property
+    def waits_for_somebody(self) -> bool:
+        """Whether actions wait for a person, and none has been named yet."""
+        return self.loaded.scenario.approve is not None and isinstance(self.person, Nobody)
+
+
+def run_id(title: str) -> str:
+    """A name for a run that no other has."""
+    now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
+
+
+def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
+    """What the engine is and runs, for the first event."""
+    return {
+        **facts,
+        "runtimes": sorted(facts["runtimes"]),
+        "runtime": {"name": runtime, **facts["runtimes"][runtime]},
+        "image": image,
+        "supervisor_sha256": program_digest(),
+    }
+
+
+def scenario_facts(plan: Plan) -> dict[str, Any]:
+    """The scenario as the first event has it."""
+    return {
+        "title": plan.loaded.title,
+        "digest": plan.loaded.digest,
+        "files": plan.loaded.file_digests,
+        "folder": str(plan.loaded.folder.resolve()),
+        "variant": plan.loaded.variant,
+        "resolved": plan.loaded.scenario.model_dump(mode="json"),
+    }
+
+
+def model_facts(plan: Plan) -> dict[str, Any]:
+    """The model as the first event has it."""
+    wanted, model = plan.loaded.scenario.model, plan.model
+    return {
+        "name": model.name,
+        "arguments": model.arguments(wanted.max_output_tokens),
+        "context_tokens": window_of(wanted, model),
+        "price": model.price.record() if model.price else None,
+        **model.about(),
+    }
+
+
+def opening(plan: Plan, asked: Asked, stated: dict[str, Any], about: dict[str, Any]) -> RunOpened:
+    """The first event of a run: where everything in it comes from."""
+    host = stated["HostConfig"]
+    return RunOpened(
+        run=asked.run,
+        format=FORMAT,
+        epoch=plan.epoch,
+        scenario=scenario_facts(plan),
+        model=model_facts(plan),
+        prompts=plan.instructions.digests,
+        package=package_facts(),
+        engine=about,
+        asked={"sandbox": plain_settings(asked), "command_line": plan.changed},
+        in_force={name: host.get(name) for name in _STATED},
+        command_line=plan.command_line,
+        canary=plan.loaded.scenario.canary,
+        secrets=len(plan.redactor),
+    )
+
+
+_STATED = (
+    "Runtime", "NetworkMode", "ReadonlyRootfs", "CapAdd", "CapDrop", "Memory", "MemorySwap",
+    "NanoCpus", "PidsLimit", "Tmpfs", "Ulimits", "Dns", "IpcMode", "ShmSize", "Privileged",
+)  # fmt: skip
+"""What the engine states of a container and the first event keeps; the audit has the rest."""

@@ -1,0 +1,243 @@
+"""One run from end to end: the only place that turns errors into outcomes.
+
+    create the sandbox ─► open the record ─► start and audit ─► seed ─► converse
+        ─► freeze ─► export ─► judge ─► remove ─► close and seal the record
+
+Whatever happens after the record is open ends in a sealed record that says what happened and who is
+to blame. Errors before that (no engine, no image) are raised: there was no run.
+"""
+
+import traceback
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import structlog
+
+from agent_eval.agent.loop import converse
+from agent_eval.basics.clock import at_most
+from agent_eval.errors import (
+    AgentEvalError,
+    Blame,
+    Differs,
+    SandboxDied,
+    TranscriptBroken,
+)
+from agent_eval.events.kinds import (
+    FilesExported,
+    HarnessGap,
+    OperatorActed,
+    RunClosed,
+    SandboxFrozen,
+    SuccessJudged,
+    Trouble,
+)
+from agent_eval.fleet.machine import Machine
+from agent_eval.person.steering import Steering
+from agent_eval.record.budget import Account, Amounts, limits_of
+from agent_eval.record.reading import interventions_in
+from agent_eval.record.transcript import Transcript, refuse_full_disk
+from agent_eval.run.copies import Copies, Setting
+from agent_eval.run.housing import Box, Housing, housed
+from agent_eval.run.outcome import Outcome, outcome_of
+from agent_eval.run.plan import Plan, opening, run_id
+from agent_eval.run.remote import within_reach
+from agent_eval.run.seeds import Calendar
+from agent_eval.run.success import judge
+from agent_eval.sandbox.archive import File
+from agent_eval.sandbox.container import Sandbox
+
+EXPORT_BYTES = 64 * 1024 * 1024
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Result:
+    """A sealed run."""
+
+    folder: Path
+    outcome: Outcome
+    verdict: str
+    reason: str
+    spent: dict[str, Any]
+    head: str
+    interventions: dict[str, int] = field(default_factory=dict)
+    """How often a person decided, by the type of the decision."""
+
+
+async def run_scenario(
+    plan: Plan, steering: Steering | None = None, machine: Machine | None = None
+) -> Result:
+    """Run a scenario once. Raises only where there was no run; see the module's words.
+
+    Runs that go on at the same time are given one machine between them.
+    """
+    steering = steering or Steering()
+    refuse_full_disk(plan.runs)
+    run = run_id(plan.loaded.title)
+    async with housed(plan, run, steering, machine) as (housing, about):
+        box = await housing.make()
+        return await _on_record(plan, steering, housing, box, about)
+
+
+async def _on_record(
+    plan: Plan, steering: Steering, housing: Housing, box: Box, about: dict[str, Any]
+) -> Result:
+    """Open the record of a run, and run."""
+    try:
+        folder = plan.runs / box.asked.run
+        with Transcript.create(folder, plan.redactor) as transcript:
+            transcript.listener = plan.listener
+            transcript.write(opening(plan, box.asked, box.container.as_made, about))
+            return await Run(plan, steering, transcript, housing, box).to_the_end()
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await housing.tear_down(box)
+        raise
+
+
+class Run:
+    """The part of a run that has a record; with a `past`, it goes on with what there is."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        steering: Steering,
+        transcript: Transcript,
+        housing: Housing,
+        box: Box,
+    ) -> None:
+        self.plan, self.steering, self.transcript = plan, steering, transcript
+        self.housing, self.box = housing, box
+        written = plan.loaded.scenario
+        past = plan.past
+        self.opened_at = past.opened_at if past else datetime.now(UTC)
+        self.calendar = Calendar(written.today, past.began_at if past else self.opened_at)
+        self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
+        self.setting = Setting(plan, self.scenario, self.calendar, transcript, steering, housing)
+        self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
+        steering.clock.on_gap = self._gap
+        if past:
+            self.account.spent = past.state.root.spent
+            self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))
+        self.answer: str | None = None
+        self.interventions: dict[str, int] = {}
+        """How often a person decided, by the type of the decision."""
+        self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
+        self.fault: str | None = None
+        """The traceback of a fault of this program."""
+
+    def _gap(self, silent_s: float) -> None:
+        self.transcript.write(HarnessGap(round(silent_s, 3)))
+
+    async def to_the_end(self) -> Result:
+        """Go through all of it, and seal the record; raises where that cannot be, or may not."""
+        outcome = await self._outcome()
+        self._remember_the_end(outcome)
+        await self.housing.remove(self.box, self.transcript, self.account.name)
+        self.transcript.write(SuccessJudged(*self.judged))
+        self.transcript.write(RunClosed(outcome.record(), self._spent()))
+        verdict, reason = self.judged
+        if self.scenario.approve is not None:
+            self.interventions = interventions_in(self.transcript.folder)
+        summary = {
+            "run": self.transcript.folder.name,
+            "scenario": self.plan.loaded.title,
+            "scenario_digest": self.plan.loaded.digest,
+            "model": self.plan.model.name,
+            "outcome": outcome.record(),
+            "answer": self.answer,
+            "success": {"verdict": verdict, "reason": reason},
+            "spent": self._spent(),
+            "interventions": self.interventions,
+            "started": self.opened_at.isoformat(timespec="milliseconds"),
+            "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "resumed": self.plan.past.state.resumed if self.plan.past else 0,
+        }
+        head = self.transcript.seal(summary, self.plan.key)
+        folder, spent = self.transcript.folder, self._spent()
+        return Result(folder, outcome, verdict, reason, spent, head, self.interventions)
+
+    def _spent(self) -> dict[str, Any]:
+        """What was spent; dollars are null, not 0, where nobody knows the price."""
+        unknown = {} if self.plan.model.price else {"usd": None}
+        return self.account.record() | unknown
+
+    async def _outcome(self) -> Outcome:
+        """Run, and turn whatever happened into words; only a broken record gets past here."""
+        try:
+            with self.steering.scope:
+                async with within_reach(self.steering, self.transcript, self.plan.person):
+                    return await self._in_the_sandbox()
+            return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
+        except TranscriptBroken:
+            raise
+        except Differs as error:
+            if self.plan.past and self.plan.past.left_open:
+                raise
+            return outcome_of(error)
+        except AgentEvalError as error:
+            return outcome_of(error)
+        except Exception as error:  # noqa: BLE001 - a run ends in a sealed record, whatever happens
+            self.fault = traceback.format_exc()
+            log.warning("a fault of this program; its traceback is on record", error=repr(error))
+            return Outcome(
+                "error", Blame.INFRASTRUCTURE, error=type(error).__name__, message=str(error)
+            )
+
+    async def _in_the_sandbox(self) -> Outcome:
+        limit = int(self.scenario.actions.max_output_bytes)
+        async with self.housing.inhabited(
+            self.box, self.transcript, self.account, limit
+        ) as sandbox:
+            await self.setting.furnish(sandbox, self.account.name)
+            outcome = await self._conversation(sandbox)
+            await self._evidence(sandbox, outcome)
+            return outcome
+
+    async def _conversation(self, sandbox: Sandbox) -> Outcome:
+        agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
+        wall_s, left_s = self.scenario.budget.wall_s, self.account.free("wall_s")
+        clock = self.steering.wall
+        started = clock.now_s()
+        try:
+            async with at_most(None if left_s is None else float(left_s), clock):
+                self.answer = await converse(agent, self.setting.past_of(self.account.name))
+                return Outcome("submitted")
+            return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
+        except (SandboxDied, TranscriptBroken):
+            raise
+        except AgentEvalError as error:
+            return outcome_of(error)
+        finally:
+            spent_s = Decimal(f"{clock.now_s() - started:.3f}")
+            self.account.spend(Amounts(wall_s=spent_s))
+
+    async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:
+        """Stop everything, take what the check wants to see, and judge."""
+        self.transcript.write(SandboxFrozen(await sandbox.freeze()))
+        files: list[File] = []
+        wanted = self.scenario.success.export
+        if wanted:
+            files, refused = await sandbox.get(wanted, EXPORT_BYTES)
+            kept = [self.setting.kept(file) for file in files]
+            self.transcript.write(FilesExported(kept, refused))
+        if outcome.counts:
+            files = [self.calendar.as_written(file) for file in files]
+            self.judged = await anyio.to_thread.run_sync(
+                judge, self.plan.loaded, self.answer, files
+            )
+        else:
+            self.judged = ("unscored", f"the run ended early: {outcome.blame}")
+
+    def _remember_the_end(self, outcome: Outcome) -> None:
+        if outcome.status in ("stopped", "cancelled"):
+            self.transcript.write(OperatorActed(outcome.status))
+        elif outcome.blame is not None:
+            said = outcome.error or "", outcome.message or ""
+            trouble = Trouble(outcome.blame, *said, detail=self.fault)
+            self.transcript.write(trouble)

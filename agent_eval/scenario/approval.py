@@ -1,0 +1,69 @@
+"""Which actions wait for a person: a part of the scenario, and the test whether one matches.
+
+A model writes the code that the expression is tried on, so the expression is matched in linear
+time: pydantic brings an engine that cannot be made to take longer.
+"""
+
+from functools import cache
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic_core import SchemaError
+
+from agent_eval.scenario.part import Part, Text
+
+
+def matches(expression: str, text: str) -> bool | None:
+    """Whether a text has a match, in time that grows with its length only.
+
+    None where that cannot be said, since the text is no Unicode.
+    """
+    try:
+        _matcher(expression).validate_python(text)
+    except ValidationError as error:
+        known = all(each["type"] == "string_pattern_mismatch" for each in error.errors())
+        return False if known else None
+    return True
+
+
+@cache
+def _matcher(expression: str) -> TypeAdapter[str]:
+    return TypeAdapter(Annotated[str, StringConstraints(pattern=expression)])
+
+
+def _can_be_matched(expression: str) -> str:
+    try:
+        _matcher(expression)
+    except SchemaError as error:
+        said = " ".join(str(error).partition("SchemaError: ")[2].split())
+        raise ValueError(f"cannot be used: {said}") from error
+    return expression
+
+
+Expression = Annotated[Text, AfterValidator(_can_be_matched)]
+"""A regular expression without look-around and back-references."""
+
+
+class Approval(Part):
+    """Which actions a person decides on before they are done."""
+
+    tools: tuple[Text, ...] | None = None
+    """Tools whose actions wait for a person; left out means all of them, `submit` too."""
+    code: Expression | None = None
+    """Only actions whose text (code, task or answer) has a match for this regular expression wait.
+    It has neither look-around nor back-references, so that no text can make it slow."""
+    observations: bool = False
+    """The person also decides what the model sees of each action that waited for one."""
+    timeout_s: float | None = Field(default=None, gt=0)
+    """Seconds without a decision after which the whole run pauses until there is one."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether every action waits."""
+        return self.tools is None and self.code is None
+
+    def waits(self, tool: str, text: str) -> bool:
+        """Whether an action waits for a person; one that cannot be matched does."""
+        if self.tools is not None and tool not in self.tools:
+            return False
+        return self.code is None or matches(self.code, text) is not False
