@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import agent_eval.events.agents
+import agent_eval.events.folk
 import agent_eval.events.operator
 import agent_eval.events.state  # noqa: F401 - their kinds are among those of `Event` below
 from agent_eval.events.event import Event
