@@ -6,6 +6,7 @@ with `> ` what it came to; that goes into the table of sandbox/README.md and, be
 sandbox, proves nothing by itself: see `Attack.held`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +40,7 @@ class Attack:
     """What must be found in its output, as a regular expression, unless the sandbox died of it."""
     never: str = ""
     """What must not be found there."""
-    ends: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ends: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """The endings there may be, by runtime; where nothing is said, only that the run goes on."""
     wishes: dict[str, Any] = field(default_factory=dict)
     """Fields of the scenario's sandbox."""
