@@ -16,7 +16,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("errors", "basics", "events", "scenario"),
     "record": ("record",),
-    "outside": ("models", "sandbox"),
+    "outside": ("models", "sandbox", "world"),
     "agent": ("agent", "person"),
     "run": ("run", "past", "fleet", "watchdog"),
     "after": ("show",),

@@ -2,7 +2,7 @@
 
 What a sandbox's kernel tells is in `kernel_events`, the tree of agents in `agent_events`, what a
 person does to a run while it goes on in `operator_events`, what sandboxes were at a moment and what
-began as that in `state_events`; all else is on this page.
+began as that in `state_events`, what the world was asked in `world`; all else is on this page.
 
 Each class is one kind of event; its fields are plain JSON values. The transcript adds `seq`,
 `time`, `elapsed_s`, `agent`, `kind` and `prev` to each. Readers take events as plain dictionaries
@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 import agent_eval.events.agents
 import agent_eval.events.folk
 import agent_eval.events.operator
-import agent_eval.events.state  # noqa: F401 - their kinds are among those of `Event` below
+import agent_eval.events.state
+import agent_eval.events.world  # noqa: F401 - their kinds are among those of `Event` below
 from agent_eval.events.event import Event
 from agent_eval.events.kernel import OfKernel
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, 
 
 from agent_eval.scenario.approval import Approval
 from agent_eval.scenario.part import Part, Text
+from agent_eval.scenario.world import World
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 InsidePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]+$")]
@@ -311,6 +312,8 @@ class Scenario(Part):
     """What a run may use."""
     sandbox: Sandbox = Sandbox()
     """Where it runs."""
+    world: World | None = None
+    """What it sees as the internet; left out means that it has no network."""
     snapshots: Snapshots = Snapshots()
     """When what its sandboxes are is kept."""
     actions: Actions = Actions()

@@ -1,0 +1,34 @@
+"""The world of a scenario: what of it there is, and how it begins.
+
+Each service has a part of its own; one that is left out is not there.
+"""
+
+from pydantic import AwareDatetime, Field
+
+from agent_eval.scenario.part import Part
+
+
+class Gateway(Part):
+    """What bounds the streams of a sandbox, and what of them is kept."""
+
+    max_streams: int = Field(default=256, ge=8, le=512)
+    """Connections that one sandbox may have open at one time."""
+    max_request_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
+    """The largest body that a service is given; more is answered with 413."""
+    kept_body_bytes: int = Field(default=64 * 1024, ge=0)
+    """How much of each body is on record."""
+    patience_s: float = Field(default=120, gt=0)
+    """Seconds until a service that has not begun to answer counts as hung."""
+
+
+class World(Part):
+    """What a sandbox sees as the internet; left out of a scenario, it has no network at all."""
+
+    seed: int = 0
+    """What everything random in it begins with."""
+    speed: float = Field(default=1.0, gt=0, le=86400)
+    """Seconds that pass in it during one second of the run."""
+    start: AwareDatetime | None = None
+    """What time it is in it at the beginning; left out, the moment at which the run begins."""
+    gateway: Gateway = Gateway()
+    """What bounds the streams."""

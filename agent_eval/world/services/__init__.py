@@ -1,0 +1,1 @@
+"""What a world has to offer, each behind names of its own."""
