@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from agent_eval.basics.dates import days_to_move, last_changed, moved, moved_back
+from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import File
 from agent_eval.scenario.model import Loaded, SeedFile
 
@@ -57,7 +58,10 @@ def _as_written(loaded: Loaded) -> Iterator[tuple[SeedFile, str, bytes, int]]:
         if seed.text is not None:
             yield seed, seed.to, seed.text.encode("utf-8", "surrogatepass"), _mode(seed.mode, 0)
             continue
-        top = (loaded.folder / (seed.source or "")).resolve()
+        if seed.shipped is not None:
+            top = shipped("sandbox") / seed.shipped
+        else:
+            top = (loaded.folder / (seed.source or "")).resolve()
         for path in sorted([top] if top.is_file() else top.rglob("*")):
             if path.is_file():
                 to = seed.to if path == top else f"{seed.to}/{path.relative_to(top).as_posix()}"

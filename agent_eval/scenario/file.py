@@ -18,6 +18,9 @@ from agent_eval.scenario.model import Loaded, Scenario
 from agent_eval.scenario.strict_yaml import built, line_of, parse
 
 FILE = "scenario.yaml"
+SHIPPED = "shipped:"
+"""What the name of a file that comes with this package, not with a scenario, begins with."""
+
 _VARIANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
@@ -75,8 +78,8 @@ def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
 
 def evidence_of(loaded: Loaded) -> bytes:
     """All that a scenario's files say, its honeytokens included."""
-    names = (FILE, *loaded.file_digests)
-    return b"\n".join(loaded.folder.joinpath(name).read_bytes() for name in names)
+    own = (name for name in loaded.file_digests if not name.startswith(SHIPPED))
+    return b"\n".join(loaded.folder.joinpath(name).read_bytes() for name in (FILE, *own))
 
 
 def variants_of(folder: Path) -> list[str]:
@@ -135,6 +138,11 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
                 digests[relative] = hashlib.sha256(path.read_bytes()).hexdigest() + runs
         except (OSError, ValueError) as error:
             raise ScenarioError(f"{place}: {name!r} cannot be read: {error}") from error
+    for seed in scenario.files:
+        if seed.shipped:
+            for path in sorted(shipped("sandbox").joinpath(seed.shipped).iterdir()):
+                name = f"{SHIPPED}{seed.shipped}/{path.name}"
+                digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return dict(sorted(digests.items()))
 
 

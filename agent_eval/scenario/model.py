@@ -59,6 +59,8 @@ class SeedFile(Part):
     """A file in the scenario's folder. A folder is copied with all that is in it."""
     text: str | None = None
     """The content itself."""
+    shipped: Literal["subject"] | None = None
+    """A folder that ships with this package: `subject` is the self-hosted agent."""
     mode: Annotated[str, StringConstraints(pattern=r"^0?[0-7]{3}$")] | None = None
     """Permission bits, octal; left out means 0644, or 0755 for a source that can be executed."""
     age_s: Annotated[float, Field(ge=0, le=10**9)] | None = None
@@ -67,8 +69,8 @@ class SeedFile(Part):
 
     @model_validator(mode="after")
     def _one_content(self) -> "SeedFile":
-        if (self.source is None) == (self.text is None):
-            raise ValueError("give either `source` or `text`")
+        if [self.source, self.text, self.shipped].count(None) != 2:
+            raise ValueError("give one of `source`, `text` and `shipped`")
         return self
 
 

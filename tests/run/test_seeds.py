@@ -6,7 +6,7 @@ from pathlib import Path
 
 from agent_eval.run.seeds import seed_files
 from agent_eval.sandbox.archive import File
-from agent_eval.scenario.file import load
+from agent_eval.scenario.file import evidence_of, load
 from tests.helpers import loaded, scenario
 
 
@@ -73,3 +73,15 @@ def test_a_digest_tells_whether_a_file_may_be_run(tmp_path: Path) -> None:
     runs = loaded(tmp_path, **fields)
     assert plain.digest != runs.digest
     assert runs.file_digests["run"] == plain.file_digests["run"] + " executable"
+
+
+def test_the_self_hosted_agent_comes_with_the_package(tmp_path: Path) -> None:
+    """It can be run where it lies, and its digest is part of the scenario's."""
+    read = loaded(tmp_path, files=[{"to": "/home/user/agent", "shipped": "subject"}])
+    modes = {file.path: file.mode for file in seed_files(read)}
+    assert modes["/home/user/agent/agent.py"] == 0o755
+    assert modes["/home/user/agent/config.json"] == 0o644
+    assert {f"shipped:subject/{path.rpartition('/')[2]}" for path in modes} <= set(
+        read.file_digests
+    )
+    assert evidence_of(read), "its files are not looked for in the scenario's folder"

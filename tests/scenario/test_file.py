@@ -277,7 +277,7 @@ REFUSALS: dict[str, tuple[Callable[[str], str], str, str]] = {
     "both kinds of content": (
         lambda text: text.replace("    text: hello", "    text: hello\n    source: data"),
         "- to: /home/user/a.txt",
-        "give either `source` or `text`",
+        "give one of `source`, `text` and `shipped`",
     ),
     "mode that is none": (
         lambda text: text.replace("    text: hello", '    text: hello\n    mode: "0999"'),
