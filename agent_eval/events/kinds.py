@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 import agent_eval.events.agents
 import agent_eval.events.folk
 import agent_eval.events.operator
+import agent_eval.events.services
 import agent_eval.events.state
 import agent_eval.events.world  # noqa: F401 - their kinds are among those of `Event` below
 from agent_eval.events.event import Event
