@@ -15,7 +15,7 @@ PACKAGE = Path(agent_eval.__file__).parent
 
 LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("errors", "basics", "events", "scenario"),
-    "record": ("record",),
+    "record": ("record", "truth"),
     "outside": ("models", "sandbox", "world"),
     "agent": ("agent", "person"),
     "run": ("run", "past", "fleet", "watchdog"),
