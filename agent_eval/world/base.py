@@ -9,7 +9,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
@@ -20,8 +20,8 @@ from agent_eval.world.ledger import Bank
 HTTP_PORTS = (80, 443)
 """Where a service answers; on 443 through TLS."""
 
-Dial = Callable[[int], Awaitable[socket.socket | None]]
-"""Reaches a port of a sandbox; None where nothing listens there."""
+Dial = Callable[[int], Awaitable[socket.socket]]
+"""Reaches a port of a sandbox; raises `ConnectionRefusedError` where nothing listens there."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ class Instances(Protocol):
     """Where sandboxes that are reached by name and address are made known; the gateway's."""
 
     def appear(self, sandbox: str, names: tuple[str, ...], dial: Dial) -> str:
-        """Have a sandbox reached by these names from now on; returns its address."""
+        """Have a sandbox reached by these names from now on; returns its address.
+
+        Names that are IPv4 addresses lead there as well.
+        """
 
     def vanish(self, sandbox: str) -> None:
         """Have it reached no longer; its address goes to nobody else. Streams to it are cut."""
@@ -73,5 +76,7 @@ class Around:
     """Seeded from the world's seed and the service's name; nothing else is random."""
     record: Callable[[Event, Origin | None], None]
     """Puts a fact on record; it is there when this returns. Raises where the run must end."""
+    content: Callable[[bytes], dict[str, Any]]
+    """Bytes in the form events hold them: `bytes`, and `text`, `base64` or `blob`."""
     bank: Bank
     """The money of the world: whatever is paid is posted there."""

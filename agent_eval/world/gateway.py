@@ -1,0 +1,220 @@
+"""Where every stream of a run's sandboxes arrives: led to a service, an instance, or refused.
+
+It is asked by the host's end of a sandbox's pipe, which knows whose it is; what comes through the
+stream is never asked.
+"""
+
+import asyncio
+import socket
+import ssl
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import anyio
+from anyio.abc import TaskGroup
+
+from agent_eval.events.world import NameAsked, StreamEnded, StreamOpened, WorldRefused
+from agent_eval.world.base import Dial, Origin, Service
+from agent_eval.world.names import Directory, Place
+from agent_eval.world.recording import Edges, Kept, Record
+from agent_eval.world.serving import TLS_PORT, Authority, Call, Door
+
+CHUNK_BYTES = 64 * 1024
+
+
+class Gateway:
+    """Connects the sandboxes of one run to its world, and to nothing else."""
+
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        doors: Mapping[str, Door],
+        record: Record,
+        max_streams: int,
+        tasks: TaskGroup,
+    ) -> None:
+        """`doors` are those of `services`, by the same names; streams are served in `tasks`."""
+        self.directory = Directory(services)
+        self.authority = Authority()
+        self._services, self._doors, self._record = services, doors, record
+        self._max_streams, self._tasks = max_streams, tasks
+        self._open: Counter[str] = Counter()
+        self._to: dict[str, set[anyio.CancelScope]] = {}
+        """The streams to each instance."""
+
+    def resolve(self, origin: Origin, name: str) -> str | None:
+        """The address of a name; None where there is no such name."""
+        place = self.directory.find(name)
+        self._record.count("asked")
+        if times := self._record.again("asked", origin.sandbox, name):
+            address = place.address if place else None
+            kind = place.is_a if place else "nothing"
+            self._record.write(NameAsked(origin.sandbox, name, kind, address, times), origin)
+        return place.address if place else None
+
+    async def connect(self, origin: Origin, address: str, port: int) -> socket.socket | None:
+        """A stream to where an address and port lead; None where it is refused."""
+        place = self.directory.at(address)
+        if reason := self._against(origin, place, port):
+            self._refuse(origin, _Target(address, port, place), reason)
+            return None
+        assert place is not None
+        if place.dial is None:
+            ours, theirs = _pair()
+            self._tasks.start_soon(self._served, origin, place, port, ours)
+            return theirs
+        return await self._joined(origin, place, place.dial, port)
+
+    def _against(self, origin: Origin, place: Place | None, port: int) -> str | None:
+        """What speaks against a stream, if anything."""
+        if place is None:
+            return "unknown"
+        if self._open[origin.sandbox] >= self._max_streams:
+            return "full"
+        if place.service is not None and port not in self._services[place.service].ports:
+            return "port"
+        return None
+
+    def appear(self, sandbox: str, names: tuple[str, ...], dial: Dial) -> str:
+        """Have an instance reached by these names from now on; returns its address."""
+        return self.directory.appear(sandbox, names, dial)
+
+    def vanish(self, sandbox: str) -> None:
+        """Have it reached no longer, and cut the streams to it."""
+        self.directory.vanish(sandbox)
+        for scope in self._to.pop(sandbox, set()):
+            scope.cancel()
+
+    async def _served(self, origin: Origin, place: Place, port: int, sock: socket.socket) -> None:
+        assert place.service is not None
+        call = Call(origin, place.name, port, self._not_http, place.covers)
+        context = self.authority.context(place.name) if port == TLS_PORT else None
+        self._open[origin.sandbox] += 1
+        try:
+            await self._doors[place.service].serve(call, sock, context)
+        except (OSError, ssl.SSLError) as error:
+            self._refuse(origin, _Target(place.address, port, place), "tls", str(error)[:200])
+        finally:
+            self._open[origin.sandbox] -= 1
+            sock.close()
+
+    def _not_http(self, call: Call, came: Kept) -> None:
+        place = self.directory.find(call.name)
+        refused = WorldRefused(
+            sandbox=call.origin.sandbox,
+            address=place.address if place else "",
+            port=call.port,
+            reason="not_http",
+            name=call.name,
+            sent=came.of(self._record),
+        )
+        self._record.count("refused")
+        self._record.write(refused, call.origin)
+
+    def _refuse(
+        self, origin: Origin, to: "_Target", reason: str, detail: str | None = None
+    ) -> None:
+        """Put a refusal on record."""
+        self._record.count("refused")
+        if times := self._record.again("refused", origin.sandbox, to.address, to.port, reason):
+            refused = WorldRefused(
+                sandbox=origin.sandbox,
+                address=to.address,
+                port=to.port,
+                reason=reason,
+                name=to.place.name if to.place else None,
+                times=times,
+                detail=detail,
+            )
+            self._record.write(refused, origin)
+
+    async def _joined(
+        self, origin: Origin, place: Place, dial: Dial, port: int
+    ) -> socket.socket | None:
+        """A stream to a port of an instance."""
+        try:
+            far = await dial(port)
+        except OSError as error:
+            self._refuse(origin, _Target(place.address, port, place), "closed", str(error)[:200])
+            return None
+        ours, theirs = _pair()
+        number = self._record.count("streams")
+        assert place.sandbox is not None
+        opened = StreamOpened(
+            stream=number,
+            sandbox=origin.sandbox,
+            to=place.sandbox,
+            name=place.name,
+            address=place.address,
+            port=port,
+        )
+        self._record.write(opened, origin)
+        self._tasks.start_soon(self._relayed, origin, opened, ours, far)
+        return theirs
+
+    async def _relayed(
+        self, origin: Origin, opened: StreamOpened, near: socket.socket, far: socket.socket
+    ) -> None:
+        """Carry both directions of a stream to their ends."""
+        sent, received = Edges(), Edges()
+        began_s = time.monotonic()
+        self._open[origin.sandbox] += 1
+        try:
+            with anyio.CancelScope() as scope:
+                self._to.setdefault(opened.to, set()).add(scope)
+                async with anyio.create_task_group() as both:
+                    both.start_soon(_carry, near, far, sent)
+                    both.start_soon(_carry, far, near, received)
+        finally:
+            near.close()
+            far.close()
+            self._open[origin.sandbox] -= 1
+            self._to.get(opened.to, set()).discard(scope)
+            ended = StreamEnded(
+                stream=opened.stream,
+                sandbox=opened.sandbox,
+                to=opened.to,
+                port=opened.port,
+                sent=sent.of(self._record),
+                received=received.of(self._record),
+                duration_s=round(time.monotonic() - began_s, 6),
+            )
+            self._record.write(ended, origin)
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where a stream was to go."""
+
+    address: str
+    port: int
+    place: Place | None
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0)
+    theirs.settimeout(0)
+    return ours, theirs
+
+
+async def _carry(source: socket.socket, to: socket.socket, edges: Edges) -> None:
+    """Carry one direction of a stream to its end; a broken one ends like one that was closed."""
+    loop = asyncio.get_running_loop()
+    try:
+        while data := await loop.sock_recv(source, CHUNK_BYTES):
+            edges.add(data)
+            await loop.sock_sendall(to, data)
+        to.shutdown(socket.SHUT_WR)
+    except OSError:
+        for each in (source, to):
+            _shut(each)
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return
