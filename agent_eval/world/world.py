@@ -27,6 +27,7 @@ from agent_eval.world.clock import WorldClock
 from agent_eval.world.exchange import ENDS_THE_RUN, Exchanges, Manner
 from agent_eval.world.gateway import Gateway
 from agent_eval.world.ledger import Bank
+from agent_eval.world.money import open_bank_ledger
 from agent_eval.world.recording import Record
 from agent_eval.world.serving import Door
 
@@ -55,7 +56,7 @@ class Builder:
     def __init__(self, asked: settings.World, means: Means, record: Record) -> None:
         self.asked, self.means = asked, means
         self.clock = WorldClock(asked.start or means.began, asked.speed, means.wall)
-        self.bank = Bank()
+        self.bank = open_bank_ledger(self.clock, record.write)
         self.services: dict[str, Service] = {}
         self._record = record
 
