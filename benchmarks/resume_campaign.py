@@ -84,6 +84,8 @@ class Kill:
     """Actions that were."""
     copies: int = 0
     """Copies that were alive."""
+    ways: dict[str, int] = field(default_factory=dict)
+    """How agents had their sandboxes again: how many `live`, how many `redone`."""
     resume_s: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -184,6 +186,8 @@ def compare(kill: Kill, run: Path, whole: Path, before: list[dict[str, Any]]) ->
     kinds = Counter(event["kind"] for event in before)
     kill.calls, kill.actions = len(lost), len(cut)
     kill.copies = kinds["agent.started"] - kinds["agent.ended"]
+    resumes = [event for event in after if event["kind"] == "run.resumed"]
+    kill.ways = dict(Counter(how for event in resumes for how in event["agents"].values()))
     if said["answer"] != wanted["answer"]:
         yield f"another answer: {said['answer']!r}, not {wanted['answer']!r}"
     for name in ("steps", "input_tokens", "output_tokens"):
@@ -194,7 +198,7 @@ def compare(kill: Kill, run: Path, whole: Path, before: list[dict[str, Any]]) ->
 
 
 HEAD = ("runtime", "copies begin", "kills", "with copies alive", "calls under way",
-        "actions under way", "resumed in, median", "at most", "faults")  # fmt: skip
+        "actions cut off", "live", "redone", "resumed in, median", "at most", "faults")  # fmt: skip
 
 
 def rows(kills: list[Kill]) -> Iterator[list[object]]:
@@ -205,6 +209,7 @@ def rows(kills: list[Kill]) -> Iterator[list[object]]:
         yield [
             *(runtime, some[0].start, len(some), sum(kill.copies > 0 for kill in some)),
             *(sum(kill.calls for kill in some), sum(kill.actions for kill in some)),
+            *(sum(kill.ways.get(how, 0) for kill in some) for how in ("live", "redone")),
             *(f"{times[len(times) // 2]} s", f"{times[-1]} s"),
             sum(len(kill.faults) for kill in some),
         ]

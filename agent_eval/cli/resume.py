@@ -34,17 +34,20 @@ from agent_eval.run.run import Result
               help="What does not matter in compared output; may be given again.")  # fmt: skip
 @click.option("--allow-differences", is_flag=True,
               help="Go on though actions that are done again come out otherwise.")  # fmt: skip
+@click.option("--redo", "anew", is_flag=True,
+              help="Do the actions again even where the sandbox still stands.")  # fmt: skip
 @click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
               help="The decisions it was started with; those taken are left out.")  # fmt: skip
 def command(
-    run: Path, ignore: tuple[str, ...], allow_differences: bool, approve_with: Path | None,
-    **given: object,
+    run: Path, ignore: tuple[str, ...], allow_differences: bool, anew: bool,
+    approve_with: Path | None, **given: object,
 ) -> None:  # fmt: skip
     """Go on with the folder RUN, whose process or machine was lost before the run ended.
 
-    Messages, budget and agents are taken from the transcript. The recorded actions are done again
-    in a new sandbox, and what comes back is compared with the record: a difference is recorded,
-    shown, and ends the command with 4, unless --allow-differences is given. A model call that was
+    Messages, budget and agents are taken from the transcript. A sandbox under gVisor that still
+    stands goes on with all that it was. Else the recorded actions are done again in a new one, and
+    what comes back is compared with the record: a difference is recorded, shown, and ends the
+    command with 4, unless --allow-differences is given. A model call that was
     under way is settled at all that was set aside for it and made again; an action that was under
     way is ended, and the model is told so.
     """
@@ -55,7 +58,7 @@ def command(
         person = Scripted(*read_decisions(approve_with))
         person.go_on(folder)
         plan = replace(plan, person=person)
-    wishes = Wishes(redo_of(folder, plan.redactor, ignore), allow_differences)
+    wishes = Wishes(redo_of(folder, plan.redactor, ignore), allow_differences, anew)
 
     async def act(watched: Plan, steering: Steering) -> Result:
         return await resume_run(watched, folder, wishes, steering)

@@ -141,6 +141,17 @@ class KernelLost(Event):
 
 
 @dataclass(frozen=True)
+class KernelGap(Event):
+    """A sandbox lived on for a while with nobody to hear its kernel, for its harness was lost."""
+
+    kind: ClassVar[str] = "kernel.gap"
+    sandbox: str
+    unseen_s: float | None
+    """Seconds from the last that the harness wrote until the sandbox was paused, in which what its
+    programs did is on no record; null where nobody knows how many."""
+
+
+@dataclass(frozen=True)
 class KernelClosed(Event):
     """The kernel record of a sandbox ended."""
 

@@ -20,6 +20,8 @@ class SnapshotTaken(Event):
     took_s: float
     left_out: int = 0
     """Files that could not be saved; 100 are as many or more."""
+    left_over: bool = False
+    """Whether it was not between two actions, but as a lost harness had left it."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,8 @@ class RunResumed(Event):
     after: int
     """The last event that there was."""
     agents: dict[str, str]
-    """Of each agent that goes on, how it has its sandbox: `redone`, a new one in which its actions
-    are done again."""
+    """Of each agent that goes on, how it has its sandbox: `live`, the one that still stood, with
+    all that it was; `redone`, a new one in which its actions are done again."""
     command_line: list[str]
 
 

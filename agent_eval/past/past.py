@@ -19,6 +19,8 @@ class Past:
     allow_differences: bool = False
     left_open: bool = False
     """Whether its record stays open where differences end it, for another try."""
+    anew: bool = False
+    """Whether nothing begins as what a lost harness left."""
 
     @property
     def opened_at(self) -> datetime:
@@ -40,6 +42,7 @@ class Past:
         for place in reversed(range(len(agent.history))):
             event = agent.history[place]
             whole = event["kind"] == "snapshot.taken" and event["holds"] == "memory"
+            whole = whole and not (self.anew and event.get("left_over"))
             if whole or event["kind"] == "sandbox.restored":
                 try:
                     return store.find(event["snapshot"]), agent.history[place + 1 :]

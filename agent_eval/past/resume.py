@@ -21,6 +21,7 @@ from agent_eval.events.kinds import ActionEnded, ModelFailed, SandboxRemoved
 from agent_eval.events.state import RunResumed
 from agent_eval.fleet.machine import Machine
 from agent_eval.past.past import Past
+from agent_eval.past.standing import saved_standing
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Amounts
 from agent_eval.record.reading import events_file
@@ -36,7 +37,7 @@ from agent_eval.watchdog.closing import State, state_of
 WATCHDOG_S = 10.0
 """Seconds for which the watchdog of the lost harness is waited for, which pauses its sandboxes."""
 
-REDONE = "redone"
+LIVE, REDONE = "live", "redone"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,8 @@ class Wishes:
 
     redo: Redo
     allow_differences: bool = False
+    anew: bool = False
+    """Whether actions are done again even where the sandbox still stands."""
 
 
 async def resume_run(
@@ -66,16 +69,27 @@ async def resume_run(
         before = _resumable(folder)
         async with housed(plan, folder.name, steering, machine) as (housing, about):
             _refuse_another_image(before, about["image"], wishes)
+            taken: set[str] = set()
+            if not wishes.anew:
+                limit = int(plan.loaded.scenario.snapshots.limit_bytes)
+                taken = await saved_standing(before, housing, transcript, limit)
             for event, agent in _endings(before):
                 transcript.write(event, agent)
             resumed = RunResumed(
                 times=before.resumed + 1,
                 after=before.last["seq"],
-                agents={agent.path: REDONE for agent in before.open_agents()},
+                agents={
+                    agent.path: LIVE if agent.path in taken else REDONE
+                    for agent in before.open_agents()
+                },
                 command_line=plan.command_line,
             )
             transcript.write(resumed)
-            past = Past(rebuilt(folder), wishes.redo, wishes.allow_differences, left_open=True)
+            past = Past(
+                rebuilt(folder), wishes.redo, wishes.allow_differences,
+                left_open=True, anew=wishes.anew,
+            )  # fmt: skip
+            housing.keeps_names = True
             await _remove_old(housing.machine.engine, folder.name, transcript)
             return await _gone_on(replace(plan, past=past), steering, transcript, housing)
 

@@ -77,6 +77,10 @@ class AgentState:
     began, and what its copies handed over; and the snapshots that were taken between."""
     ends: dict[int, Event] = field(default_factory=dict)
     """How each action ended."""
+    sandbox: str | None = None
+    """The container that it lives in; None where that is its parent's, or there is none."""
+    lived_in: bool = False
+    """Whether that had become what its sandbox was, or was to be at the beginning."""
     handed: Event | None = None
     """What it handed over with its answer."""
     answer: str | None = None
@@ -279,6 +283,24 @@ _OF_AGENT = {
 # --- what concerns the run --------------------------------------------------------------------
 
 
+def _ready(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    agent.sandbox, agent.lived_in = event["container"], False
+
+
+def _redone(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    agent.lived_in = True
+
+
+def _removed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    if agent.sandbox == event["container"]:
+        agent.sandbox = None
+
+
+def _seeded(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
+    agent.history.append(event)
+    agent.lived_in = True
+
+
 def _kept(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
     agent.history.append(event)
 
@@ -286,6 +308,7 @@ def _kept(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: AR
 def _restored(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: ARG001
     if not agent.history:  # or it is a sandbox of a run that was resumed: what came before counts
         agent.history.append(event)
+        agent.lived_in = True
 
 
 def _handed(state: RunState, agent: AgentState, event: Event) -> None:
@@ -320,7 +343,10 @@ def _closed(state: RunState, agent: AgentState, event: Event) -> None:  # noqa: 
 
 
 _OF_RUN = {
-    "files.seeded": _kept,
+    "sandbox.ready": _ready,
+    "sandbox.removed": _removed,
+    "actions.redone": _redone,
+    "files.seeded": _seeded,
     "files.handed": _handed,
     "snapshot.taken": _kept,
     "sandbox.restored": _restored,

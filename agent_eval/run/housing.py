@@ -33,6 +33,7 @@ from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
 from agent_eval.sandbox.snapshot import LOST_WITHOUT_MEMORY, SHARED_WITH_MEMORY, Snapshot
 from agent_eval.sandbox.sources import Choice, chosen
+from agent_eval.sandbox.taking_over import GREETING
 from agent_eval.watchdog.leash import leash
 
 REMOVE_S = 120
@@ -60,19 +61,23 @@ class Housing:
     ) -> None:
         """`asked` is what they are all like; `choose` gives each its source of kernel facts."""
         self.machine = machine
-        self._asked = asked
+        self.asked = asked
         self._choose = choose
         self._steering = steering
         self._made = 0
+        self.keeps_names = False
+        """Whether a sandbox that was taken over has the host name that it had."""
         self.left: set[str] = set()
         """Those that are not removed."""
 
     async def make(self, snapshot: Snapshot | None = None) -> Box:
         """Make the next one; the first has the host name that was asked for, each its own."""
         self._made += 1
-        asked = self._asked
+        asked = self.asked
         if self._made > 1:
             asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
+        if snapshot is not None and self.keeps_names and GREETING in snapshot.about():
+            asked = replace(asked, hostname=snapshot.about()["hostname"])
         choice = self._choose()
         container = await self.machine.engine.create(asked, COMMAND)
         self.left.add(container.id)
@@ -104,7 +109,7 @@ class Housing:
             )
             transcript.write(ready, agent)
             if snapshot is not None:
-                transcript.write(_restored(sandbox, snapshot), agent)
+                transcript.write(_restored(sandbox, snapshot, same=self.keeps_names), agent)
             async with _recorded(box, sandbox, transcript, account):
                 yield sandbox
 
@@ -128,15 +133,17 @@ class Housing:
         return state
 
 
-def _restored(sandbox: Sandbox, snapshot: Snapshot) -> SandboxRestored:
+def _restored(sandbox: Sandbox, snapshot: Snapshot, *, same: bool) -> SandboxRestored:
+    """What there is to say of it; `same` says that one that was taken over is the same still."""
     memory = snapshot.kind == "memory"
+    another = memory and not (same and GREETING in snapshot.about())
     return SandboxRestored(
         sandbox=sandbox.id[:12],
         snapshot=snapshot.digest,
         holds=snapshot.kind,
         ready_s=round(sandbox.ready_s, 3),
         lost=[] if memory else list(LOST_WITHOUT_MEMORY),
-        shared=list(SHARED_WITH_MEMORY) if memory else [],
+        shared=list(SHARED_WITH_MEMORY) if another else [],
         left_out=sandbox.left_out,
     )
 

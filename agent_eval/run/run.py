@@ -23,6 +23,7 @@ from agent_eval.errors import (
     AgentEvalError,
     Blame,
     Differs,
+    NoSnapshot,
     SandboxDied,
     TranscriptBroken,
 )
@@ -176,7 +177,7 @@ class Run:
             return Outcome("cancelled", Blame.OPERATOR, message="a person cancelled the run")
         except TranscriptBroken:
             raise
-        except Differs as error:
+        except (Differs, NoSnapshot) as error:
             if self.plan.past and self.plan.past.left_open:
                 raise
             return outcome_of(error)

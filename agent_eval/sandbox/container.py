@@ -22,7 +22,7 @@ from agent_eval.errors import (
     SandboxDied,
     ScenarioError,
 )
-from agent_eval.sandbox import checkpoint, moving, pid1
+from agent_eval.sandbox import checkpoint, moving, pid1, taking_over
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
@@ -227,14 +227,22 @@ class Sandbox:
         pids = self._supervisor.pids
         return {"causes": {}, "of_pid_1": list(pids.values()), "sessions": dict(pids)}
 
-    async def begin_as(self, snapshot: Snapshot) -> None:
-        """Be what a snapshot with memory was, which it has been restored from."""
+    async def begin_as(self, snapshot: Snapshot, greeting: str) -> None:
+        """Be what a snapshot with memory was, which it has been restored from.
+
+        One that was taken over is the same sandbox still, unless it gets another name.
+        """
         about = snapshot.about()
-        self._supervisor.take_over(about["sessions"])
+        own = self._asked.hostname
         self._lineage = about["lineage"]
-        await self._supervisor.renew({"HOSTNAME": self._asked.hostname})
-        if about["hostname"] != self._asked.hostname:
-            await checkpoint.name_host(self.id, self._asked.hostname)
+        if taking_over.GREETING in about:
+            await self._supervisor.take_up(greeting)
+        else:
+            self._supervisor.take_over(about["sessions"])
+        if about["hostname"] != own or taking_over.GREETING not in about:
+            await self._supervisor.renew({"HOSTNAME": own}, greeting)
+        if about["hostname"] != own:
+            await checkpoint.name_host(self.id, own)
 
     async def lay_out(self, snapshot: Snapshot) -> None:
         """Have the files that a snapshot has."""
@@ -308,15 +316,19 @@ async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
         heart = Heart(clock)
         supervisor = Supervisor(pipe, max_output_bytes, heart.clock.now_s)
         tasks = await stack.enter_async_context(beside())
-        await (_restore(container) if restored else container.start())
-        if not restored:
-            await attached.send(pid1.program(asked))
+        greeting = pid1.new_greeting()
+        taking_over.leave_word(container.id, asked, greeting)
+        if snapshot is not None and restored:
+            await _restore(container, pipe, snapshot)
+        else:
+            await container.start()
+            await attached.send(pid1.program(asked, greeting))
         tasks.start_soon(pipe.serve)
         tasks.start_soon(heart.beat, pipe)
         sandbox = Sandbox(container, supervisor, pipe, asked)
         try:
             if snapshot is not None and restored:
-                await sandbox.begin_as(snapshot)
+                await sandbox.begin_as(snapshot, greeting)
                 sandbox.audit = await _audited(supervisor, container, asked)
             else:
                 sandbox.audit = await _prove(supervisor, container, asked)
@@ -335,7 +347,7 @@ async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
         yield sandbox
 
 
-async def _restore(container: Container) -> None:
+async def _restore(container: Container, pipe: Pipe, snapshot: Snapshot) -> None:
     try:
         await container.start()
     except EngineUnavailable as error:
@@ -345,6 +357,8 @@ async def _restore(container: Container) -> None:
             "the runtime of gVisor started the sandbox anew instead of restoring it. It was "
             "registered by another version; type: agent-eval setup --runtimes"
         )
+    if greeting := snapshot.about().get(taking_over.GREETING):
+        await pipe.greet(greeting)
 
 
 async def _died_too_early(container: Container, told: str) -> SandboxDied:

@@ -30,13 +30,17 @@ def encode(kind: int, channel: int, payload: bytes) -> bytes:
 class Decoder:
     """Bytes in, in pieces of any size; frames out."""
 
-    def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES, after: bytes = b"") -> None:
+        """All that comes up to the first `after` is thrown away, with it."""
+        self._after = after
         self._buffer = bytearray()
         self._max_size = max_payload_bytes + _AFTER_LENGTH
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Yield every frame that is complete; raises `BadFrame` at the first that cannot be one."""
         self._buffer += data
+        if self._after and not self._found():
+            return
         while len(self._buffer) >= _HEAD.size:
             size, kind, channel = _HEAD.unpack_from(self._buffer)
             if not _AFTER_LENGTH <= size <= self._max_size:
@@ -48,3 +52,13 @@ class Decoder:
             payload = bytes(self._buffer[_HEAD.size : 4 + size])
             del self._buffer[: 4 + size]
             yield kind, channel, payload
+
+    def _found(self) -> bool:
+        """Throw away what comes before the frames; whether they have begun."""
+        at = self._buffer.find(self._after)
+        if at < 0:
+            del self._buffer[: 1 - len(self._after) or None]
+            return False
+        del self._buffer[: at + len(self._after)]
+        self._after = b""
+        return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import secrets
 
 from agent_eval.basics.clock import SILENCE_S
 from agent_eval.basics.resources import shipped
@@ -41,7 +42,12 @@ def _source(name: str) -> str:
     return shipped("sandbox").joinpath("init", name).read_text(encoding="utf-8")
 
 
-def program(asked: Asked) -> bytes:
+def new_greeting() -> str:
+    """What a harness says to a PID 1 that was another's; read as a frame, it never ends."""
+    return "~~~~" + secrets.token_hex(32)
+
+
+def program(asked: Asked, greeting: str) -> bytes:
     """The supervisor and its settings, as the container's first program reads them."""
     settings = {
         "program": _source("init.py"),
@@ -52,6 +58,7 @@ def program(asked: Asked) -> bytes:
         "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
         "rlimits": asked.rlimits(),
         "silence_s": SILENCE_S,
+        "greeting": greeting,
     }
     data = json.dumps(settings).encode()
     return f"{len(data):8d}".encode() + data

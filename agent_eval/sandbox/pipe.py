@@ -110,6 +110,14 @@ class Pipe:
         """Why nothing more will come."""
         self._over = anyio.Event()
 
+    async def greet(self, greeting: str) -> None:
+        """Begin anew with a PID 1 that was another harness's, before anything else is done here.
+
+        What either end had said by half is thrown away. Nothing inside knows the greeting.
+        """
+        self._decoder = Decoder(after=greeting.encode())
+        await self._stream.send(greeting.encode())
+
     async def serve(self) -> None:
         """Read until the pipe ends; never raises for what a sandbox does."""
         try:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import anyio
 
 from agent_eval.basics.clock import SHORTEST_S
-from agent_eval.errors import Blame, SandboxDied, ScenarioError
+from agent_eval.errors import Blame, NoSnapshot, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
 from agent_eval.sandbox.settings import UID
@@ -111,11 +111,50 @@ class Supervisor:
             self._sessions[program] = self._pipe.adopt(number, self._max_output_bytes)
         self._pipe.numbers = sessions["numbers"]
 
-    async def renew(self, environment: dict[str, str]) -> None:
+    async def take_up(self, greeting: str) -> None:
+        """Go on with what another harness had begun, after `Pipe.greet`; what it does is ended.
+
+        From then on PID 1 answers to another greeting. Raises `NoSnapshot` if it does not.
+        """
+        try:
+            await self._pipe.order("copying", what="take_up", channel=0, greeting=greeting)
+            await self._found(await self._answer(None, START_S))
+        except SandboxDied as error:
+            raise NoSnapshot(
+                f"the sandbox of the lost harness cannot be taken over: {error}. "
+                "`agent-eval resume --redo` has its actions done again instead"
+            ) from error
+
+    async def _found(self, told: dict[str, Any]) -> None:
+        self._pipe.numbers = _number(told.get("numbers")) or 0
+        sessions = [one for one in _list(told.get("sessions")) if isinstance(one, dict)]
+        for one in sessions:
+            number, pid = _number(one.get("channel")), _number(one.get("pid"))
+            program, action = str(one.get("program")), _number(one.get("action"))
+            if program in NOTHING and number is not None and pid is not None:
+                self._sessions[program] = self._pipe.adopt(number, self._max_output_bytes)
+                self.on_session(program, pid)
+                self._actions = max(self._actions, action or 0)
+        for one in sessions:
+            program, action = str(one.get("program")), _number(one.get("action"))
+            if program in self._sessions and action is not None:
+                await self._cut_off(program, action)
+
+    async def _cut_off(self, program: str, action: int) -> None:
+        """End an action that nobody waits for any more, and its session if need be."""
+        channel = self._sessions[program]
+        _, report = await self._end(channel, action, "timeout")
+        if report["op"] in OVER:
+            del self._sessions[program]
+            self._pipe.forget(channel)
+        channel.take()
+
+    async def renew(self, environment: dict[str, str], greeting: str) -> None:
         """Let a copy be another than its original, as far as that can be."""
         channel = self._pipe.channel(0)
         seed = secrets.randbelow(2**15)
-        fields = {"channel": channel.number, "env": environment, "seed": seed}
+        fields = {"env": environment, "seed": seed, "greeting": greeting}
+        fields |= {"channel": channel.number}
         await self._pipe.order("copying", what="renew", **fields)
         await self._answer(channel, START_S)
         self._pipe.forget(channel)
@@ -295,3 +334,7 @@ def _number(value: Any) -> int | None:
     """A small whole number, or nothing: what a sandbox says is not to be relied on."""
     number = isinstance(value, int) and not isinstance(value, bool)
     return value if number and abs(value) < 2**31 else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

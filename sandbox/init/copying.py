@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 class Copying:
     """The orders for it."""
 
-    def __init__(self, init: Any, transfer: Any, session: Any, moving: str) -> None:
+    def __init__(self, init: Any, transfer: Any, session: Any, settings: dict[str, Any]) -> None:
         """The second and third are the kinds of children that there are."""
         self.init = init
         self.transfer = transfer
         self.session = session
-        self.moving = moving
+        self.moving = settings["moving"]
+        self.greeting = settings["greeting"].encode()  # of a host that is new to this pipe
 
     def hold(self, channel: int) -> None:
         """Say nothing more, half a frame neither, until the host speaks: all is about to be copied.
@@ -40,18 +41,46 @@ class Copying:
     def go_on(self) -> None:
         """Speak again, as after any order."""
 
-    def renew(self, channel: int, env: dict[str, str], seed: int) -> None:
+    def renew(self, channel: int, env: dict[str, str], seed: int, greeting: str) -> None:
         """Be another than the one that this is a copy of, as far as that can be."""
         init = self.init
         init.env.update(env)
-        for child in list(init.children.values()):
-            if not isinstance(child, self.session):
-                init.kill_tree(child.pid)  # its transfer was the other's
-                continue
+        for child in self.without_transfers(greeting):
             anew = struct.pack(">QI", 0, 0) if child.program == "python" else b"RANDOM=%d\n" % seed
             child.waiting += anew
             init.feed(child)
         init.say("renewed", channel=channel)
+
+    def look_for_greeting(self, new: int) -> None:
+        """Begin anew with a host that knows nothing of what was half said, either way.
+
+        Only a host can: nobody else knows the greeting, which is never said but in answer to it.
+        """
+        init, greeting = self.init, self.greeting
+        at = init.inbox.find(greeting, max(len(init.inbox) - new - len(greeting), 0))
+        if at >= 0:
+            del init.inbox[: at + len(greeting)]
+            init.out[:] = greeting
+            init.flush()
+
+    def take_up(self, channel: int, greeting: str) -> None:
+        """Tell a host that has just come what there is."""
+        init = self.init
+        numbers = max(init.children, default=0)
+        sessions = [
+            {"channel": one.channel, "program": one.program, "pid": one.pid, "action": one.action}
+            for one in self.without_transfers(greeting)
+        ]
+        init.say("taken_up", channel=channel, sessions=sessions, numbers=numbers)
+
+    def without_transfers(self, greeting: str) -> list[Any]:
+        """End what another host had sent for or was sending; returns the sessions."""
+        self.greeting = greeting.encode()
+        children = list(self.init.children.values())
+        for child in children:
+            if not isinstance(child, self.session):
+                self.init.kill_tree(child.pid)
+        return [child for child in children if isinstance(child, self.session)]
 
     def save(self, channel: int, folders: list[str], limit: int) -> None:
         """Send all that is in some folders, for the same to be laid out elsewhere.

@@ -86,9 +86,7 @@ class Init:
         self.python_session = settings["python_session"].encode()
         self.errands = part("errands", settings)
         self.stillness = part("stillness", settings)["Stillness"](settings["silence_s"], processes)
-        self.copying = part("copying", settings)["Copying"](
-            self, Child, Session, settings["moving"]
-        )
+        self.copying = part("copying", settings)["Copying"](self, Child, Session, settings)
         self.rest_s: float = self.stillness.keep()
         self.children: dict[int, Child] = {}
         self.out = bytearray()
@@ -147,6 +145,7 @@ class Init:
             os._exit(0)  # the host is gone for good: the container ends with this process
         self.stillness.heard()
         self.inbox += data
+        self.copying.look_for_greeting(len(data))
         while len(self.inbox) >= HEAD.size:
             size, kind, channel = HEAD.unpack_from(self.inbox)
             if len(self.inbox) < 4 + size:

@@ -1,5 +1,6 @@
 """Runs whose harness is killed, and that are gone on with from their transcripts alone."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,8 @@ from tests.docker.folders import agent_eval, events, only_run, scenario, summary
 from tests.docker.test_run import containers_of
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="saving memory takes root")
 
 STEADY = """
 def surely(turn):
@@ -56,6 +59,19 @@ def killed_after(harness: "subprocess.Popen[bytes]", runs: Path, count: int) -> 
     return only_run(runs)
 
 
+def killed_in_action(harness: "subprocess.Popen[bytes]", runs: Path, action: int) -> Path:
+    """Kill a harness a moment after it began an action; returns the run."""
+    until = time.monotonic() + 90
+    while time.monotonic() < until and not (
+        list(runs.glob("*")) and len(events(only_run(runs), "action.started")) == action
+    ):
+        time.sleep(0.1)
+    time.sleep(0.5)
+    harness.kill()
+    harness.wait(60)
+    return only_run(runs)
+
+
 def spent(run: Path) -> dict[str, Any]:
     """What does not depend on how fast the machine was."""
     whole = summary(run)["spent"]
@@ -72,24 +88,69 @@ def test_a_killed_run_is_gone_on_with_and_ends_as_if_nothing_had_been(
         harness.wait(100)
     whole = only_run(tmp_path / "whole")
     recorded = [event["kind"] for event in events(whole)]
-    for number, count in enumerate((12, len(recorded) // 2, len(recorded) - 25)):
+    for number, count in enumerate((len(recorded) // 2, len(recorded) - 25)):
         runs = tmp_path / f"killed-{number}"
         with started(folder, runs, *options) as harness:
             run = killed_after(harness, runs, count)
         before = events(run)
-        done = agent_eval("resume", run)
+        done = agent_eval("resume", run, *(["--redo"] if number else []))
         assert done.returncode == 0, done.stdout + done.stderr
         assert verify(run).good
         after = events(run)
         assert after[: len(before)] == before
         (resumed,) = events(run, "run.resumed")
         assert resumed["times"] == summary(run)["resumed"] == 1
+        live = runtime == "runsc" and not number
+        assert resumed["agents"] == {"0": "live" if live else "redone"}
+        assert (sum(one["actions"] for one in events(run, "actions.redone")) == 0) is live
         flying = [event for event in after if event.get("cause") == "harness"]
         flying += events(run, "model.failed")
         assert summary(run)["answer"] == summary(whole)["answer"]
         if not flying:
             assert spent(run) == spent(whole)
         assert not containers_of(run.name)
+
+
+STANDS = """
+def counts(task):
+    yield python("import random; random.seed(1); total = 41; drawn = random.random()")
+    yield bash("cd /tmp; hope=7; (while sleep 0.2; do /usr/bin/uname >> beats; done) & echo began")
+    yield python("n = 0\\nwhile True: n += 1")
+    yield python("total += 1")
+    seen = yield bash("pwd; echo $hope; jobs | grep -c Running; hostname; wc -l < beats")
+    before = int(seen.split()[4])
+    more = yield bash(f"until [ $(wc -l < beats) -gt {before} ]; do sleep 0.1; done; echo on")
+    held = yield python("print(n > 0, total, drawn != random.random())")
+    yield submit("|".join([*seen.split()[:4], more.split()[0], *held.split()[:3]]))
+"""
+
+
+@pytest.mark.gvisor
+@ROOT
+def test_a_sandbox_that_still_stands_goes_on_with_all_that_it_was(tmp_path: Path) -> None:
+    """With its kernel record, whose gap is on record, and what was under way told as cut off."""
+    folder = scenario(tmp_path, STANDS, success={"exact": "/tmp|7|1|server|on|True|42|True"})
+    runs = tmp_path / "runs"
+    with started(folder, runs, "--runtime", "runsc") as harness:
+        run = killed_in_action(harness, runs, 3)
+    before = events(run)
+    done = agent_eval("resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verify(run).good and summary(run)["success"]["verdict"] == "success"
+    assert events(run)[: len(before)] == before
+    (resumed,) = events(run, "run.resumed")
+    assert resumed["agents"] == {"0": "live"}
+    (cut_off,) = [one for one in events(run, "action.ended") if one.get("cause") == "harness"]
+    assert cut_off["action"] == 3
+    assert [one["action"] for one in events(run, "action.started")] == [1, 2, 3, 4, 5, 6, 7]
+    (gap,) = events(run, "kernel.gap")
+    assert gap["unseen_s"] > 0
+    (restored,) = events(run, "sandbox.restored")
+    assert restored["shared"] == [], "it is no copy"
+    later = [one for one in events(run, "process.started") if one["seq"] > restored["seq"]]
+    beats = [one for one in later if one["program"] == "/usr/bin/uname"]
+    assert {one.get("action") for one in beats} == {2}, "it is known what began it"
+    assert not containers_of(run.name)
 
 
 SPREADS = """
@@ -118,8 +179,8 @@ def counts(task):
 """
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_copies_that_were_alive_go_on_too(runtime: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("runtime", "how"), [("runc", "redone"), ("runsc", "live")])
+def test_copies_that_were_alive_go_on_too(runtime: str, how: str, tmp_path: Path) -> None:
     folder = scenario(
         tmp_path, SPREADS, delegation={"max_depth": 1, "start": "home"}, success={"exact": "x"},
         budget={"tool_s": None, "output_bytes": None, "usd": None},
@@ -136,7 +197,7 @@ def test_copies_that_were_alive_go_on_too(runtime: str, tmp_path: Path) -> None:
     assert alive and verify(run).good
     assert summary(run)["answer"] == summary(whole)["answer"]
     (resumed,) = events(run, "run.resumed")
-    assert len(resumed["agents"]) == alive + 1
+    assert list(resumed["agents"].values()) == [how] * (alive + 1)
     assert not containers_of(run.name)
 
 
@@ -148,13 +209,7 @@ def test_a_sandbox_that_comes_out_otherwise_ends_the_resume_and_not_the_run(
     folder = scenario(tmp_path, chance)
     runs = tmp_path / "runs"
     with started(folder, runs, "--runtime", "runc", "--record", "off") as harness:
-        until = time.monotonic() + 90
-        while time.monotonic() < until and not (
-            list(runs.glob("*")) and len(events(only_run(runs), "action.started")) == 2
-        ):
-            time.sleep(0.1)
-        harness.kill()
-    run = only_run(runs)
+        run = killed_in_action(harness, runs, 2)
     refused = agent_eval("resume", run)
     assert refused.returncode == 4 and "came out otherwise" in refused.stderr
     (redone,) = events(run, "actions.redone")

@@ -102,3 +102,14 @@ def test_any_bytes_are_frames_or_refused(data: bytes) -> None:
     except BadFrame:
         return
     assert len(decoder._buffer) < 64 + 9
+
+
+@given(st.binary(), FRAMES, st.lists(st.floats(0, 1)))
+def test_what_comes_before_the_greeting_is_thrown_away(
+    before: bytes, frames: list[Frame], cuts: list[float]
+) -> None:
+    """Such as the rest of a frame that another harness was being sent."""
+    greeting = b"~~~~ and what nobody can guess"
+    data = before + greeting + b"".join(encode(*frame) for frame in frames)
+    decoder = Decoder(after=greeting)
+    assert [frame for piece in pieces_of(data, cuts) for frame in decoder.feed(piece)] == frames

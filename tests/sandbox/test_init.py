@@ -31,6 +31,7 @@ from agent_eval.sandbox.pid1 import COMMAND, PARTS
 
 FOLDER = shipped("sandbox") / "init"
 PROGRAMS = {name: (FOLDER / f"{name}.py").read_text() for name in ("init", *PARTS)}
+GREETING = b"~~~~ nobody knows this"
 ON_EACH = pytest.mark.parametrize("name", PROGRAMS)
 
 Frame = tuple[int, int, bytes]
@@ -60,6 +61,7 @@ def settings(**changes: Any) -> dict[str, Any]:
         "home": "/",
         "rlimits": {},
         "silence_s": 1e6,
+        "greeting": GREETING.decode(),
         **changes,
     }
 
@@ -175,6 +177,10 @@ class Running:
             self._reports += [json.loads(text) for kind, _, text in frames if kind == CONTROL]
         return self._reports.pop(0)
 
+    def reading_after(self, greeting: bytes) -> None:
+        """Read as a new host does: nothing before its greeting is answered."""
+        self._decoder, self._reports = Decoder(after=greeting), []
+
     def close(self) -> None:
         """Have it ended, if it is not."""
         self.process.kill()
@@ -208,6 +214,23 @@ def test_orders_may_come_in_any_pieces_and_none_ends_it(inside: Running) -> None
     assert inside.process.stdin
     inside.process.stdin.close()
     assert inside.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("cut", [0, 3, 30, 200])
+def test_a_host_that_is_new_to_the_pipe_begins_anew(inside: Running, cut: int) -> None:
+    """Whatever another one had sent of a frame, or had not read of what was said."""
+    long = order("ping", number=1, more="x" * 200)
+    inside.send(b"".join(order("ping", number=n) for n in range(20_000)) + long[:cut])
+    time.sleep(0.2)
+    inside.reading_after(GREETING)
+    inside.send(GREETING + order("copying", what="take_up", channel=0, greeting="~~~~ anew"))
+    told = {"channel": 0, "sessions": [], "numbers": 0, "op": "taken_up"}
+    assert inside.report() == told
+    inside.send(order("ping", number=2))
+    assert inside.report()["number"] == 2
+    inside.reading_after(b"~~~~ anew")
+    inside.send(b"~~~~ anew" + order("ping", number=3))
+    assert inside.report()["number"] == 3, "the next one has a greeting of its own"
 
 
 def test_orders_are_heard_while_nobody_reads_what_it_says(inside: Running) -> None:

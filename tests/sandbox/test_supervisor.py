@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from agent_eval.errors import Blame, SandboxDied, ScenarioError
+from agent_eval.errors import Blame, NoSnapshot, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.supervisor import Supervisor
 from tests.sandbox.test_archive import archive, entry
@@ -438,3 +438,59 @@ async def test_orders_to_a_dead_sandbox_raise() -> None:
         for act in acts:
             with pytest.raises(SandboxDied, match="closed its end"):
                 await act()
+
+
+async def taken_up(report: dict[str, Any], **answers: str) -> tuple[Supervisor, Pid1, Wire]:
+    """What a supervisor makes of what PID 1 says that another harness left."""
+    async with served() as (wire, pipe):
+        inside = Pid1(wire)
+        supervisor = Supervisor(pipe, ROOM, ladder=SHORT)
+
+        def take(order: dict[str, Any]) -> None:
+            if order["op"] == "copying":
+                wire.says("taken_up", channel=0, **report)
+            if order["op"] == "signal" and answers.get(order["rung"]) == "done":
+                wire.says("done", channel=order["channel"], action=7, exit=130)
+            inside.take(order)
+
+        wire.on = take
+        await supervisor.take_up("~~~~ hello")
+        done = await supervisor.execute("bash", "on", 5, ROOM)
+        assert done.output == b"on"
+        return supervisor, inside, wire
+
+
+SESSION = {"channel": 3, "program": "bash", "pid": 5, "action": None}
+
+
+async def test_sessions_of_another_harness_are_gone_on_with() -> None:
+    supervisor, inside, wire = await taken_up({"sessions": [SESSION], "numbers": 9})
+    assert supervisor.pids == {"bash": 5}
+    assert inside.ran == ["on"] and not inside.rungs
+    assert [one["channel"] for one in wire.orders if one["op"] == "run"] == [3]
+    assert supervisor.sessions()["numbers"] == 9, "no number is ever used again"
+
+
+@pytest.mark.parametrize(("interrupt", "channel"), [("done", 3), ("never", 10)])
+async def test_what_another_harness_had_under_way_is_ended(interrupt: str, channel: int) -> None:
+    told = {"sessions": [SESSION | {"action": 7}], "numbers": 9}
+    _, inside, wire = await taken_up(told, interrupt=interrupt)
+    assert inside.rungs == (["interrupt"] if interrupt == "done" else ["interrupt", "kill"])
+    runs = [(one["channel"], one["action"]) for one in wire.orders if one["op"] == "run"]
+    assert runs[-1][0] == channel and runs[-1][1] > 7
+
+
+@pytest.mark.parametrize(
+    "sessions",
+    [None, 3, [None, "x"], [{}], [SESSION | {"program": ["bash"]}], [SESSION | {"pid": "5"}]],
+)
+async def test_nonsense_about_what_there_is_means_that_there_is_nothing(sessions: Any) -> None:
+    supervisor, _, _ = await taken_up({"sessions": sessions, "numbers": "many"})
+    assert supervisor.pids == {}
+
+
+async def test_one_that_cannot_be_taken_over_is_no_snapshot() -> None:
+    async with served() as (wire, pipe):
+        wire.on = lambda _order: wire.hangs_up()
+        with pytest.raises(NoSnapshot, match="--redo"):
+            await Supervisor(pipe, ROOM).take_up("~~~~ hello")

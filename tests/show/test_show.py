@@ -149,6 +149,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "action.refused": {"call": 1, "reason": NASTY, "tool": NASTY, "call_id": NASTY},
     "kernel.opened": {"sandbox": "c0ffee", "source": NASTY, "promises": {"open": NASTY}},
     "kernel.lost": {"sandbox": "c0ffee", "lost": 3},
+    "kernel.gap": {"sandbox": "c0ffee", "unseen_s": 3.5},
     "kernel.closed": {
         "sandbox": "c0ffee",
         "facts": {"process.started": 2},
