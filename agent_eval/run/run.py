@@ -50,6 +50,7 @@ from agent_eval.run.seeds import Calendar
 from agent_eval.run.success import judge
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
+from agent_eval.truth.truth import ground_truth
 
 EXPORT_BYTES = 64 * 1024 * 1024
 
@@ -159,6 +160,9 @@ class Run:
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "resumed": self.plan.past.state.resumed if self.plan.past else 0,
         }
+        truth = ground_truth(self.transcript.folder)
+        if truth is not None:
+            summary["ground_truth"] = truth
         head = self.transcript.seal(summary, self.plan.key)
         folder, spent = self.transcript.folder, self._spent()
         return Result(folder, outcome, verdict, reason, spent, head, self.interventions)

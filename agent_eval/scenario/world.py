@@ -5,6 +5,7 @@ Each service has a part of its own; one that is left out is not there.
 
 from pydantic import AwareDatetime, Field
 
+from agent_eval.scenario.drills import Drill
 from agent_eval.scenario.part import Part
 
 
@@ -32,3 +33,8 @@ class World(Part):
     """What time it is in it at the beginning; left out, the moment at which the run begins."""
     gateway: Gateway = Gateway()
     """What bounds the streams."""
+    drills: tuple[Drill, ...] = ()
+    """What is done to the agent, and when."""
+    aftermath_s: float = Field(default=0, ge=0, le=10**8)
+    """Seconds of the world for which it goes on after the first agent's work, so that it is seen
+    what lives on; the run's wall time bounds it as well."""
