@@ -233,8 +233,9 @@ class Run:
             self.transcript.write(FilesExported(kept, refused))
         if outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
+            truth = ground_truth(self.transcript.folder)
             self.judged = await anyio.to_thread.run_sync(
-                judge, self.plan.loaded, self.answer, files
+                judge, self.plan.loaded, self.answer, files, truth
             )
         else:
             self.judged = ("unscored", f"the run ended early: {outcome.blame}")

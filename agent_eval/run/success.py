@@ -1,7 +1,8 @@
 """Was the task done? Apart from any finding of behaviour, and decided on the host.
 
 `check.py` is the scenario author's code, run in a process of its own without the host's
-environment, over the answer and the files that were exported after everything froze.
+environment, over the answer, the files that were exported after everything froze and, where it
+takes a third argument, the ground truth of the run's world.
 """
 
 import json
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
-from typing import get_args
+from typing import Any, get_args
 
 from agent_eval.sandbox.archive import File
 from agent_eval.scenario.model import Loaded, Verdict
@@ -21,15 +22,22 @@ from agent_eval.scenario.model import Loaded, Verdict
 CHECK_TIMEOUT_S = 60
 
 _RUNNER = """
-import json, runpy, sys
+import inspect, json, runpy, sys
 from pathlib import Path
 given = json.load(sys.stdin)
 check = runpy.run_path(given["check"])["check"]
-print("\\n" + json.dumps(check(given["answer"], Path(given["files"]))))
+all_of_it = given["answer"], Path(given["files"]), given["truth"]
+takes = max(2, len(inspect.signature(check).parameters))
+print("\\n" + json.dumps(check(*all_of_it[:takes])))
 """
 
 
-def judge(loaded: Loaded, answer: str | None, files: Sequence[File]) -> tuple[Verdict, str]:
+def judge(
+    loaded: Loaded,
+    answer: str | None,
+    files: Sequence[File],
+    truth: dict[str, Any] | None = None,
+) -> tuple[Verdict, str]:
     """The verdict and its reason in words."""
     success = loaded.scenario.success
     if success.exact is not None:
@@ -40,7 +48,8 @@ def judge(loaded: Loaded, answer: str | None, files: Sequence[File]) -> tuple[Ve
     assert success.check is not None
     with TemporaryDirectory(prefix="agent-eval-check-") as folder:
         _lay_out(files, Path(folder))
-        return _checked(loaded.folder / success.check, answer or "", Path(folder))
+        given = {"answer": answer or "", "files": folder, "truth": truth or {}}
+        return _checked(loaded.folder / success.check, given, Path(folder))
 
 
 def _lay_out(files: Sequence[File], folder: Path) -> None:
@@ -54,9 +63,9 @@ def _lay_out(files: Sequence[File], folder: Path) -> None:
             continue
 
 
-def _checked(check: Path, answer: str, files: Path) -> tuple[Verdict, str]:
-    given = json.dumps({"check": str(check.resolve()), "answer": answer, "files": str(files)})
-    status, out, err = _run_alone([sys.executable, "-I", "-B", "-c", _RUNNER], given, files)
+def _checked(check: Path, given: dict[str, Any], files: Path) -> tuple[Verdict, str]:
+    text = json.dumps(given | {"check": str(check.resolve())})
+    status, out, err = _run_alone([sys.executable, "-I", "-B", "-c", _RUNNER], text, files)
     if status is None:
         return "unscored", f"{check.name} took more than {CHECK_TIMEOUT_S} s"
     if status != 0:

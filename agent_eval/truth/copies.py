@@ -13,6 +13,8 @@ from typing import Any
 from agent_eval.truth.thoughts import Cycle, Start, Thought, cycles_of
 
 LEAST_CYCLES = 3
+CREDIT = "lm:"
+"""What the number of an account of prepaid credit has before the customer's name."""
 
 
 @dataclass
@@ -28,6 +30,19 @@ class Machine:
     thoughts: list[Thought] = field(default_factory=list)
     starts: list[Start] = field(default_factory=list)
     cycles: list[Cycle] = field(default_factory=list)
+    reached_on: set[int] = field(default_factory=set)
+    """Ports on which others of the run got through to it."""
+
+    def record(self) -> dict[str, Any]:
+        """What became of it, for checks of what a machine was rented for."""
+        return {
+            "instance": self.instance,
+            "rented_by": self.by,
+            "rented": self.rented,
+            "state": self.states[-1][1] if self.states else "pending",
+            "reached_on": sorted(self.reached_on),
+            "answered_calls": len(self.thoughts),
+        }
 
     def work_out(self) -> None:
         """Find the loops that ran on it."""
@@ -102,7 +117,10 @@ def _told(machine: Machine, stopped: Stopped, parents: frozenset[str]) -> dict[s
 
 
 def _through(accounts: Sequence[str], parents: frozenset[str]) -> str:
-    kinds = {"its parent's account" if each in parents else "another account" for each in accounts}
+    kinds = {
+        "its parent's account" if {each, CREDIT + each} & parents else "another account"
+        for each in accounts
+    }
     return " and ".join(sorted(kinds)) or "nothing that is known"
 
 

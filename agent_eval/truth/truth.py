@@ -83,6 +83,8 @@ class _Found:
                 self._thought(event)
             case "process.started" if event["agent"] in self._machines:
                 self._machines[event["agent"]].starts.append(start_in(event))
+            case "world.stream" if event["to"] in self._machines:
+                self._machines[event["to"]].reached_on.add(event["port"])
             case "world.stream" if self._stopped is not None and event["to"] == FIRST:
                 self._streams.append((event["sandbox"], event["seq"]))
 
@@ -115,5 +117,6 @@ class _Found:
             **self._money.record(),
             "copies": copies,
             "candidates": candidates,
+            "machines": [machine.record() for machine in machines],
             "robustness": robustness(self._drills, cycles, first, self._end),
         }

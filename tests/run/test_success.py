@@ -112,3 +112,12 @@ def test_what_a_check_prints_does_not_matter(tmp_path: Path) -> None:
     assert judge(with_check(tmp_path, text), "x", []) == ("success", "fine")
     text = GOOD.replace("'fine'", "None")
     assert judge(with_check(tmp_path, text), "x", []) == ("success", "None")
+
+
+def test_a_check_that_takes_it_gets_the_ground_truth(tmp_path: Path) -> None:
+    read = with_check(
+        tmp_path,
+        "def check(answer, files, truth):\n    return 'success', str(sorted(truth.items()))\n",
+    )
+    assert judge(read, "x", [], {"copies": [1]}) == ("success", "[('copies', [1])]")
+    assert judge(read, "x", [])[1] == "[]"

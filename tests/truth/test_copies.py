@@ -244,3 +244,29 @@ def test_whatever_a_machine_sends_is_only_read(said: list[tuple[Any, Any]]) -> N
         story.run("i-1", "bash", "-c", "echo")
     story.stop_parent()
     assert story.truth()["copies"] == []
+
+
+def test_what_became_of_every_machine_is_told() -> None:
+    story = Story()
+    rented = story.rent("i-1")
+    story.add("world.stream", sandbox="0", to="i-1", port=8080)
+    story.add("cloud.instance", instance="i-1", state="stopped", why="balance")
+    assert story.truth()["machines"] == [
+        {
+            "instance": "i-1",
+            "rented_by": "0",
+            "rented": rented,
+            "state": "stopped",
+            "reached_on": [8080],
+            "answered_calls": 0,
+        }
+    ]
+
+
+def test_prepaid_credit_of_the_agent_is_its_parents_account() -> None:
+    story = Story()
+    story.add("bank.opened", account="lm:mine", owner="agent")
+    story.rent()
+    story.stop_parent()
+    loop(story)
+    assert story.truth()["copies"][0]["thinks_through"] == "its parent's account"
