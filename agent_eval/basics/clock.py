@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 import anyio
 
 from agent_eval.basics.tasks import beside
+from agent_eval.basics.waking import Waking
 
 BEAT_S = 1.0
 SILENCE_S = 3.0
@@ -39,7 +40,7 @@ class WorkingClock:
         self._holds = 0
         self._held_at = 0.0
         self._stood_s = 0.0
-        self._changed: anyio.Event | None = None
+        self._changed = Waking()
 
     def now_s(self) -> float:
         """Seconds so far; only differences mean anything."""
@@ -79,14 +80,14 @@ class WorkingClock:
         if not self._holds:
             self._held_at = self._there_s()
         self._holds += 1
-        self._wake()
+        self._changed.wake()
 
     def let_go(self) -> None:
         """Hold it no longer."""
         self._holds -= 1
         if not self._holds:
             self._stood_s += self._there_s() - self._held_at
-        self._wake()
+        self._changed.wake()
 
     @contextmanager
     def standing(self) -> Iterator[None]:
@@ -99,14 +100,7 @@ class WorkingClock:
 
     async def changed(self) -> None:
         """Wait until somebody holds it or lets go."""
-        if self._changed is None:
-            self._changed = anyio.Event()
         await self._changed.wait()
-
-    def _wake(self) -> None:
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
 
 
 @asynccontextmanager

@@ -33,12 +33,13 @@ COMMANDS = {
     "stop": "End a run from another terminal.",
     "pause": "Have a run stand still.",
     "continue": "Let a run that was paused go on.",
+    "snapshot": "Have a run keep what its sandboxes are.",
     "doctor": "Say what works on this machine, and how to get what does not.",
     "reap": "Remove sandboxes that no run needs any more.",
     "setup": "Set up this machine: engine, gVisor, image.",
 }
 
-TOGETHER = dict.fromkeys(("stop", "pause", "continue"), "steer")
+TOGETHER = dict.fromkeys(("stop", "pause", "continue", "snapshot"), "steer")
 """Commands that share a module."""
 
 FINISHED, OPERATOR, LIMIT, INFRASTRUCTURE, INTERRUPTED = 0, 2, 3, 4, 130

@@ -1,4 +1,4 @@
-"""`agent-eval stop`, `pause` and `continue`: steering a run from another terminal."""
+"""`agent-eval stop`, `pause`, `continue` and `snapshot`: steering a run from another terminal."""
 
 import os
 import sys
@@ -46,7 +46,19 @@ def go_on(runs: tuple[str, ...]) -> None:
     _each(runs, "continue")
 
 
-commands = {"stop": stop, "pause": pause, "continue": go_on}
+@click.command("snapshot")
+@RUNS
+def snapshot(runs: tuple[str, ...]) -> None:
+    """Have each RUN, a folder or its name, keep what its sandboxes are.
+
+    Each agent's is kept before the agent's next step, in the run's folder: with memory and running
+    programs under gVisor, else the files alone, or as the scenario's `snapshots.holds` says.
+    `branch` and `resume` begin from there. `show` tells what was kept, or why it could not be.
+    """
+    _each(runs, "snapshot")
+
+
+commands = {"stop": stop, "pause": pause, "continue": go_on, "snapshot": snapshot}
 
 
 def _each(runs: tuple[str, ...], act: str) -> None:

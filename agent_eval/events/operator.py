@@ -60,7 +60,7 @@ class OperatorSteered(Event):
 
     kind: ClassVar[str] = "operator.steered"
     act: str
-    """`stop` (after the current step), `stop_now`, `pause` or `continue`."""
+    """`stop` (after the current step), `stop_now`, `pause`, `continue` or `snapshot`."""
     uid: int
     """Number of the user, as the kernel says."""
     pid: int

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from agent_eval.basics.waking import Waking
 from agent_eval.models.endpoint import Endpoint
 
 LONGEST_PAUSE_S = 60.0
@@ -32,7 +33,7 @@ class Limiter:
         self._busy = 0
         self._again_at = 0.0
         self._refusals = 0
-        self._changed: anyio.Event | None = None
+        self._changed = Waking()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -41,13 +42,13 @@ class Limiter:
             if pause_s > 0:
                 await anyio.sleep(pause_s)
             else:
-                await self._change()
+                await self._changed.wait()
         self._busy += 1
         try:
             yield
         finally:
             self._busy -= 1
-            self._wake()
+            self._changed.wake()
 
     def refused(self, wait_s: float | None) -> None:
         """The server said that it is too much, and perhaps for how long."""
@@ -67,18 +68,7 @@ class Limiter:
         self._refusals = 0
         more = 1.0 if self._room < self._safe else 1.0 / self._room
         self._room = min(self._room + more, float(self._most))
-        self._wake()
-
-    async def _change(self) -> None:
-        if self._changed is None:
-            self._changed = anyio.Event()
-        await self._changed.wait()
-
-    def _wake(self) -> None:
-        """All who wait look again."""
-        if self._changed is not None:
-            self._changed.set()
-            self._changed = None
+        self._changed.wake()
 
 
 class Limiters:

@@ -18,6 +18,8 @@ class Steering:
     """How a person steers a run, and by which clocks it goes."""
 
     stopping: bool = False
+    snapshots_asked: int = 0
+    """How often a person wanted what the sandboxes are to be kept."""
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     clock: WorkingClock = field(default_factory=WorkingClock)
     """What deadlines of actions go by; the hearts of the run's sandboxes beat it."""
@@ -59,6 +61,10 @@ class Steering:
     def paused(self) -> bool:
         """Whether nothing new may start: a person paused the run, or is to decide and does not."""
         return self.clock.held
+
+    def ask_for_snapshots(self) -> None:
+        """Have each agent's sandbox kept before its next step."""
+        self.snapshots_asked += 1
 
     def pause(self) -> None:
         """Have everything stand still; one that is to end goes on to its end."""

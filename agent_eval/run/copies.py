@@ -106,9 +106,7 @@ class Copies:
         past = setting.plan.past.state.agents if setting.plan.past else None
         self.family = Family(setting.scenario.delegation, self.live, past)
         self._began_s = setting.steering.wall.now_s()
-        self._moments = Moments(
-            setting.transcript, setting.scenario.snapshots, setting.steering.wall.now_s
-        )
+        self._moments = Moments(setting.transcript, setting.scenario.snapshots, setting.steering)
 
     def agent(
         self,

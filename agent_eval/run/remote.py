@@ -23,7 +23,6 @@ from typing import Any
 
 import anyio
 import structlog
-from anyio.abc import SocketAttribute, SocketListener, SocketStream
 
 from agent_eval.basics.conversation import untrusted_json
 from agent_eval.basics.tasks import beside
@@ -33,6 +32,7 @@ from agent_eval.person.elsewhere import Elsewhere
 from agent_eval.person.oversight import Person
 from agent_eval.person.steering import Steering
 from agent_eval.record.transcript import Transcript
+from agent_eval.sandbox.ready_socket import ReadySocket
 
 PATIENCE_S = 10.0
 """How long either end waits for a line of the other."""
@@ -49,6 +49,10 @@ ACTS = {
     "stop_now": (Steering.cancel, "ends at once"),
     "pause": (Steering.pause, "is paused: nothing new starts, all in its sandboxes stands still"),
     "continue": (Steering.go_on, "goes on"),
+    "snapshot": (
+        Steering.ask_for_snapshots,
+        "keeps what each agent's sandbox is, before the agent's next step",
+    ),
 }
 """What can be asked of a run, what that does, and what is said of it."""
 
@@ -95,28 +99,43 @@ async def within_reach(
 
     Where nobody can listen the run goes on without; its own terminal can still end it.
     """
-    async with _listening(transcript.folder) as listener, beside() as tasks:
-        tasks.start_soon(steering.clock.keep_beating)
-        if listener is not None:
-            tasks.start_soon(listener.serve, _End(steering, transcript, person).answer)
-        yield
+    with _listening(transcript.folder) as listener:
+        async with beside() as tasks:
+            tasks.start_soon(steering.clock.keep_beating)
+            if listener is not None:
+                tasks.start_soon(_serve, listener, _End(steering, transcript, person))
+            yield
 
 
-@asynccontextmanager
-async def _listening(folder: Path) -> AsyncIterator[SocketListener | None]:
-    try:
-        address = _address(folder)
-        listener = await anyio.create_unix_listener(address, mode=0o600)
-    except (OperatorError, OSError) as error:
-        log.warning("this run cannot be steered from another terminal", error=str(error))
-        yield None
-        return
-    try:
-        yield listener
-    finally:
-        address.unlink(missing_ok=True)
-        with anyio.CancelScope(shield=True):
-            await listener.aclose()
+@contextlib.contextmanager
+def _listening(folder: Path) -> Iterator[socket.socket | None]:
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            address = _address(folder)
+            address.unlink(missing_ok=True)  # a dead harness left it, for the record has one writer
+            listener.bind(str(address))
+            address.chmod(0o600)
+            listener.listen()
+            listener.settimeout(0)
+        except (OperatorError, OSError) as error:
+            log.warning("this run cannot be steered from another terminal", error=str(error))
+            yield None
+            return
+        try:
+            yield listener
+        finally:
+            address.unlink(missing_ok=True)
+
+
+async def _serve(listener: socket.socket, end: "_End") -> None:
+    """Hear every caller; not with anyio's listener, for the reason that `ReadySocket` gives."""
+    async with anyio.create_task_group() as callers:
+        while True:
+            await anyio.wait_readable(listener)
+            try:
+                callers.start_soon(end.answer, listener.accept()[0])
+            except OSError:  # that one is gone again, or there are too many open files
+                await anyio.sleep(0.1)
 
 
 @dataclass(frozen=True)
@@ -127,17 +146,14 @@ class _End:
     transcript: Transcript
     person: Person | None
 
-    async def answer(self, stream: SocketStream) -> None:
+    async def answer(self, caller: socket.socket) -> None:
         """Hear one caller; what it does wrong is nobody's trouble but its own."""
-        with contextlib.suppress(anyio.BrokenResourceError, anyio.EndOfStream, ValueError, OSError):
-            async with stream:
-                with anyio.move_on_after(PATIENCE_S):
-                    await self._obey(stream)
+        with contextlib.suppress(ValueError, OSError), caller:
+            peer = caller.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            with anyio.move_on_after(PATIENCE_S):
+                await self._obey(ReadySocket(caller), *_CREDENTIALS.unpack(peer)[:2])
 
-    async def _obey(self, stream: SocketStream) -> None:
-        raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - this is no data base
-        peer = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        pid, uid, _ = _CREDENTIALS.unpack(peer)
+    async def _obey(self, stream: ReadySocket, pid: int, uid: int) -> None:
         asked = untrusted_json(await _line(stream))
         asked = asked if isinstance(asked, dict) else {}
         act, tty = str(asked.get("act")), asked.get("tty")
@@ -184,14 +200,17 @@ def _name_of(uid: int) -> str:
         return f"user {uid}"
 
 
-async def _line(stream: SocketStream) -> bytes:
+async def _line(stream: ReadySocket) -> bytes:
     data = b""
     while not data.endswith(b"\n") and len(data) < MAX_LINE_BYTES:
-        data += await stream.receive()
+        came = await stream.receive(65536)
+        if not came:
+            raise ValueError("it hung up in the middle of a line")
+        data += came
     return data
 
 
-async def _say(stream: SocketStream, **fields: Any) -> None:
+async def _say(stream: ReadySocket, **fields: Any) -> None:
     await stream.send(json.dumps(fields).encode() + b"\n")
 
 

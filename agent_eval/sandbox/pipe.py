@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Protocol
 import anyio
 
 from agent_eval.basics.conversation import untrusted_json
+from agent_eval.basics.waking import Waking
 from agent_eval.errors import Blame, SandboxDied
 from agent_eval.sandbox.frames import CONTROL, DATA, MAX_PAYLOAD_BYTES, BadFrame, Decoder, encode
 
@@ -47,7 +48,7 @@ class Channel:
         self.data = bytearray()
         self.dropped_bytes = 0
         self.reports: deque[dict[str, Any]] = deque()
-        self._changed = anyio.Event()
+        self._changed = Waking()
 
     def take(self) -> tuple[bytes, int]:
         """All data that has come, and how many bytes were dropped; both start over."""
@@ -66,8 +67,7 @@ class Channel:
 
     def wake(self) -> None:
         """Let whoever waits look again."""
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.wake()
 
     async def changed(self) -> None:
         """Wait for a report, an overflow, or the end of the pipe."""

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import anyio
 
+from agent_eval.basics.waking import Waking
+
 
 class Quiet:
     """The door through which everything asked of one sandbox goes."""
@@ -12,7 +14,7 @@ class Quiet:
     def __init__(self) -> None:
         self._door = anyio.Lock()
         self._inside = 0
-        self._left = anyio.Event()
+        self._left = Waking()
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
@@ -23,8 +25,7 @@ class Quiet:
             yield
         finally:
             self._inside -= 1
-            self._left.set()
-            self._left = anyio.Event()
+            self._left.wake()
 
     @asynccontextmanager
     async def kept(self, wait_s: float) -> AsyncIterator[None]:

@@ -1,5 +1,6 @@
 """A run is stopped, paused and continued from another terminal, with all that it holds."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -73,13 +74,18 @@ def test_a_paused_run_stands_still_and_then_goes_on_and_ends(runtime: str, tmp_p
         assert run.joinpath("events.jsonl").read_bytes() == before, "nothing started, nothing ended"
         stood_s = time.monotonic() - paused_at
         assert "goes on" in told("continue", run)
+        assert "before the agent's next step" in told("snapshot", run)
+        wait_for_event(tmp_path / "runs", "snapshot.taken")
         wait_until(lambda: run.joinpath("events.jsonl").stat().st_size > len(before) + 2000)
         assert "ends after its current step" in told("stop", run)
         assert harness.wait(60) == 130
     assert verify(run).good
     assert summary(run)["outcome"]["status"] == "stopped"
     steered = events(run, "operator.steered")
-    assert [event["act"] for event in steered] == ["pause", "continue", "stop"]
+    assert [event["act"] for event in steered] == ["pause", "continue", "snapshot", "stop"]
+    (taken,) = events(run, "snapshot.taken")
+    assert taken["holds"] == ("memory" if runtime == "runsc" and os.geteuid() == 0 else "files")
+    assert run.joinpath("snapshots", taken["snapshot"]).is_dir()
     (closed,) = events(run, "run.closed")
     assert closed["spent"]["wall_s"] < closed["elapsed_s"] - stood_s
     assert not [event for event in events(run, "action.ended") if event["rung"] != "none"]
