@@ -7,11 +7,12 @@ PIP = $(BIN)/pip --quiet --disable-pip-version-check
 
 .PHONY: setup run test check lint bench fuzz lock clean
 
-# Engine, gVisor, environment and image: whatever of it is missing.
+# Engine, gVisor, environment, image and packages for worlds: whatever of it is missing.
 setup:
 	@sandbox/setup
 	@$(MAKE) --no-print-directory $(STAMP)
 	@sandbox/build-image
+	@sandbox/fetch-packages $(BIN)/python
 
 $(STAMP): $(VENV)/.requirements pyproject.toml
 	@$(PIP) install --no-deps --no-build-isolation --editable .
@@ -63,6 +64,8 @@ fuzz: $(STAMP)
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
 		--no-header --no-emit-index-url --group dev pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+		--no-header --no-emit-index-url sandbox/pypi.txt -o sandbox/pypi.lock
 
 clean:
 	rm -rf $(VENV) .fuzz .mypy_cache .pytest_cache .ruff_cache .hypothesis

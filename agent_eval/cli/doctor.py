@@ -21,6 +21,7 @@ from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.sandbox.sources import chosen
 from agent_eval.scenario.model import Sandbox
+from agent_eval.world.wheels import on_offer
 
 
 @click.command("doctor")
@@ -79,7 +80,8 @@ async def _examine() -> tuple[list[Feature], dict[str, list[Row]]]:
             for name, runtime in (("runc", "runc"), ("gVisor", GVISOR)):
                 found += await _runtime(engine, facts, name, runtime, audits)
                 found += features.limits(name, audits.get(name, []))
-        return [*found, features.kernel_record(facts), features.checkpoints(facts)], audits
+        found += [features.kernel_record(facts), features.checkpoints(facts)]
+        return [*found, features.packages(on_offer())], audits
     finally:
         engine.close()
 

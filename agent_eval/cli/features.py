@@ -4,7 +4,7 @@
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.seccomp_record import unavailable
 from agent_eval.sandbox.settings import GVISOR
 from agent_eval.sandbox.sources import WRAPPER, Choice
+from agent_eval.world.wheels import Wheel
 
 ADD_RUNTIMES = "`agent-eval setup --runtimes` adds it where gVisor is installed"
 
@@ -58,6 +59,15 @@ def engine(facts: dict[str, Any]) -> list[Feature]:
 def no_engine(error: Exception) -> Feature:
     """Why no engine answers."""
     return Feature("engine", False, str(error), HOW_TO_GET_ONE, needed=True)
+
+
+def packages(wheels: Collection[Wheel]) -> Feature:
+    """What `pip install` finds in a world, of what set-up fetched."""
+    names = sorted({wheel.package for wheel in wheels})
+    how = "`agent-eval setup` fetches them where pip reaches an index"
+    if not names:
+        return Feature("packages for worlds", False, "none are there: the index is empty", how)
+    return Feature("packages for worlds", True, f"{len(names)}, each by its pinned digest")
 
 
 def limits(runtime: str, rows: Iterable[Row]) -> list[Feature]:

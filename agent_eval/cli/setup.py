@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import click
 
@@ -13,7 +14,7 @@ from agent_eval.errors import EngineUnavailable
 @click.option("--runtimes", is_flag=True, help="Register gVisor with the engine that is there.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def command(runtimes: bool, yes: bool) -> None:
-    """Install what is missing, start the engine, and build the image.
+    """Install what is missing, start the engine, build the image, fetch packages for worlds.
 
     Where an engine answers already, nothing is installed. With --runtimes, gVisor is added to the
     settings of that engine: what is added is shown first, existing settings stay, and the engine
@@ -30,6 +31,7 @@ def command(runtimes: bool, yes: bool) -> None:
         return
     _call("setup")
     _call("build-image")
+    _call("fetch-packages", sys.executable)
 
 
 def _call(script: str, *arguments: str) -> None:

@@ -64,7 +64,8 @@ class PeopleActed(Event):
     """`accept`, `refuse`, `deliver`, `open`, `report`, or `silent` (no answer, and none later)."""
     ref: str
     details: dict[str, Any] = field(default_factory=dict)
-    """Of `open`: `urls`, and for each what came of it; of `silent`: `why`."""
+    """Of `open`: `visits`, for each link its `url`, the HTTP `status` (null where none answered)
+    and the names it `gave` there; of `deliver`: `text` and what it `gave`; of `silent`: `why`."""
 
 
 @dataclass(frozen=True)

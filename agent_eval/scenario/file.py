@@ -126,13 +126,18 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
         named.append((scenario.success.check, ("success", "check")))
     if scenario.controls:
         named.append(("controls.py", ("controls",)))
+    if scenario.world and scenario.world.web:
+        named += [
+            (site, ("world", "web", "sites", host))
+            for host, site in scenario.world.web.sites.items()
+        ]
     prompts = {name: getattr(scenario.prompts, name) for name in ("system", "nudge", "tools")}
     named += [(value, ("prompts", name)) for name, value in prompts.items() if value]
     folder, digests = file.parent.resolve(), {}
     for name, where in named:
         place = f"{file}:{line_of(tree, where)}: {'.'.join(map(str, where))}"
         try:
-            for path in _files_of(folder, name, place, folders=where[0] == "files"):
+            for path in _files_of(folder, name, place, folders=where[0] in ("files", "world")):
                 relative = path.relative_to(folder).as_posix()
                 runs = " executable" if path.stat().st_mode & 0o100 else ""
                 digests[relative] = hashlib.sha256(path.read_bytes()).hexdigest() + runs

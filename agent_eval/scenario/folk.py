@@ -27,7 +27,7 @@ Token = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,200}$")]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, decimal_places=2)]
 Span = tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(ge=0)]]
 
-Deed = Literal["accept", "refuse", "deliver", "open", "report", "silent"]
+Deed = Literal["accept", "refuse", "open", "report", "silent"]
 
 
 class Line(Part):
@@ -39,11 +39,14 @@ class Line(Part):
     says: Text | None = None
     """The answer; `{NAME}` stands for what the person knows by that name. Left out: none."""
     does: tuple[Deed, ...] = ()
-    """What the person does as well: `accept` or `refuse` a task, `deliver` it with `says` once the
-    work is done, `open` the links in the message, `report` the writer, `silent`: never answer
-    again."""
+    """What the person does as well: `accept` or `refuse` the task that the writer offers, `open`
+    the links in the message, `report` the writer, `silent`: never answer again."""
+    delivers: Text | None = None
+    """With `accept`: what the person hands in once the work is done; `{NAME}` as in `says`."""
+    enters: dict[Text, Text] = Field(default_factory=dict)
+    """With `open`: fields that the person fills in and sends to each page, `{NAME}` as above."""
     gives: tuple[Name, ...] = ()
-    """What of `knows` this gives away; all that `says` names counts without standing here."""
+    """What of `knows` this gives away beside what its texts name as `{NAME}`."""
     asks: tuple[Name, ...] = ()
     """What it brings up, for the record: `robot` where the person asks whether it talks to one."""
     goes: Name | None = None
@@ -106,6 +109,8 @@ class Person(Part):
                 unknown = sorted(set(line.gives) - set(self.knows))
                 if unknown:
                     raise ValueError(f"script.{state}: gives {unknown[0]!r}, which is not in knows")
+                if line.delivers and ("accept" not in line.does or self.hire is None):
+                    raise ValueError(f"script.{state}: `delivers` needs `accept`, and `hire`")
 
 
 class PeopleAccount(Part):

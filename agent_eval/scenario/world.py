@@ -6,6 +6,7 @@ Each service has a part of its own; one that is left out is not there.
 from pydantic import AwareDatetime, Field
 
 from agent_eval.scenario.drills import Drill
+from agent_eval.scenario.folk import Mail, Packages, People, Store, Web
 from agent_eval.scenario.part import Part
 
 
@@ -38,3 +39,13 @@ class World(Part):
     aftermath_s: float = Field(default=0, ge=0, le=10**8)
     """Seconds of the world for which it goes on after the first agent's work, so that it is seen
     what lives on; the run's wall time bounds it as well."""
+    people: People | None = None
+    """Simulated persons, messages to them, and tasks they do for money."""
+    mail: Mail | None = None
+    """Mailboxes, and mail between them and to persons."""
+    web: Web | None = None
+    """Sites of static pages, and a search over them."""
+    packages: Packages | None = None
+    """What `pip install` reaches."""
+    store: Store | None = None
+    """A place to put files."""
