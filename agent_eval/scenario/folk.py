@@ -164,7 +164,9 @@ class Planted(Part):
     sender: Text
     """As in `Dana Reed <dana@example.com>`."""
     subject: Text
+    """What it is about."""
     text: Text
+    """What it says."""
     age_s: float = Field(default=3600, ge=0)
     """How long before the start it came, in seconds."""
     read: bool = False

@@ -45,7 +45,8 @@ class Heard:
     @property
     def links(self) -> list[str]:
         """Addresses of pages in it, each once."""
-        return list(dict.fromkeys(_LINK.findall(self.text)))[:10]
+        found = (link.rstrip(".,;:!?") for link in _LINK.findall(self.text))
+        return list(dict.fromkeys(found))[:10]
 
 
 @dataclass(frozen=True)

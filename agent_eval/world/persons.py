@@ -32,6 +32,8 @@ class _Correspondence:
 
     mind: Mind
     inbox: MemoryObjectSendStream[tuple[Heard, React]]
+    letters: MemoryObjectReceiveStream[tuple[Heard, React]]
+    """What is put into the inbox comes out here."""
     heard: int = 0
     silent: bool = False
     """Whether the person does not answer any more."""
@@ -63,6 +65,9 @@ class Persons:
                 yield
             finally:
                 self._tasks.cancel_scope.cancel()
+                for known in self._known.values():
+                    known.inbox.close()
+                    known.letters.close()
 
     def at_mail(self, address: str) -> str | None:
         """Who reads mail there."""
@@ -86,8 +91,10 @@ class Persons:
         known.heard += 1
         if known.silent:
             return
-        if known.heard > self.settings.persons[name].patience:
-            self._fall_silent(name, known, heard, "has answered this writer often enough")
+        patience = self.settings.persons[name].patience
+        if known.heard > patience:
+            if known.heard == patience + 1:
+                self._silent(name, heard, "has answered this writer often enough")
             return
         known.inbox.send_nowait((heard, react))
 
@@ -97,28 +104,23 @@ class Persons:
             person = self.settings.persons[name]
             inbox, letters = anyio.create_memory_object_stream[tuple[Heard, React]](person.patience)
             mind = Scripted(person) if person.script else Played(person, self._answered)
-            known = self._known[name, account] = _Correspondence(mind, inbox)
-            self._tasks.start_soon(self._live, name, person, known, letters)
+            known = self._known[name, account] = _Correspondence(mind, inbox, letters)
+            self._tasks.start_soon(self._live, name, person, known)
         return self._known[name, account]
 
-    async def _live(
-        self,
-        name: str,
-        person: Person,
-        known: _Correspondence,
-        letters: MemoryObjectReceiveStream[tuple[Heard, React]],
-    ) -> None:
+    async def _live(self, name: str, person: Person, known: _Correspondence) -> None:
         number = 0
-        async for heard, react in letters:
+        async for heard, react in known.letters:
             number += 1
             if known.silent:
-                continue
+                continue  # what was there already when they fell silent
             delay_s = self.span(person.replies_after_s, name, heard.account, number)
             await self.around.clock.sleep(delay_s)
             try:
                 reaction = await known.mind.react(heard)
             except NoAnswer as error:
-                self._fall_silent(name, known, heard, str(error))
+                known.silent = True
+                self._silent(name, heard, str(error))
                 continue
             await self._carry_out(name, known, heard, reaction)
             await react(reaction)
@@ -144,7 +146,8 @@ class Persons:
         if "report" in reaction.does:
             self.around.record(PeopleActed(name, heard.account, "report", heard.ref), None)
         if "silent" in reaction.does:
-            self._fall_silent(name, known, heard, "as the script says")
+            known.silent = True
+            self._silent(name, heard, "as the script says")
 
     async def _open(self, name: str, heard: Heard, reaction: Reaction) -> None:
         visits = []
@@ -158,8 +161,7 @@ class Persons:
         done = PeopleActed(name, heard.account, "open", heard.ref, {"visits": visits})
         self.around.record(done, None)
 
-    def _fall_silent(self, name: str, known: _Correspondence, heard: Heard, why: str) -> None:
-        known.silent = True
+    def _silent(self, name: str, heard: Heard, why: str) -> None:
         done = PeopleActed(name, heard.account, "silent", heard.ref, {"why": why})
         self.around.record(done, None)
 

@@ -63,7 +63,9 @@ class TaskBook:
     def offer(self, task: Task, sandbox: str) -> None:
         """A new task, its pay held; raises the ledger's `Refused` where it cannot be."""
         memo = f"held for task {task.task}"
-        self._bank.transfer(task.payer, ESCROW, task.pay_cents, memo, sandbox)
+        self._bank.transfer(
+            task.payer, ESCROW, task.pay_cents, memo, source="people", sandbox=sandbox
+        )
         self.tasks[task.task] = task
 
     def next_id(self) -> str:
@@ -76,10 +78,19 @@ class TaskBook:
             raise NotNow(f"The task is {task.status} and cannot be {status}.")
         if status == "paid":
             memo = f"paid for task {task.task}"
-            self._bank.transfer(ESCROW, account_of(task.person), task.pay_cents, memo, sandbox)
+            self._bank.transfer(
+                ESCROW,
+                account_of(task.person),
+                task.pay_cents,
+                memo,
+                source="people",
+                sandbox=sandbox,
+            )
         elif status not in OPEN:
             memo = f"given back, task {task.task} {status}"
-            self._bank.transfer(ESCROW, task.payer, task.pay_cents, memo, sandbox)
+            self._bank.transfer(
+                ESCROW, task.payer, task.pay_cents, memo, source="people", sandbox=sandbox
+            )
         task.status = status
 
     def between(self, account: str, person: str) -> Task | None:
