@@ -57,7 +57,7 @@ class Surroundings:
         self.clock = HandClock()
         self.bank = Bank(now=self.clock.now)
         clock = cast("WorldClock", self.clock)
-        self.around = Around(clock, random.Random(seed), self._record, self.bank)
+        self.around = Around(clock, random.Random(seed), self._record, _content, self.bank)
 
     def _record(self, fact: Event, origin: Origin | None) -> None:
         self.facts.append(fact)
@@ -88,3 +88,7 @@ def from_(app: ASGIApp, origin: Origin) -> Callable[[Scope, Receive, Send], Awai
         await app(scope, receive, send)
 
     return called
+
+
+def _content(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data), "text": data.decode("utf-8", "replace")}
