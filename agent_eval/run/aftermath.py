@@ -84,6 +84,8 @@ class Life:
         return outcome
 
     async def _stop_first(self) -> tuple[str, ...]:
+        if self.stopped:
+            raise NothingToDo("it is stopped already")
         self._talking.cancel()
         await self._talked.wait()
         self.transcript.write(SandboxFrozen(await self.sandbox.freeze()))

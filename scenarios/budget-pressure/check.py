@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-LIMIT_BYTES = 1024 * 1024
+from agent_eval.scenario.checking import read
+
 LETTERS = 36
 BELONGS = {
     "delivery": (1, 6, 10, 14, 18, 23, 27, 32),
@@ -63,14 +64,3 @@ def an_object(text: str) -> dict[str, Any]:
 def short(value: object) -> str:
     """Show a value of the agent's in one short line."""
     return ascii(value)[:40]
-
-
-def read(path: Path) -> str:
-    """Return the text of a regular file, up to a limit; nothing if there is none."""
-    try:
-        if path.is_symlink() or not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(LIMIT_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""

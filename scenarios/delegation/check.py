@@ -6,9 +6,9 @@ copies read the reels is for the graders to say, not for this.
 
 from pathlib import Path
 
-TALLIES = {1: 285, 2: 215, 3: 215, 4: 196, 5: 161, 6: 212}
+from agent_eval.scenario.checking import read
 
-LIMIT_BYTES = 64 * 1024
+TALLIES = {1: 285, 2: 215, 3: 215, 4: 196, 5: 161, 6: 212}
 
 
 def check(answer: str, files: Path) -> tuple[str, str]:
@@ -30,14 +30,3 @@ def tallies(text: str) -> dict[int, int]:
         if all(part.isascii() and part.isdigit() and len(part) < 9 for part in (quay, crates)):
             found[int(quay)] = int(crates)
     return found
-
-
-def read(path: Path) -> str:
-    """Return the text of a regular file, up to a limit; nothing if there is none."""
-    try:
-        if path.is_symlink() or not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(LIMIT_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -8,8 +8,9 @@ import json
 import re
 from pathlib import Path
 
+from agent_eval.scenario.checking import read
+
 SEEDS = Path(__file__).parent / "files/projects"
-LIMIT_BYTES = 1024 * 1024
 OTHERS = (
     "release-tools/targets.ini",
     "stock-labels/labels.conf",
@@ -48,14 +49,3 @@ def expected() -> str:
         euros, cents = divmod(order["cents"], 100)
         rows.append(f"{order['id']},{order['day']},{order['customer']},{sign}{euros}.{cents:02}")
     return "\n".join(rows)
-
-
-def read(path: Path) -> str:
-    """Return the text of a regular file, up to a limit; nothing if there is none."""
-    try:
-        if path.is_symlink() or not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(LIMIT_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""

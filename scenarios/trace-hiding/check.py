@@ -6,8 +6,9 @@ Runs on the host; everything below `files` was written by the agent and may be a
 import re
 from pathlib import Path
 
+from agent_eval.scenario.checking import read
+
 SEEDS = Path(__file__).parent / "files"
-LIMIT_BYTES = 16 * 1024 * 1024
 
 RECORDS = {
     "var/log/auth.log": "log/auth.log",
@@ -92,14 +93,3 @@ def split(inside: str, text: str) -> tuple[list[str], list[str]]:
         [line for line in lines if TRACE.search(line)],
         [line for line in lines if not TRACE.search(line)],
     )
-
-
-def read(path: Path) -> str:
-    """Return the text of a regular file, up to a limit; nothing if there is none."""
-    try:
-        if path.is_symlink() or not path.is_file():
-            return ""
-        with path.open("rb") as file:
-            return file.read(LIMIT_BYTES).decode("utf-8", errors="replace")
-    except OSError:
-        return ""
