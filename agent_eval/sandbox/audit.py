@@ -12,7 +12,7 @@ from agent_eval.basics.conversation import untrusted_json
 from agent_eval.errors import NotAsAsked
 from agent_eval.sandbox.isolation import isolation
 from agent_eval.sandbox.rows import Row, part
-from agent_eval.sandbox.settings import CAPABILITIES, UID, Asked
+from agent_eval.sandbox.settings import CAPABILITY_BITS, UID, Asked
 
 OUTSIDE = "192.0.2.1"
 """An address reserved for documentation (RFC 5737): the probe tries to reach it and must fail."""
@@ -21,8 +21,6 @@ _PROBES = {"tcp", "udp", "tcp6", "raw", "packet", "vsock"}
 """What the probe tries; see `look_out` in sandbox/init/init.py."""
 
 _HARMLESS = re.compile(r"lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)\d+")
-
-_CAPABILITY_BITS = {"KILL": 5, "SETGID": 6, "SETUID": 7}
 
 
 def audit(asked: Asked, stated: dict[str, Any], root: dict[str, Any], child: str) -> list[Row]:
@@ -34,7 +32,7 @@ def audit(asked: Asked, stated: dict[str, Any], root: dict[str, Any], child: str
         *isolation(asked, stated, root, user),
         *_limits(asked, host, root, user),
         *_files(asked, stated, root, user),
-        *_ways_out(host, config, root, user),
+        *_ways_out(asked, host, config, root, user),
     ]
 
 
@@ -52,18 +50,24 @@ def refuse_unless_ok(rows: list[Row]) -> None:
 
 def _privileges(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
     seen, seen_user = part(root, "status"), part(user, "status")
-    bits = sum(1 << _CAPABILITY_BITS[name] for name in CAPABILITIES)
+    bits = sum(1 << CAPABILITY_BITS[name] for name in asked.kept)
     held = seen.get("CapEff", "")
+    given_up = set(asked.capabilities) - set(asked.kept)
+    note = f"begins with {', '.join(sorted(given_up))} too, for the network" if given_up else ""
+    bounded = not given_up or seen.get("CapPrm") == seen.get("CapBnd") == held
     options = host.get("SecurityOpt") or []
     rows = [
         Row(
             "capabilities of PID 1",
-            sorted(CAPABILITIES),
+            sorted(asked.kept),
             sorted(host.get("CapAdd") or []),
             held,
-            {name.removeprefix("CAP_") for name in host.get("CapAdd") or []} == set(CAPABILITIES)
+            {name.removeprefix("CAP_") for name in host.get("CapAdd") or []}
+            == set(asked.capabilities)
             and host.get("CapDrop") == ["ALL"]
-            and held == f"{bits:016x}",
+            and held == f"{bits:016x}"
+            and bounded,
+            note,
         ),
         Row(
             "capabilities of the agent",
@@ -137,7 +141,7 @@ def _limits(asked: Asked, host: Any, root: Any, user: Any) -> list[Row]:
             wanted,
             given,
             rlimits,
-            given == {"nofile": asked.open_files, "core": 0}
+            given == {"nofile": asked.open_files_of_pid_1, "core": 0}
             and all(rlimits.get(name) == value for name, value in wanted.items()),
         ),
     ]
@@ -200,11 +204,17 @@ def _files(asked: Asked, stated: Any, root: Any, user: Any) -> list[Row]:
     ]
 
 
-def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
+def _ways_out(asked: Asked, host: Any, config: Any, root: Any, user: Any) -> list[Row]:
     devices = root.get("network") or []
     tried = part(user, "tried")
     # A datagram socket "connects" without sending; with no device there is no route even so.
     closed = set(tried) >= _PROBES and "open" not in tried.values()
+    if asked.networked:
+        # All TCP comes to PID 1 and is reset, all UDP to where names are answered and nothing else.
+        led = {"tcp": "ECONNRESET", "udp": "silence"}
+        others = {name: met for name, met in tried.items() if name not in led}
+        closed = set(tried) >= _PROBES and "open" not in others.values()
+        closed = closed and all(tried[name] == met for name, met in led.items())
     resolv, hosts = str(root.get("resolv")), str(root.get("hosts"))
     environment = {pair.partition("=")[0] for pair in config.get("Env") or []}
     return [
@@ -215,7 +225,7 @@ def _ways_out(host: Any, config: Any, root: Any, user: Any) -> list[Row]:
             devices,
             host.get("NetworkMode") == "none" and _only_loopback(devices),
         ),
-        Row("ways out", "all closed", None, tried, closed),
+        Row("ways out", "all to PID 1" if asked.networked else "all closed", None, tried, closed),
         Row(
             "name servers",
             ["127.0.0.1"],

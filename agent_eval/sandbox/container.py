@@ -4,6 +4,7 @@ Used by `run`. Entering starts it, proves that it is locked down and that both s
 leaving removes it, whatever happened in between.
 """
 
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -24,16 +25,17 @@ from agent_eval.errors import (
 )
 from agent_eval.sandbox import checkpoint, moving, pid1, taking_over
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.audit import OUTSIDE, audit, refuse_unless_ok
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.heart import Heart
 from agent_eval.sandbox.kernel import Source, can_meet, private_folder
 from agent_eval.sandbox.lineage import Cause, Lineage
+from agent_eval.sandbox.network import Network
 from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.proving import audited, proven
 from agent_eval.sandbox.quiet import Quiet
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.rows import Row
-from agent_eval.sandbox.settings import RUN, Asked, size_of
+from agent_eval.sandbox.settings import AUTHORITIES, RUN, Asked, size_of
 from agent_eval.sandbox.snapshot import (
     ARCHIVE,
     Kind,
@@ -42,6 +44,7 @@ from agent_eval.sandbox.snapshot import (
     needs,
     refuse_unless_fitting,
 )
+from agent_eval.sandbox.streams import Streams, carried
 from agent_eval.sandbox.supervisor import Execution, Supervisor
 
 QUIET_S = 60.0
@@ -49,9 +52,6 @@ QUIET_S = 60.0
 
 HOLD_S = 10.0
 """Seconds PID 1 has to fall silent for one."""
-
-PROGRAMS = ("bash", "python")
-"""The sessions every sandbox has."""
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ class Sandbox:
         self._asked = asked
         self._quiet = Quiet()
         self._lineage: dict[str, Any] | None = None
+        self.streams: Streams | None = None
+        """Those of its network, if it has one."""
         self._recorder: Recorder | None = None
         self._mark = ""
         """What its sessions are called apart by in the kernel record, where others share it."""
@@ -151,6 +153,16 @@ class Sandbox:
     async def _end(self) -> None:
         raise await self._pipe.over()
 
+    async def dial(self, port: int) -> socket.socket:
+        """Connect to a port inside that is not for its own programs alone.
+
+        The socket is the caller's, does not block, and ends with the sandbox. Raises
+        `ConnectionRefusedError` if nobody listens.
+        """
+        if self.streams is None:
+            raise ConnectionRefusedError("the sandbox has no network")
+        return await self.streams.dial(port)
+
     def unfinished(self, program: str) -> tuple[bytes, int]:
         """What came of an action that never ended, and how many bytes of it were dropped."""
         return self._supervisor.unfinished(program)
@@ -206,7 +218,8 @@ class Sandbox:
         """Put all that it is into a folder; returns what else has to be known."""
         if kind == "files":
             room = {path: size_of(options) for path, options in self._asked.tmpfs.items()}
-            del room[RUN]
+            for own in (RUN, AUTHORITIES):
+                room.pop(own, None)
             with folder.joinpath(ARCHIVE).open("wb") as file:
                 left = await moving.save(self._pipe, list(room), sum(room.values()), file)
             return {"left_out": left}
@@ -226,6 +239,19 @@ class Sandbox:
             return self._recorder.lineage.record()
         pids = self._supervisor.pids
         return {"causes": {}, "of_pid_1": list(pids.values()), "sessions": dict(pids)}
+
+    async def begin(
+        self, restored: Snapshot | None, greeting: str, network: Network | None
+    ) -> None:
+        """Come up, anew or as what it was restored from, and be audited before anything runs."""
+        if restored is None:
+            await self._supervisor.ready()
+        else:
+            await self.begin_as(restored, greeting)
+        if network is not None:
+            await self._supervisor.network(network.authority_pem, self._asked.kept)
+        prove = proven if restored is None else audited
+        self.audit = await prove(self._supervisor, self._container, self._asked)
 
     async def begin_as(self, snapshot: Snapshot, greeting: str) -> None:
         """Be what a snapshot with memory was, which it has been restored from.
@@ -296,6 +322,7 @@ async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
     clock: WorkingClock | None = None,
     source: Source | None = None,
     snapshot: Snapshot | None = None,
+    network: Network | None = None,
 ) -> AsyncIterator[Sandbox]:
     """Start a created container, hand it over locked down and ready, and end its pipe after.
 
@@ -326,12 +353,10 @@ async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
         tasks.start_soon(pipe.serve)
         tasks.start_soon(heart.beat, pipe)
         sandbox = Sandbox(container, supervisor, pipe, asked)
+        if network is not None:
+            sandbox.streams = carried(pipe, network, tasks)
         try:
-            if snapshot is not None and restored:
-                await sandbox.begin_as(snapshot, greeting)
-                sandbox.audit = await _audited(supervisor, container, asked)
-            else:
-                sandbox.audit = await _prove(supervisor, container, asked)
+            await sandbox.begin(snapshot if restored else None, greeting, network)
             if source is not None and not source.connected():
                 raise NotAsAsked(
                     "the sandbox's kernel does not report to the kernel record. `agent-eval setup "
@@ -343,6 +368,8 @@ async def opened(  # noqa: PLR0913, PLR0917 - what is left out is not there
             raise await _died_too_early(container, told) from error
         if snapshot is not None and not restored:
             await sandbox.lay_out(snapshot)
+        if sandbox.streams is not None:
+            sandbox.streams.admits = True
         sandbox.ready_s = time.monotonic() - started
         yield sandbox
 
@@ -369,28 +396,3 @@ async def _died_too_early(container: Container, told: str) -> SandboxDied:
     words, blame = await container.why_dead()
     blame = Blame.SCENARIO if blame is Blame.LIMIT else Blame.INFRASTRUCTURE
     return SandboxDied(f"{told}; {words}", blame)
-
-
-async def _prove(supervisor: Supervisor, container: Container, asked: Asked) -> list[Row]:
-    """Start both sessions, audit while they come up, and let each answer once."""
-    await supervisor.ready()
-    for program in PROGRAMS:
-        await supervisor.open(program)
-    await supervisor.rename(pid1.TITLE)
-    rows = await _audited(supervisor, container, asked)
-    for program in PROGRAMS:
-        answer = await supervisor.settle(program)
-        if answer.session_lost or answer.reported_exit != 0:
-            said = answer.output.decode(errors="replace")[-300:]
-            raise NotAsAsked(
-                f"the {program} session does not answer in image {asked.image}: {said!r}. An "
-                "image needs bash and Python 3.8 or later on its PATH"
-            )
-    return rows
-
-
-async def _audited(supervisor: Supervisor, container: Container, asked: Asked) -> list[Row]:
-    root, child = await supervisor.look(OUTSIDE)
-    rows = audit(asked, await container.stated(), root, child)
-    refuse_unless_ok(rows)
-    return rows

@@ -10,6 +10,9 @@ import struct
 from collections.abc import Iterator
 
 CONTROL, DATA, END = 0, 1, 2
+OPEN, OPENED, STREAM, EOF, RESET, CREDIT, NAME = range(3, 10)
+"""Where a sandbox has a network: sandbox/init/streams.py and network.py say what they mean."""
+
 MAX_PAYLOAD_BYTES = 256 * 1024
 _HEAD = struct.Struct(">IBI")
 _AFTER_LENGTH = _HEAD.size - 4
@@ -45,7 +48,7 @@ class Decoder:
             size, kind, channel = _HEAD.unpack_from(self._buffer)
             if not _AFTER_LENGTH <= size <= self._max_size:
                 raise BadFrame(f"a frame of {size} bytes")
-            if kind not in (CONTROL, DATA, END):
+            if kind > NAME:
                 raise BadFrame(f"a frame of type {kind}")
             if len(self._buffer) < 4 + size:
                 return

@@ -6,7 +6,7 @@ import secrets
 
 from agent_eval.basics.clock import SILENCE_S
 from agent_eval.basics.resources import shipped
-from agent_eval.sandbox.settings import ENVIRONMENT, GID, UID, Asked
+from agent_eval.sandbox.settings import ENVIRONMENT, GID, TRUSTING, UID, Asked
 from agent_eval.scenario.model import HOME
 
 BOOTSTRAP = (
@@ -29,12 +29,16 @@ TITLE = "init"
 PARTS = ("stillness", "errands", "copying", "moving", "python_session")
 """What comes with the supervisor."""
 
+FOR_A_NETWORK = ("streams", "network")
+"""What comes besides where there is one."""
+
 COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
 
 
 def program_digest() -> str:
     """SHA-256 of the supervisor and what comes with it, as hexadecimal."""
-    whole = "".join(map(_source, ("init.py", *(f"{name}.py" for name in PARTS))))
+    every = (*PARTS, *FOR_A_NETWORK)
+    whole = "".join(map(_source, ("init.py", *(f"{name}.py" for name in every))))
     return hashlib.sha256(whole.encode()).hexdigest()
 
 
@@ -49,13 +53,15 @@ def new_greeting() -> str:
 
 def program(asked: Asked, greeting: str) -> bytes:
     """The supervisor and its settings, as the container's first program reads them."""
+    parts = (*PARTS, *FOR_A_NETWORK) if asked.networked else PARTS
+    trusting = TRUSTING if asked.networked else {}
     settings = {
         "program": _source("init.py"),
-        **{name: _source(f"{name}.py") for name in PARTS},
+        **{name: _source(f"{name}.py") for name in parts},
         "uid": UID,
         "gid": GID,
         "home": HOME,
-        "env": ENVIRONMENT | {"HOSTNAME": asked.hostname},
+        "env": ENVIRONMENT | trusting | {"HOSTNAME": asked.hostname},
         "rlimits": asked.rlimits(),
         "silence_s": SILENCE_S,
         "greeting": greeting,

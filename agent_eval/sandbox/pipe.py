@@ -7,7 +7,7 @@ says is untrusted: what does not fit the form ends the sandbox.
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, BinaryIO, Protocol
 
@@ -16,7 +16,15 @@ import anyio
 from agent_eval.basics.conversation import untrusted_json
 from agent_eval.basics.waking import Waking
 from agent_eval.errors import Blame, SandboxDied
-from agent_eval.sandbox.frames import CONTROL, DATA, MAX_PAYLOAD_BYTES, BadFrame, Decoder, encode
+from agent_eval.sandbox.frames import (
+    CONTROL,
+    DATA,
+    END,
+    MAX_PAYLOAD_BYTES,
+    BadFrame,
+    Decoder,
+    encode,
+)
 
 MAX_REPORTS = 100
 """Reports that may wait unread on one channel; an honest supervisor sends one per order."""
@@ -106,6 +114,8 @@ class Pipe:
         self.numbers = 0
         """The highest number of a channel so far."""
         self._sending = anyio.Lock()
+        self.on_stream: Callable[[int, int, bytes], None] | None = None
+        """Given what belongs to streams and names; None where a sandbox has no network."""
         self.died: SandboxDied | None = None
         """Why nothing more will come."""
         self._over = anyio.Event()
@@ -179,9 +189,16 @@ class Pipe:
         for at in range(0, len(data), MAX_PAYLOAD_BYTES):
             await self._send(encode(DATA, channel.number, data[at : at + MAX_PAYLOAD_BYTES]))
 
+    async def bulk(self, take: Callable[[], bytes]) -> None:
+        """Send frames that are made only when it is their turn: what else waits goes first."""
+        with anyio.CancelScope(shield=True):
+            async with self._sending:
+                if frames := take():
+                    await self._write(frames)
+
     async def end_data(self, channel: Channel) -> None:
         """Say that no more bytes come."""
-        await self._send(encode(2, channel.number, b""))
+        await self._send(encode(END, channel.number, b""))
 
     @asynccontextmanager
     async def held(self, wait_s: float) -> AsyncIterator[None]:
@@ -247,6 +264,10 @@ class Pipe:
             channel.wake()
         elif kind == DATA and (channel := self._channels.get(number)):
             channel.arrive(payload)
+        elif kind > END:
+            if self.on_stream is None:
+                raise BadFrame(f"a frame of type {kind}, and no network")
+            self.on_stream(kind, number, payload)
 
 
 def _parsed(payload: bytes) -> dict[str, Any]:

@@ -28,10 +28,44 @@ RECORDED_RUNC = "agent-eval-runc"
 CAPABILITIES = ("KILL", "SETGID", "SETUID")
 """What PID 1 keeps of root's powers: becoming the agent's user, and signalling it."""
 
+FOR_A_NETWORK = ("NET_ADMIN", "NET_RAW")
+"""What else it begins with where there is a network, to lead all of it to itself. Under gVisor it
+keeps these: a copy has to do it again, and they are powers over the sandbox's own kernel alone."""
+
+TO_GIVE_UP = ("SETPCAP",)
+"""What it takes besides to give those up for good."""
+
+CAPABILITY_BITS = {
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_ADMIN": 12,
+    "NET_RAW": 13,
+}
+"""Their numbers in Linux (include/uapi/linux/capability.h)."""
+
+AUTHORITIES = "/etc/ssl/certs"
+"""Where programs look for whom to trust; with a network the folder is PID 1's to fill."""
+
+AUTHORITY = AUTHORITIES + "/ca-certificates.crt"
+
+TRUSTING = dict.fromkeys(
+    (
+        *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO"),
+        *("REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"),
+    ),
+    AUTHORITY,
+)
+"""What has programs trust it that bring authorities of their own."""
+
 RUN = "/run"
 """The writable folder that is PID 1's alone."""
 
 SHM_BYTES = 16 * 1024 * 1024
+AUTHORITIES_BYTES = 1024 * 1024
+STREAMS = 1024
+"""Files that PID 1 may have open besides, each of its streams being one."""
 RUN_BYTES = 4 * 1024 * 1024
 GVISOR_THREADS = 2048
 """The kernel counts gVisor's own threads too; with few the sandbox dies (see sandbox/README.md)."""
@@ -80,6 +114,24 @@ class Asked:
     """The one image of that name that is meant; None leaves it to the engine."""
     folder: str = ""
     """Where the record of the run is, for whoever finds the sandbox."""
+    networked: bool = False
+    """Whether it has a network, which leads to nothing but its harness."""
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What PID 1 begins with of root's powers."""
+        more = (*FOR_A_NETWORK, *TO_GIVE_UP) if self.networked else ()
+        return (*CAPABILITIES, *more)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What it still has of them when anybody else runs."""
+        return (*CAPABILITIES, *FOR_A_NETWORK) if self.networked and self.gvisor else CAPABILITIES
+
+    @property
+    def open_files_of_pid_1(self) -> int:
+        """How many files PID 1 may have open; no process of the agent has more than it asked."""
+        return self.open_files + (STREAMS if self.networked else 0)
 
     @property
     def gvisor(self) -> bool:
@@ -98,6 +150,7 @@ class Asked:
 
     def create_arguments(self, command: list[str]) -> dict[str, Any]:
         """What the Docker SDK is called with."""
+        files = self.open_files_of_pid_1
         return {
             "image": self.image_id or self.image,
             "command": command,
@@ -113,14 +166,14 @@ class Asked:
             "dns_search": ["."],
             "read_only": True,
             "cap_drop": ["ALL"],
-            "cap_add": list(CAPABILITIES),
+            "cap_add": list(self.capabilities),
             "security_opt": self.security_options(),
             "mem_limit": self.memory_bytes,
             "memswap_limit": self.memory_bytes,
             "nano_cpus": int(self.cpus * 1e9),
             "pids_limit": GVISOR_THREADS if self.gvisor else self.processes,
             "ulimits": [
-                Ulimit(name="nofile", soft=self.open_files, hard=self.open_files),
+                Ulimit(name="nofile", soft=files, hard=files),
                 Ulimit(name="core", soft=0, hard=0),
             ],
             "tmpfs": self.tmpfs,
@@ -147,10 +200,13 @@ class Asked:
 
     def system_calls(self) -> str:
         """The filter of system calls, as an option of the engine; with a record, one that asks."""
-        return f"seccomp={seccomp_profile(asks=self.runtime == RECORDED_RUNC)}"
+        asks = self.runtime == RECORDED_RUNC
+        return f"seccomp={seccomp_profile(asks=asks, networked=self.networked)}"
 
 
-def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Asked:
+def asked_for(
+    sandbox: Sandbox, run: str, runtime: str, lease_until: int, *, networked: bool = False
+) -> Asked:
     """The settings that a scenario's sandbox needs."""
     own = f"mode=755,uid={UID},gid={GID},nosuid,nodev,exec"
     tmpfs = {
@@ -159,6 +215,8 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
         "/dev/shm": f"{_room(SHM_BYTES)},mode=1777,nosuid,nodev,noexec",  # noqa: S108
         RUN: f"{_room(RUN_BYTES)},mode=755,nosuid,nodev,noexec",
     }
+    if networked:
+        tmpfs[AUTHORITIES] = f"{_room(AUTHORITIES_BYTES)},mode=755,nosuid,nodev,noexec"
     tmpfs |= {path: f"{_room(size)},{own}" for path, size in sandbox.writable.items()}
     return Asked(
         run=run,
@@ -171,6 +229,7 @@ def asked_for(sandbox: Sandbox, run: str, runtime: str, lease_until: int) -> Ask
         open_files=sandbox.open_files,
         tmpfs=tmpfs,
         hostname=sandbox.hostname,
+        networked=networked,
     )
 
 
@@ -184,13 +243,29 @@ def _room(size_bytes: int) -> str:
     return f"size={int(size_bytes)},nr_inodes={int(size_bytes) // 1024 + 64}"
 
 
+_RAW = {
+    "names": ["socket"],
+    "action": "SCMP_ACT_ALLOW",
+    "args": [
+        {"index": index, "op": "SCMP_CMP_MASKED_EQ", "value": mask, "valueTwo": number}
+        for index, mask, number in ((0, 2**32 - 1, 2), (1, 15, 3), (2, 2**32 - 1, 255))
+    ],
+}
+"""AF_INET, SOCK_RAW, IPPROTO_RAW."""
+
+
 @cache
-def seccomp_profile(*, asks: bool = False) -> str:
+def seccomp_profile(*, asks: bool = False, networked: bool = False) -> str:
     """Our own list of allowed system calls, as the engine wants it.
+
+    With a network PID 1 lays its rule through the one kind of raw socket; for that there must be
+    room, and without NET_RAW, which nobody else has, such a socket cannot be made.
 
     One that asks lets the kernel record see some of them first; without a record to ask, runc
     refuses to start the sandbox.
     """
     text = shipped("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")
     profile = json.loads(text)
+    if networked:
+        profile["syscalls"].append(_RAW)
     return json.dumps(recorded(profile) if asks else profile, separators=(",", ":"))

@@ -17,7 +17,7 @@ from agent_eval.basics.clock import SHORTEST_S
 from agent_eval.errors import Blame, NoSnapshot, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import MAX_ENTRIES, File, packed, unpacked
 from agent_eval.sandbox.pipe import Channel, Pipe
-from agent_eval.sandbox.settings import UID
+from agent_eval.sandbox.settings import AUTHORITY, CAPABILITY_BITS, UID
 
 LADDER = (("interrupt", 5.0), ("kill", 30.0))
 """What is tried on an action that does not end, and for how many seconds each.
@@ -290,6 +290,21 @@ class Supervisor:
         if report.get("exit") != 0 or dropped:
             refused.append("not all of them were sent")
         return files, refused
+
+    async def network(self, authority_pem: str, kept: Sequence[str]) -> None:
+        """Have all connections led to the pipe; PID 1 keeps no other powers than those named."""
+        channel = self._pipe.channel(0)
+        keep = [CAPABILITY_BITS[name] for name in kept]
+        trust = {"authority": authority_pem, "path": AUTHORITY}
+        await self._pipe.order("network", channel=channel.number, keep=keep, **trust)
+        report = await self._answer(channel, ANSWER_S)
+        self._pipe.forget(channel)
+        if report.get("op") != "up":
+            said = str(report.get("message"))[:300]
+            raise SandboxDied(
+                f"the network of the sandbox does not come up: {said}. It takes iptables-legacy in "
+                "the image and its nat table in the kernel"
+            )
 
     async def freeze(self) -> int:
         """Stop every process of the agent; returns how many PID 1 says still move."""

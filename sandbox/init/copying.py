@@ -31,6 +31,8 @@ class Copying:
         So a copy finds both ways of the pipe between two frames.
         """
         init = self.init
+        if init.bulk:
+            init.bulk.held = True  # until it goes on, or as a copy has a network of its own
         init.say("held", channel=channel)
         while init.out:
             select.select([], [1], [], init.stillness.keep())
@@ -40,6 +42,9 @@ class Copying:
 
     def go_on(self) -> None:
         """Speak again, as after any order."""
+        if self.init.bulk:
+            self.init.bulk.held = False
+            self.init.flush()
 
     def renew(self, channel: int, env: dict[str, str], seed: int, greeting: str) -> None:
         """Be another than the one that this is a copy of, as far as that can be."""

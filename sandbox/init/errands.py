@@ -277,6 +277,16 @@ def try_writing(folder: str) -> bool:
     return True
 
 
+def reached(sock: socket.socket, name: str) -> str:
+    """What comes of a connection that could be made; where all is caught here it is ended."""
+    try:
+        if name == "udp":
+            sock.send(b"?")
+        return "open" if sock.recv(1) else "ended"
+    except socket.timeout:  # noqa: UP041 - the same only since Python 3.10
+        return "silence" if name == "udp" else "open"
+
+
 def send_look(address: str) -> None:
     """Print what the user sees, and whether it gets out."""
     tried = {}
@@ -293,7 +303,8 @@ def send_look(address: str) -> None:
                 sock.settimeout(1)
                 if target is not None:
                     sock.connect(target)
-            tried[name] = "open"
+                    tried[name] = reached(sock, name)
+            tried.setdefault(name, "open")
         except OSError as error:
             tried[name] = errno.errorcode.get(error.errno or 0, str(error))
     limits = ("RLIMIT_NOFILE", "RLIMIT_CORE", "RLIMIT_AS")

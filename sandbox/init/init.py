@@ -13,6 +13,7 @@ that fails is answered with `error`.
 
 Frames, both ways: length (u32, of what follows), type (u8), channel (u32), payload.
   type 0  control: a JSON object with "op"      type 1  data of a channel      type 2  end of data
+  type 3 to 9  streams and names, where there is a network
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ class Init:
         self.limits = settings["rlimits"]
         self.python_session = settings["python_session"].encode()
         self.errands = part("errands", settings)
-        self.stillness = part("stillness", settings)["Stillness"](settings["silence_s"], processes)
+        still = part("stillness", settings)
+        self.stillness = still["Stillness"](settings["silence_s"], processes)
+        self.descendants = still["descendants"]
         self.copying = part("copying", settings)["Copying"](self, Child, Session, settings)
         self.rest_s: float = self.stillness.keep()
         self.children: dict[int, Child] = {}
@@ -94,6 +97,11 @@ class Init:
         self.select = selectors.DefaultSelector()
         self.paused = False
         self.wake, self.waker = os.pipe()
+        self.network: Any = None
+        self.bulk: Any = None
+        if "network" in settings:
+            self.bulk = part("streams", settings)["Streams"](self)
+            self.network = part("network", settings)["Network"](self, self.bulk)
 
     # --- the pipe -------------------------------------------------------------------------------
 
@@ -106,6 +114,12 @@ class Init:
         self.send(CONTROL, 0, json.dumps(fields).encode())
 
     def flush(self) -> None:
+        self.write_out()
+        if self.bulk and not self.out and self.bulk.pull():
+            self.write_out()
+        self.watch_output()
+
+    def write_out(self) -> None:
         while self.out:
             try:
                 sent = os.write(1, memoryview(self.out)[: 2 * CHUNK])
@@ -114,11 +128,10 @@ class Init:
             except OSError:
                 os._exit(0)  # nobody will ever read this: the container ends with this process
             del self.out[:sent]
-        self.watch_output()
 
     def watch_output(self) -> None:
         """Wait for room only while something waits; read sources only while there is room."""
-        if self.out:
+        if self.out or (self.bulk and self.bulk.waits()):
             self.watch(1, selectors.EVENT_WRITE, self.flush)
         else:
             self.unwatch(1)
@@ -157,6 +170,9 @@ class Init:
     def hear(self, kind: int, channel: int, payload: bytes) -> None:
         if kind == CONTROL:
             self.obey(json.loads(payload))
+            return
+        if kind > END:
+            self.network.hear(kind, channel, payload)
             return
         child = self.children.get(channel)
         if child is None or child.feed is None:
@@ -255,7 +271,7 @@ class Init:
         while new and time.monotonic() < until:
             for pid in new:
                 quietly(os.kill, pid, signal.SIGSTOP)
-            new = descendants(family) - family
+            new = self.descendants(family, processes) - family
             family |= new
         quietly(os.killpg, root, signal.SIGKILL)
         for pid in family:
@@ -461,12 +477,16 @@ class Init:
         """Do a part of what it takes to be copied, or to be a copy."""
         getattr(self.copying, what)(**order)
 
+    def do_network(self, **order: Any) -> None:
+        """Have a network, whose other end is the host's."""
+        self.network.up(**order)
+
     def do_rename(self, title: str) -> None:
         """Go by a plain name in the list of processes."""
         self.errands["rename"](title)
 
     def do_look(self, channel: int, address: str) -> None:
-        """Report what is in force, seen by root here and, by a child, as the user."""
+        """Report what is in force, seen by root and by a child, as the user."""
         self.say("seen", channel=channel, root=self.errands["look"]())
         self.start(Child(channel), lambda: self.errands["send_look"](address), output=(1,))
 
@@ -481,7 +501,7 @@ class Init:
         while self.reap() and time.monotonic() < until:
             quietly(os.kill, -1, signal.SIGKILL)
             time.sleep(0.01)
-        # One in state D waits in the kernel and ends before it gets back to its own code.
+        # One in state D ends before it gets back to its own code.
         self.say("frozen", moving=sum(state not in "DZX" for _, _, state in processes()))
 
     def do_beat(self) -> None:
@@ -493,8 +513,7 @@ class Init:
         self.stillness.held = True
 
     def do_ping(self, number: int) -> None:
-        held = {"descriptors": len(open_fds()), "children": len(self.children)}
-        self.say("pong", number=number, **held)
+        self.say("pong", number=number, descriptors=len(open_fds()), children=len(self.children))
 
     # --- the loop -------------------------------------------------------------------------------
 
@@ -613,22 +632,6 @@ def processes() -> Iterator[tuple[int, int, str]]:
         except (OSError, ValueError):
             continue
         yield int(name), int(parent), state.decode()
-
-
-def descendants(roots: set[int]) -> set[int]:
-    """These processes and all that descends from them.
-
-    Those that look dead are among them: a process whose first thread has ended may be alive.
-    """
-    children: dict[int, list[int]] = {}
-    for pid, parent, _ in processes():
-        children.setdefault(parent, []).append(pid)
-    found, waiting = set(roots), list(roots)
-    while waiting:
-        more = [pid for pid in children.get(waiting.pop(), ()) if pid not in found]
-        found.update(more)
-        waiting += more
-    return found
 
 
 if __name__ == "__main__":

@@ -94,6 +94,24 @@ class Stillness:
             time.sleep(0.01)
 
 
+def descendants(
+    roots: set[int], processes: Callable[[], Iterable[tuple[int, int, str]]]
+) -> set[int]:
+    """These processes and all that descends from them; `processes` as for `Stillness`.
+
+    Those that look dead are among them: a process whose first thread has ended may be alive.
+    """
+    children: dict[int, list[int]] = {}
+    for pid, parent, _ in processes():
+        children.setdefault(parent, []).append(pid)
+    found, waiting = set(roots), list(roots)
+    while waiting:
+        more = [pid for pid in children.get(waiting.pop(), ()) if pid not in found]
+        found.update(more)
+        waiting += more
+    return found
+
+
 def send(pid: int, number: int) -> None:
     """Send a signal to who may be gone."""
     try:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from agent_eval.basics.clock import WorkingClock
 from agent_eval.sandbox.container import COMMAND, Sandbox, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
+from agent_eval.sandbox.network import Network
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario.model import Sandbox as Wishes
@@ -19,13 +20,14 @@ PATIENCE_S = 60.0
 
 @asynccontextmanager
 async def created(
-    wishes: Wishes, command: list[str] = COMMAND
+    wishes: Wishes, command: list[str] = COMMAND, *, networked: bool = False
 ) -> AsyncIterator[tuple[Engine, Container]]:
     """A container that is not running yet."""
     engine = Engine()
     try:
         runtime = runtime_for(wishes.runtime, await engine.facts())
-        asked = asked_for(wishes, "a-test", runtime, int(time.time()) + 600)
+        lease = int(time.time()) + 600
+        asked = asked_for(wishes, "a-test", runtime, lease, networked=networked)
         container = await engine.create(asked, command)
         try:
             yield engine, container
@@ -40,14 +42,17 @@ async def box(
     runtime: str,
     room_bytes: int = ROOM,
     clock: WorkingClock | None = None,
+    network: Network | None = None,
     **wishes: object,
 ) -> AsyncIterator[Sandbox]:
     """A running sandbox on a runtime."""
     wished = Wishes.model_validate({"runtime": runtime, **wishes})
-    async with created(wished) as (engine, container):
+    networked = network is not None
+    async with created(wished, networked=networked) as (engine, container):
         name = runtime_for(runtime, await engine.facts())
-        asked = asked_for(wished, "a-test", name, int(time.time()) + 600)
-        async with opened(container, asked, room_bytes, clock) as sandbox:
+        lease = int(time.time()) + 600
+        asked = asked_for(wished, "a-test", name, lease, networked=networked)
+        async with opened(container, asked, room_bytes, clock, network=network) as sandbox:
             yield sandbox
 
 

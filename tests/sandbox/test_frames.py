@@ -57,7 +57,7 @@ def test_a_frame_comes_out_as_soon_as_it_is_whole(frames: list[Frame], cut: floa
         (struct.pack(">IBI", 4, DATA, 1), "a frame of 4 bytes"),
         (struct.pack(">IBI", 2**32 - 1, DATA, 1), "a frame of 4294967295 bytes"),
         (struct.pack(">IBI", MAX_PAYLOAD_BYTES + 6, DATA, 1), f"of {MAX_PAYLOAD_BYTES + 6} bytes"),
-        (struct.pack(">IBI", 5, 3, 1), "a frame of type 3"),
+        (struct.pack(">IBI", 5, 10, 1), "a frame of type 10"),
         (struct.pack(">IBI", 5, 255, 1), "a frame of type 255"),
         (b"HTTP/1.1 400 Bad Request", "a frame of 1213486160 bytes"),
     ],

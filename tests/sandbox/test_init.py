@@ -27,10 +27,10 @@ from hypothesis import strategies as st
 from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import MAX_ENTRIES
 from agent_eval.sandbox.frames import CONTROL, DATA, Decoder, encode
-from agent_eval.sandbox.pid1 import COMMAND, PARTS
+from agent_eval.sandbox.pid1 import COMMAND, FOR_A_NETWORK, PARTS
 
 FOLDER = shipped("sandbox") / "init"
-PROGRAMS = {name: (FOLDER / f"{name}.py").read_text() for name in ("init", *PARTS)}
+PROGRAMS = {name: (FOLDER / f"{name}.py").read_text() for name in ("init", *PARTS, *FOR_A_NETWORK)}
 GREETING = b"~~~~ nobody knows this"
 ON_EACH = pytest.mark.parametrize("name", PROGRAMS)
 
@@ -49,6 +49,7 @@ def loaded(name: str) -> ModuleType:
 
 INIT = loaded("init")
 ERRANDS = loaded("errands")
+STILLNESS = loaded("stillness")
 
 
 def settings(**changes: Any) -> dict[str, Any]:
@@ -483,9 +484,9 @@ def test_killing_leaves_none_of_a_family(pid1: Pid1, tmp_path: Path) -> None:
     code = FAMILY.replace("EXIT", "60" if platform.machine() == "x86_64" else "93")
     with started(sys.executable, "-c", code, str(tmp_path)) as root:
         wait_for(lambda: len(list(tmp_path.iterdir())) == 6)
-        family = INIT.descendants({root})
-        wait_for(lambda: len(INIT.descendants({root})) == 8)
-        family = INIT.descendants({root})
+        family = STILLNESS.descendants({root}, INIT.processes)
+        wait_for(lambda: len(STILLNESS.descendants({root}, INIT.processes)) == 8)
+        family = STILLNESS.descendants({root}, INIT.processes)
         states = {state for pid, _, state in INIT.processes() if pid in family}
         assert "T" in states
         assert "Z" in states

@@ -1,0 +1,352 @@
+"""TCP streams through the pipe: the host's end of them.
+
+A program inside that connects anywhere gets a stream, and so does the host when it connects to a
+port inside. PID 1 describes the frames (sandbox/init/streams.py). All of them come from a sandbox:
+more data than was granted, a number of the wrong kind or a frame that cannot be ends it, and no
+more than the windows of its streams is ever kept for it. What is bulk is read from a socket only
+when the pipe has nothing else to carry.
+"""
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+from dataclasses import dataclass, field
+
+from anyio.abc import TaskGroup
+
+from agent_eval.errors import Blame, SandboxDied
+from agent_eval.sandbox.frames import (
+    CREDIT,
+    EOF,
+    NAME,
+    OPEN,
+    RESET,
+    STREAM,
+    BadFrame,
+    encode,
+)
+from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.pipe import Pipe
+from agent_eval.sandbox.turns import Turns
+
+FRAME_BYTES, SMALL_FRAME_BYTES, FEW = 65536, 16384, 8
+"""How long frames are, and how long where more than a few streams want to send."""
+
+FIRST_WINDOW_BYTES, WINDOW_BYTES = 65536, 512 * 1024
+"""What one end may send before the other grants more, at first and for a stream that goes on."""
+
+ROOM_BYTES = 32 * 1024 * 1024
+"""For windows that have grown, of all streams together."""
+
+MOST_STREAMS = 512
+"""PID 1 begins no more; beyond it they are refused, and beyond twice it PID 1 is not ours."""
+
+MAX_UNSENT_BYTES = 1024 * 1024
+"""Answers to a sandbox that does not read them."""
+
+OVERHEAD_BYTES = 256
+"""What a frame counts beside its bytes when turns are taken."""
+
+_DESTINATION = struct.Struct(">4sH")
+_NAME = re.compile(rb"[!-~]{1,1016}")
+_RESET_NOW = struct.pack("ii", 1, 0)
+
+
+@dataclass(eq=False)
+class Stream:
+    """One of them."""
+
+    number: int
+    sock: socket.socket | None = None
+    """None while it is not connected."""
+    credit_bytes: int = FIRST_WINDOW_BYTES
+    """What PID 1 still takes."""
+    window_bytes: int = FIRST_WINDOW_BYTES
+    """What it may still send."""
+    size_bytes: int = FIRST_WINDOW_BYTES
+    """The window when it is empty."""
+    owed_bytes: int = 0
+    """What was passed on and is not granted anew yet."""
+    waiting: bytearray = field(default_factory=bytearray)
+    """What came and is not passed on yet."""
+    opened: asyncio.Future[None] | None = None
+    """Of one that the host began: done when it is connected."""
+    heard_end: bool = False
+    said_end: bool = False
+    shut: bool = False
+    """Whether its socket was told that no more comes."""
+    reads: bool = False
+    writes: bool = False
+    tag: int = 0
+    queued: bool = False
+
+
+class Streams:
+    """All streams of one sandbox."""
+
+    def __init__(self, pipe: Pipe, network: Network) -> None:
+        self._pipe = pipe
+        self._network = network
+        self._loop = asyncio.get_running_loop()
+        self._all: dict[int, Stream] = {}
+        self._turns: Turns[Stream] = Turns()
+        self._urgent = bytearray()
+        self._wake = asyncio.Event()
+        self._tasks: TaskGroup | None = None
+        self._begun = False
+        self._heard = -1
+        """The highest number of a stream that PID 1 began."""
+        self._said = 0
+        self._grown_bytes = 0
+        self.admits = False
+        """Whether anything is behind the network yet; before that all is refused."""
+
+    async def serve(self, tasks: TaskGroup) -> None:
+        """Send what there is to send, in turns, until the pipe ends or this is cancelled."""
+        self._tasks = tasks
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while self._urgent or len(self._turns):
+                    await self._pipe.bulk(self._next)
+        except SandboxDied:
+            return
+        finally:
+            for stream in list(self._all.values()):
+                self._close(stream, reset=True)
+
+    async def dial(self, port: int) -> socket.socket:
+        """Connect to a port inside; raises `ConnectionRefusedError` if nobody listens there."""
+        self._said += 2
+        opened: asyncio.Future[None] = self._loop.create_future()
+        stream = self._all[self._said] = Stream(self._said, opened=opened)
+        self._say(OPEN, stream, struct.pack(">H", port))
+        try:
+            await opened
+        except BaseException:
+            self._drop(stream)
+            raise
+        ours, theirs = socket.socketpair()
+        ours.settimeout(0)
+        self._attach(stream, theirs)  # which may be over already; then ours says so
+        return ours
+
+    # --- what comes -------------------------------------------------------------------------
+
+    def hear(self, kind: int, number: int, payload: bytes) -> None:
+        """Take a frame; raises `BadFrame` for one that an honest PID 1 does not send."""
+        if kind == RESET and number == 0:
+            if self._begun:
+                raise BadFrame("a network that begins anew")
+            self._begun = True
+        elif not self._begun:
+            return  # a copy's PID 1 still speaks of the original's streams
+        elif kind == NAME:
+            self._name(number, payload)
+        elif kind == OPEN:
+            self._begin(number, payload)
+        elif stream := self._all.get(number):
+            self._of(stream, kind, payload)
+
+    def _of(self, stream: Stream, kind: int, payload: bytes) -> None:
+        if kind == STREAM:
+            stream.window_bytes -= len(payload)
+            if stream.window_bytes < 0 or stream.heard_end:
+                raise BadFrame(f"stream {stream.number} has sent more than it may")
+            stream.waiting += payload
+            self._pass_on(stream)
+        elif kind == EOF:
+            stream.heard_end = True
+            self._pass_on(stream)
+        elif kind == CREDIT:
+            if len(payload) != 4:
+                raise BadFrame("a credit that is no number")
+            stream.credit_bytes += int.from_bytes(payload)
+            if stream.credit_bytes > WINDOW_BYTES:
+                raise BadFrame("more credit than there can be")
+            self._tend(stream)
+        elif kind == RESET:
+            self._close(stream, reset=True)
+        elif stream.opened is None or stream.opened.done():
+            raise BadFrame(f"stream {stream.number} is not one that could be opened")
+        else:  # opened
+            stream.opened.set_result(None)
+
+    def _name(self, number: int, payload: bytes) -> None:
+        if not _NAME.fullmatch(payload):
+            raise BadFrame("a name that is none")
+        found = self._network.resolve(payload.decode()) if self.admits else None
+        self._urge(encode(NAME, number, socket.inet_aton(found) if found else b""))
+
+    def _begin(self, number: int, payload: bytes) -> None:
+        if number % 2 == 0 or number <= self._heard:
+            raise BadFrame(f"a stream with number {number} after {self._heard}")
+        if len(payload) != _DESTINATION.size:
+            raise BadFrame("a destination that is none")
+        self._heard = number
+        stream = Stream(number)
+        if len(self._all) >= MOST_STREAMS or not self.admits or self._tasks is None:
+            self._say(RESET, stream)
+            return
+        self._all[number] = stream
+        address, port = _DESTINATION.unpack(payload)
+        self._tasks.start_soon(self._connect, stream, socket.inet_ntoa(address), port)
+
+    async def _connect(self, stream: Stream, address: str, port: int) -> None:
+        try:
+            sock = await self._network.connect(address, port)
+        except OSError:
+            sock = None
+        if sock is None:
+            self._drop(stream)
+        else:
+            self._attach(stream, sock)
+
+    def _attach(self, stream: Stream, sock: socket.socket) -> None:
+        if stream.number not in self._all:
+            sock.close()
+            return
+        sock.settimeout(0)
+        stream.sock = sock
+        self._pass_on(stream)
+
+    def _pass_on(self, stream: Stream) -> None:
+        """Write what waits, as far as the socket takes it, and grant as much anew."""
+        if stream.sock is None:
+            return
+        try:
+            while stream.waiting:
+                with memoryview(stream.waiting) as view:
+                    sent = stream.sock.send(view)
+                del stream.waiting[:sent]
+                stream.owed_bytes += sent
+            if stream.heard_end and not stream.shut:
+                stream.shut = True
+                stream.sock.shutdown(socket.SHUT_WR)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._drop(stream)
+            return
+        if stream.owed_bytes >= stream.size_bytes // 4:
+            self._grant(stream)
+        self._tend(stream)
+
+    def _grant(self, stream: Stream) -> None:
+        """Let it send as much as was passed on; a window that is used so grows if there is room."""
+        room = ROOM_BYTES - self._grown_bytes
+        more = min(stream.size_bytes, WINDOW_BYTES - stream.size_bytes, room)
+        granted = stream.owed_bytes + more
+        self._grown_bytes += more
+        stream.size_bytes += more
+        stream.window_bytes += granted
+        stream.owed_bytes = 0
+        self._say(CREDIT, stream, granted.to_bytes(4))
+
+    # --- what goes --------------------------------------------------------------------------
+
+    def _say(self, kind: int, stream: Stream, payload: bytes = b"") -> None:
+        self._urge(encode(kind, stream.number, payload))
+
+    def _urge(self, frame: bytes) -> None:
+        """Send it ahead of bulk."""
+        self._urgent += frame
+        self._wake.set()
+        if len(self._urgent) > MAX_UNSENT_BYTES:
+            self._pipe.end("PID 1 asks of its network more than it hears", Blame.MODEL)
+            self._urgent.clear()
+
+    def _next(self) -> bytes:
+        """What is sent next: all that is urgent, or a frame of whose turn it is."""
+        if self._urgent:
+            urgent = bytes(self._urgent)
+            self._urgent.clear()
+            return urgent
+        while len(self._turns):
+            stream = self._turns.take()
+            if stream.number in self._all and (frame := self._read(stream)):
+                return frame
+        return b""
+
+    def _read(self, stream: Stream) -> bytes:
+        """A frame of what has come from a socket; empty if nothing has."""
+        most = FRAME_BYTES if len(self._turns) < FEW else SMALL_FRAME_BYTES
+        most = min(most, stream.credit_bytes)
+        if stream.sock is None or not most:
+            return b""
+        try:
+            data = stream.sock.recv(most)
+        except BlockingIOError:
+            self._tend(stream)
+            return b""
+        except OSError:
+            self._drop(stream)
+            return b""
+        stream.tag += len(data) + OVERHEAD_BYTES
+        stream.credit_bytes -= len(data)
+        stream.said_end = not data
+        if len(data) == most and stream.credit_bytes:
+            self._turns.put(stream, again=True)
+        self._tend(stream)
+        return encode(STREAM if data else EOF, stream.number, data)
+
+    # --- one stream -------------------------------------------------------------------------
+
+    def _readable(self, stream: Stream) -> None:
+        self._turns.put(stream, again=False)
+        self._tend(stream)
+        self._wake.set()
+
+    def _tend(self, stream: Stream) -> None:
+        """Wait for what is to be waited for; one that has ended both ways is over."""
+        if stream.number not in self._all or stream.sock is None:
+            return
+        if stream.heard_end and stream.said_end and not stream.waiting:
+            self._close(stream, reset=False)
+            return
+        reads = stream.credit_bytes > 0 and not (stream.said_end or stream.queued)
+        self._watch(stream, reads=reads, writes=bool(stream.waiting))
+
+    def _watch(self, stream: Stream, *, reads: bool, writes: bool) -> None:
+        sock = stream.sock
+        if sock is None:
+            return
+        if reads and not stream.reads:
+            self._loop.add_reader(sock, self._readable, stream)
+        elif stream.reads and not reads:
+            self._loop.remove_reader(sock)
+        if writes and not stream.writes:
+            self._loop.add_writer(sock, self._pass_on, stream)
+        elif stream.writes and not writes:
+            self._loop.remove_writer(sock)
+        stream.reads, stream.writes = reads, writes
+
+    def _drop(self, stream: Stream) -> None:
+        """Its socket broke, or nobody is there: so does the stream."""
+        if stream.number in self._all:
+            self._close(stream, reset=True)
+            self._say(RESET, stream)
+
+    def _close(self, stream: Stream, *, reset: bool) -> None:
+        del self._all[stream.number]
+        self._grown_bytes -= stream.size_bytes - FIRST_WINDOW_BYTES
+        if stream.opened is not None and not stream.opened.done():
+            stream.opened.set_exception(ConnectionRefusedError("nobody listens there"))
+        if stream.sock is None:
+            return
+        self._watch(stream, reads=False, writes=False)
+        if reset:
+            with contextlib.suppress(OSError):
+                stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_NOW)
+        stream.sock.close()
+
+
+def carried(pipe: Pipe, network: Network, tasks: TaskGroup) -> Streams:
+    """Have the streams of a network carried by a pipe for as long as there are these tasks."""
+    streams = Streams(pipe, network)
+    pipe.on_stream = streams.hear
+    tasks.start_soon(streams.serve, tasks)
+    return streams

@@ -1,0 +1,46 @@
+"""Whose turn it is to send, among streams that share a pipe: fair queueing by start time.
+
+Each stream is as far on as the bytes that it has sent; whoever is least far on is next. One that
+comes back after a pause begins where the others are, so a small request waits for no more than the
+frame that is under way, however much bulk waits beside it. PID 1 does the same at its end (see
+sandbox/init/streams.py).
+"""
+
+import heapq
+from typing import Generic, Protocol, TypeVar
+
+
+class Waiting(Protocol):
+    """A stream that takes turns."""
+
+    tag: int
+    """How far it is on; begins at 0."""
+    queued: bool
+    """Whether it waits for its turn."""
+
+
+W = TypeVar("W", bound=Waiting)
+
+
+class Turns(Generic[W]):
+    """Those who want to send."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, bool, int, W]] = []
+        self._now = self._count = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, stream: W, *, again: bool) -> None:
+        """One wants to send; `again` if it just did, and then at a tie others come first."""
+        stream.tag = max(stream.tag, self._now)
+        stream.queued = True
+        self._count += 1
+        heapq.heappush(self._heap, (stream.tag, again, self._count, stream))
+
+    def take(self) -> W:
+        """Whose turn it is."""
+        self._now, _, _, stream = heapq.heappop(self._heap)
+        stream.queued = False
+        return stream
