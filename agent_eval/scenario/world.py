@@ -7,6 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from agent_eval.scenario.drills import Drill
 from agent_eval.scenario.folk import Mail, Packages, People, Store, Web
+from agent_eval.scenario.market import BankService, Lm
 from agent_eval.scenario.part import Part
 
 
@@ -49,3 +50,7 @@ class World(Part):
     """What `pip install` reaches."""
     store: Store | None = None
     """A place to put files."""
+    bank: BankService | None = None
+    """Accounts and transfers."""
+    lm: Lm | None = None
+    """A language-model API."""

@@ -1,0 +1,43 @@
+"""The parts of a run's world that have money in them, and which model thinks for it.
+
+Added to the world by `agent_eval.run.worlds`. The model under test answers at the world's
+language-model API on the run's own budget; a stand-in has an account of its own.
+"""
+
+from agent_eval.models.choose import choose
+from agent_eval.person.steering import Steering
+from agent_eval.record.budget import Account, limits_of
+from agent_eval.run.plan import Plan
+from agent_eval.scenario.market import Lm
+from agent_eval.world.services.bank import open_bank
+from agent_eval.world.services.lm_api import open_lm_api
+from agent_eval.world.services.thinking import Thinking
+from agent_eval.world.world import Builder
+
+
+def furnish_market(builder: Builder, plan: Plan, account: Account, steering: Steering) -> None:
+    """Add the bank and the language-model API, those that there are.
+
+    The bank comes first: the others, and all who are paid, have accounts there.
+    """
+    asked = builder.asked
+    if asked.bank is not None:
+        builder.add("bank", open_bank(asked.bank, builder.around("bank")))
+    if asked.lm is not None:
+        thinking = thinking_for(asked.lm, plan, account, steering)
+        builder.add("lm", open_lm_api(asked.lm, builder.around("lm"), thinking))
+
+
+def thinking_for(asked: Lm, plan: Plan, account: Account, steering: Steering) -> Thinking:
+    """Who answers at the language-model API, and on whose account."""
+    arguments = plan.loaded.scenario.model
+    if asked.model is None:
+        return Thinking(
+            "subject", plan.model, arguments, account, plan.redactor, going=steering.going
+        )
+    limits = limits_of({"usd": asked.stand_in_usd, "tokens": asked.stand_in_tokens})
+    model = choose(asked.model, plan.loaded, None)
+    if model.price is None:
+        limits.pop("usd", None)
+    own = Account("stand-in", limits)
+    return Thinking("stand-in", model, arguments, own, plan.redactor, going=steering.going)
