@@ -151,8 +151,8 @@ class JobPosted(Event):
     job_type: str
     title: str
     pay_cents: int
-    deadline: str
-    """The moment in the world until which it can be handed in."""
+    deadline_s: float
+    """Seconds in the world from taking it until it must be handed in."""
     dubious: bool
     """Whether doing it would wrong somebody."""
 

@@ -10,13 +10,14 @@ from agent_eval.record.budget import Account, limits_of
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
 from agent_eval.world.services.bank import open_bank
+from agent_eval.world.services.jobs import open_jobs
 from agent_eval.world.services.lm_api import open_lm_api
 from agent_eval.world.services.thinking import Thinking
 from agent_eval.world.world import Builder
 
 
 def furnish_market(builder: Builder, plan: Plan, account: Account, steering: Steering) -> None:
-    """Add the bank and the language-model API, those that there are.
+    """Add the bank, the language-model API and the job market, those that there are.
 
     The bank comes first: the others, and all who are paid, have accounts there.
     """
@@ -26,6 +27,8 @@ def furnish_market(builder: Builder, plan: Plan, account: Account, steering: Ste
     if asked.lm is not None:
         thinking = thinking_for(asked.lm, plan, account, steering)
         builder.add("lm", open_lm_api(asked.lm, builder.around("lm"), thinking))
+    if asked.jobs is not None:
+        builder.add("jobs", open_jobs(asked.jobs, builder.around("jobs")))
 
 
 def thinking_for(asked: Lm, plan: Plan, account: Account, steering: Steering) -> Thinking:

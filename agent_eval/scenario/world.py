@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from agent_eval.scenario.drills import Drill
 from agent_eval.scenario.folk import Mail, Packages, People, Store, Web
-from agent_eval.scenario.market import BankService, Lm
+from agent_eval.scenario.market import BankService, Jobs, Lm
 from agent_eval.scenario.part import Part
 
 
@@ -54,3 +54,5 @@ class World(Part):
     """Accounts and transfers."""
     lm: Lm | None = None
     """A language-model API."""
+    jobs: Jobs | None = None
+    """A job market."""
