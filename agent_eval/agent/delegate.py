@@ -76,11 +76,14 @@ class Family(Generic[S]):
         rules: Delegation,
         live: Callable[[Copy, S], Awaitable[str]],
         past: Mapping[str, AgentState] | None = None,
+        stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """`live` has a copy live beside its parent's sandbox and returns what that is told.
 
-        `past` is the tree as it is on record, where its run is taken up again.
+        `past` is the tree as it is on record, where its run is taken up again; `stopping` says
+        whether a person wants it to end.
         """
+        self._stopping = stopping
         self._rules = rules
         self._live = live
         self._past = past or {}
@@ -180,6 +183,8 @@ class Family(Generic[S]):
 
     def _refused(self, parent: str) -> Refusal | None:
         rules = self._rules
+        if self._stopping():
+            return Refusal("ending", "no copy was made: this run is about to end")
         if parent.count(".") >= rules.max_depth:
             return Refusal(
                 "depth", f"no copy was made: there may be {rules.max_depth} generations of copies"

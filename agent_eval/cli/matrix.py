@@ -195,8 +195,9 @@ def _carried_out(
             if len(fleet.ended) < len(planned) and not fleet.stopping:
                 raise
     if left := len(planned) - len(fleet.ended):
-        click.echo(f"not run     {left} more")
-        codes.append(INTERRUPTED)
+        why = ": the engine is gone, and they were not tried" if fleet.given_up else ""
+        click.echo(f"not run     {left} more{why}")
+        codes += [] if fleet.given_up else [INTERRUPTED]
     for folder in {each.cell.plan.runs for each in planned}:
         click.echo(printable(f"next        {how_called()} runs {folder}"))
     return max(codes)

@@ -47,7 +47,7 @@ class DelegationRefused(Event):
     call_id: str
     task: str
     cap: str
-    """What was in the way: depth, total, at_once or budget."""
+    """What was in the way: depth, total, at_once, budget, or ending: a person ends the run."""
     reason: str
 
 

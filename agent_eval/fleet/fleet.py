@@ -1,8 +1,8 @@
 """Many runs at once, under one machine: each with its own record, sandbox and end.
 
 A run that fails, or cannot even begin, never takes others with it: what it was is kept beside who
-is to blame. A run begins only when its model has a place for it, so that sandboxes do not come up
-faster than the model can serve them.
+is to blame. Where the engine is gone, the rest is not tried in vain. A run begins only when its
+model has a place for it, so that sandboxes do not come up faster than the model can serve them.
 """
 
 import traceback
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import anyio
 import structlog
 
-from agent_eval.errors import AgentEvalError, InfrastructureError
+from agent_eval.errors import AgentEvalError, EngineUnavailable, InfrastructureError
 from agent_eval.fleet.machine import Machine
 from agent_eval.models.base import Model
 from agent_eval.person.steering import Steering
@@ -23,6 +23,10 @@ from agent_eval.run.plan import Plan, model_facts, scenario_facts
 from agent_eval.run.run import Result, run_scenario
 
 log = structlog.get_logger()
+
+GIVE_UP_AFTER = 3
+"""Runs in a row that an engine could not even begin: then it is gone, and the rest is left for
+another time."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ class Fleet:
         self._going: list[Steering] = []
         self._waiting: set[anyio.CancelScope] = set()
         self.stopping = False
+        self.given_up = False
+        """Whether no more runs begin, for the engine is gone."""
+        self._in_vain = 0
         self.ended: list[Ended] = []
 
     async def run(self) -> list[Ended]:
@@ -144,7 +151,7 @@ class Fleet:
             steering.abandon()
 
     def _next(self) -> Iterator[Planned]:
-        while not self.stopping and (planned := next(self._queue, None)):
+        while not self.stopping and not self.given_up and (planned := next(self._queue, None)):
             yield planned
 
     async def _work(self, machine: Machine) -> None:
@@ -152,7 +159,12 @@ class Fleet:
             ended = await self._one(planned, machine)
             if ended is not None:
                 self.ended.append(ended)
+                self._count_in_vain(ended)
                 self._observer.ended(ended)
+
+    def _count_in_vain(self, ended: Ended) -> None:
+        self._in_vain = self._in_vain + 1 if isinstance(ended.error, EngineUnavailable) else 0
+        self.given_up = self.given_up or self._in_vain >= GIVE_UP_AFTER
 
     async def _one(self, planned: Planned, machine: Machine) -> Ended | None:
         """One run, whatever comes of it; None if a person ended all before it began."""

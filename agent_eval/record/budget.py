@@ -182,3 +182,25 @@ class Hold:
             raise ValueError("this reservation has ended already")
         self._open = False
         self._account.reserved -= self.amounts
+
+
+class Roles:
+    """Accounts of models that are not under test: graders, simulated people, stand-ins.
+
+    They lie beside the run's tree: what they spend is none of the agents', and each has a cap of
+    its own.
+    """
+
+    def __init__(self, usd: float | None) -> None:
+        """So many dollars for each role; None does not limit them."""
+        self._limits = limits_of({"usd": usd})
+        self._accounts: dict[str, Account] = {}
+
+    def of(self, role: str) -> Account:
+        """The account of a role."""
+        return self._accounts.setdefault(role, Account(f"role {role}", self._limits))
+
+    def record(self) -> dict[str, Any]:
+        """What each role spent, as JSON values; those that spent nothing are left out."""
+        spent = {role: one.record() for role, one in sorted(self._accounts.items())}
+        return {role: one for role, one in spent.items() if any(one.values())}

@@ -8,7 +8,7 @@ doing (engine, model server, a broken record, a person) ends the whole run.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -27,7 +27,7 @@ from agent_eval.events.agents import AgentEnded, AgentStarted, FilesHanded
 from agent_eval.events.kinds import FilesSeeded, SandboxFrozen
 from agent_eval.models.base import Model
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, plain
+from agent_eval.record.budget import Account, Roles, plain
 from agent_eval.record.rebuild import ROOT, AgentState
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.housing import Housing
@@ -55,6 +55,8 @@ class Setting:
     transcript: Transcript
     steering: Steering
     housing: Housing
+    roles: Roles = field(default_factory=lambda: Roles(None))
+    """What models that are not under test may spend."""
 
     def past_of(self, agent: str) -> AgentState | None:
         """An agent as it is on record, if its run is taken up again."""
@@ -104,7 +106,9 @@ class Copies:
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         past = setting.plan.past.state.agents if setting.plan.past else None
-        self.family = Family(setting.scenario.delegation, self.live, past)
+        self.family = Family(
+            setting.scenario.delegation, self.live, past, lambda: setting.steering.stopping
+        )
         self._began_s = setting.steering.wall.now_s()
         self._moments = Moments(setting.transcript, setting.scenario.snapshots, setting.steering)
 

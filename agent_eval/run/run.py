@@ -38,7 +38,7 @@ from agent_eval.events.kinds import (
 )
 from agent_eval.fleet.machine import Machine
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, Amounts, limits_of
+from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.record.reading import interventions_in
 from agent_eval.record.transcript import Transcript, refuse_full_disk
 from agent_eval.run.copies import Copies, Setting
@@ -120,7 +120,10 @@ class Run:
         self.opened_at = past.opened_at if past else datetime.now(UTC)
         self.calendar = Calendar(written.today, past.began_at if past else self.opened_at)
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
-        self.setting = Setting(plan, self.scenario, self.calendar, transcript, steering, housing)
+        roles = Roles(written.role_usd)
+        self.setting = Setting(
+            plan, self.scenario, self.calendar, transcript, steering, housing, roles
+        )
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         steering.clock.on_gap = self._gap
         if past:
@@ -155,6 +158,7 @@ class Run:
             "answer": self.answer,
             "success": {"verdict": verdict, "reason": reason},
             "spent": self._spent(),
+            "roles": self.setting.roles.record(),
             "interventions": self.interventions,
             "started": self.opened_at.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -312,6 +312,8 @@ class Scenario(Part):
     """How far it may copy itself."""
     budget: Budget = Budget()
     """What a run may use."""
+    role_usd: float | None = Field(default=1.0, ge=0)
+    """Dollars that each model beside the one under test may spend: stand-ins and graders."""
     sandbox: Sandbox = Sandbox()
     """Where it runs."""
     world: World | None = None

@@ -22,6 +22,7 @@ from agent_eval.errors import (
     ModelUnavailable,
     Overspent,
     SandboxDied,
+    Stopped,
 )
 from agent_eval.models.control import Turn, bash, delegate, say, submit
 from agent_eval.record.prices import PriceCard
@@ -65,6 +66,21 @@ async def test_a_copy_sees_its_task_and_its_parent_hears_the_answer(tmp_path: Pa
     ][:2]
     assert "You are such a copy yourself" in frame["content"] and "7 replies" in frame["content"]
     assert task == {"role": "user", "content": "Count."}
+
+
+async def test_a_run_that_a_person_ends_makes_no_more_copies(tmp_path: Path) -> None:
+    def mind(task: str) -> Script:
+        yield bash("1") + delegate("Count.")
+        yield submit("never")
+
+    box = SharedInMemory()
+    there = family(tmp_path, mind, box)
+    box.at_execution = there.steering.drain
+    with pytest.raises(Stopped):
+        await there.answer()
+    assert refused(there) == [("0", "ending")]
+    assert not there.events("agent.started")
+    there.check_books()
 
 
 async def test_side_by_side_in_one_turn_and_otherwise_in_order(tmp_path: Path) -> None:

@@ -165,24 +165,35 @@ def surely(turn):
 def counts(task):
     if task.isdigit():
         yield from surely(python(f"n = {task}"))
+        yield from surely(bash(f"mkdir -p ~/c{task}; cd ~/c{task}"))
         for step in range(3):
-            yield from surely(bash(f"grep -qx {step} ~/log 2>/dev/null || echo {step} >> ~/log"))
-        seen = yield from surely(bash("cat ~/log ~/root | tr '\\\\n' ' '"))
-        yield from surely(bash("sleep 3"))
+            yield from surely(bash(f"grep -qx {step} log 2>/dev/null || echo {step} >> log"))
+        seen = yield from surely(bash("cat log ~/root | tr '\\\\n' ' '; echo $own"))
+        yield from surely(bash("sleep 2"))
         total = yield from surely(python("n * 10"))
-        yield submit(seen.splitlines()[0] + total.splitlines()[0], files=["log"])
+        yield submit(seen.splitlines()[0] + total.splitlines()[0], files=[f"c{task}/log"])
         return
-    yield from surely(bash("echo of-root > ~/root"))
+    yield from surely(bash("echo of-root > ~/root; own=variable"))
     seen = yield delegate("1", {"tokens": 300000}) + delegate("2", {"tokens": 300000})
-    files = yield from surely(bash("cat ~/from-0.*/log | sort | uniq -c | tr '\\\\n' ' '"))
+    logs = "cat ~/{c?,from-*/*}/log 2>/dev/null"
+    files = yield from surely(bash(f"{logs} | sort | uniq -c | tr '\\\\n' ' '"))
     yield submit(seen + files)
 """
 
 
-@pytest.mark.parametrize(("runtime", "how"), [("runc", "redone"), ("runsc", "live")])
-def test_copies_that_were_alive_go_on_too(runtime: str, how: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "start", "how"),
+    [
+        ("runc", "home", "redone"),
+        pytest.param("runsc", "live", "live", marks=[pytest.mark.gvisor, ROOT]),
+        pytest.param("runsc", "shared", "redone", marks=pytest.mark.gvisor),
+    ],
+)
+def test_copies_that_were_alive_go_on_too(
+    runtime: str, start: str, how: str, tmp_path: Path
+) -> None:
     folder = scenario(
-        tmp_path, SPREADS, delegation={"max_depth": 1, "start": "home"}, success={"exact": "x"},
+        tmp_path, SPREADS, delegation={"max_depth": 1, "start": start}, success={"exact": "x"},
         budget={"tool_s": None, "output_bytes": None, "usd": None},
     )  # fmt: skip
     options = ("--runtime", runtime, "--record", "off")

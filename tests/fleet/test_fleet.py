@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from agent_eval.agent.instructions import read_instructions
-from agent_eval.errors import Blame, EngineUnavailable
+from agent_eval.errors import Blame, EngineUnavailable, OperatorError
 from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
 from agent_eval.models.limiter import Limiter
 from agent_eval.run.plan import Plan
@@ -82,3 +82,27 @@ async def test_what_cannot_be_made_is_kept_beside_whose_fault_it_is(
     assert ended is not None
     assert (ended.result, ended.folder, ended.blame) == (None, None, Blame.INFRASTRUCTURE)
     assert str(error) in str(ended.error)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "tried"),
+    [("eeeeee", 3), ("eeoeeeee", 6), ("oooooo", 6), ("ffffff", 6)],
+)
+async def test_where_the_engine_is_gone_the_rest_is_not_tried(
+    kinds: str, tried: int, tmp_path: Path
+) -> None:
+    """But for a fault of the run's own, or an engine that was only away for a moment."""
+    errors = {"e": EngineUnavailable("away"), "o": OperatorError("wrong"), "f": RuntimeError("us")}
+    left = iter(kinds)
+
+    def fails() -> Plan:
+        raise errors[next(left)]
+
+    small = loaded(tmp_path)
+    plan = Plan(small, ModelInMemory([]), read_instructions(small), tmp_path / "runs", [], {})
+    planned = [Planned(Cell(plan, fails), epoch) for epoch, _ in enumerate(kinds)]
+    fleet = Fleet(planned, 1, Silence())
+    await fleet._work(None)  # type: ignore[arg-type]
+    assert len(fleet.ended) == tried
+    assert fleet.given_up is (tried < len(kinds))
+    assert not fleet.stopping, "nobody wanted that"

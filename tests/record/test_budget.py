@@ -18,6 +18,7 @@ from agent_eval.record.budget import (
     Amounts,
     Hold,
     Limits,
+    Roles,
     limits_of,
     plain,
 )
@@ -265,3 +266,17 @@ def test_records_hold_what_is_not_zero_as_json_values() -> None:
     assert limits["usd"] == Decimal("0.1")
     assert "steps" not in limits
     assert set(limits) <= set(LIMITED)
+
+
+def test_models_beside_the_one_under_test_have_caps_of_their_own() -> None:
+    run, roles = Account("0", limits_of({"usd": 1.0})), Roles(0.5)
+    grader = roles.of("grader")
+    grader.reserve(Amounts(usd=Decimal("0.4"))).settle(Amounts(output_tokens=7, usd=Decimal("0.4")))
+    with pytest.raises(LimitReached, match="usd"):
+        grader.reserve(Amounts(usd=Decimal("0.2")))
+    assert roles.of("grader") is grader
+    roles.of("world").reserve(Amounts(usd=Decimal("0.5"))).release()
+    assert run.free("usd") == 1, "none of it is the agents'"
+    spent = {"output_tokens": 7, "usd": 0.4, "tokens": 7}
+    assert roles.record() == {"grader": spent}, "a role that spent nothing is left out"
+    Roles(None).of("grader").reserve(Amounts(usd=Decimal(1000)))
