@@ -125,8 +125,11 @@ class PeopleAccount(Part):
 
 
 class StandIn(Part):
-    """How far the stand-in model may go that plays persons with a `persona`."""
+    """The model that plays persons with a `persona`, and how far it may go."""
 
+    model: Text | None = None
+    """As the command line names models: `control:NAME`, `openai/NAME`. Left out: these persons are
+    silent."""
     replies: int = Field(default=50, ge=0)
     """Answers in all of a run; after that these persons are silent."""
     usd: Usd = Decimal(1)
