@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import agent_eval.events.agents
-import agent_eval.events.drills
 import agent_eval.events.cloud
+import agent_eval.events.drills
 import agent_eval.events.folk
 import agent_eval.events.operator
 import agent_eval.events.services
