@@ -40,6 +40,8 @@ BROAD_EXCEPTS = {
     ("models.control", "load_control"): "the same, while it is loaded",
     ("agent.loop", "_executed"): "it is raised again when the action's end is on record",
     ("run.run", "_outcome"): "whatever a run meets becomes an outcome",
+    ("world.services.cloud_moto", "_answer"): "the emulator's fault is told as the service's",
+    ("world.services.cloud_moto", "_serve"): "whatever ends a child is told to who started it",
     ("fleet.fleet", "_one"): "a run that fails never takes others with it",
     ("world.exchange", "__call__"): "a service may raise anything, and a run goes on without it",
     ("world.world", "keep"): "the same, in its background work",

@@ -5,6 +5,7 @@ Each service has a part of its own; one that is left out is not there.
 
 from pydantic import AwareDatetime, Field
 
+from agent_eval.scenario.cloud import Cloud
 from agent_eval.scenario.drills import Drill
 from agent_eval.scenario.folk import Mail, Packages, People, Store, Web
 from agent_eval.scenario.market import BankService, Jobs, Lm
@@ -56,3 +57,5 @@ class World(Part):
     """A language-model API."""
     jobs: Jobs | None = None
     """A job market."""
+    cloud: Cloud | None = None
+    """Machines to rent, and buckets, behind a part of the AWS API."""

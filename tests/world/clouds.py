@@ -45,6 +45,10 @@ class Paper:
     died: dict[str, Callable[[str], None]] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        yield
+
     def reserve(self, count: int) -> bool:
         if count > self.room:
             return False
@@ -60,8 +64,8 @@ class Paper:
             raise NotHoused("there is no engine")
         self.up[tenant.id], self.died[tenant.id] = tenant, died
 
-        async def dial(_: int) -> socket.socket | None:
-            return None
+        async def dial(_: int) -> socket.socket:
+            raise ConnectionRefusedError
 
         return dial
 
@@ -127,7 +131,7 @@ async def cloud_up(
     clock = WorldClock(datetime(2026, 1, 5, tzinfo=UTC), speed, WorkingClock())
     bank, facts, paper = Bank(clock.now), list[Event](), Paper()
     bank.open("the agent", MONEY, cents=cents)
-    around = Around(clock, random.Random(1), lambda fact, _: facts.append(fact), bank)
+    around = Around(clock, random.Random(1), lambda fact, _: facts.append(fact), _content, bank)
     service = open_cloud(settings(**changed), around, emulators, paper, paper)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,3 +148,7 @@ async def cloud_up(
             for client in up.clients:
                 client.close()
             server.should_exit = True
+
+
+def _content(data: bytes) -> dict[str, Any]:
+    return {"bytes": len(data)}

@@ -70,10 +70,15 @@ class CloudService:
     ports = HTTP_PORTS
 
     def __init__(
-        self, settings: Cloud, around: Around, emulator: Emulator, machines: Machines
+        self,
+        settings: Cloud,
+        around: Around,
+        emulator: Emulator,
+        machines: Machines,
+        landlord: Landlord,
     ) -> None:
         self._settings, self._around = settings, around
-        self._emulator, self._machines = emulator, machines
+        self._emulator, self._machines, self._landlord = emulator, machines, landlord
         self._names = Names(settings.region)
         self.hosts = (*self._names.hosts, settings.docs_host)
         actions = {"ec2": EC2_ACTIONS, "s3": S3_ACTIONS, "sts": STS_ACTIONS}
@@ -84,8 +89,13 @@ class CloudService:
         """Machines live in this block, and the emulator."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._emulator.close)
+            await stack.enter_async_context(self._landlord.running())
             await stack.enter_async_context(self._machines.running())
             yield
+
+    def reboot_all(self) -> tuple[str, ...]:
+        """Have all machines that run reboot; returns their ids, before it has happened."""
+        return self._machines.reboot_all()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -225,4 +235,4 @@ def open_cloud(
     emulator = emulators.made(account)
     purse = BankPurse(around.bank, settings.bank_account)
     surroundings = Surroundings(around, emulator, landlord, instances, purse)
-    return CloudService(settings, around, emulator, Machines(settings, surroundings))
+    return CloudService(settings, around, emulator, Machines(settings, surroundings), landlord)

@@ -24,6 +24,13 @@ ANSWER_BYTES = 1024**3
 """The largest answer that is read."""
 ANSWER_S = 90.0
 """Seconds for one answer, a busy machine's included; the emulator ends itself before that."""
+SETTINGS = {
+    "INITIAL_NO_AUTH_ACTION_COUNT": "0",  # every call is to be signed rightly
+    "MOTO_EC2_LOAD_DEFAULT_AMIS": "true",
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "false",
+    "MOTO_S3_DEFAULT_KEY_BUFFER_SIZE": str(3 * 1024**3),  # or objects would go to the disk
+}
+"""The whole environment of the process."""
 MODULE = "agent_eval.world.services.cloud_moto"
 
 
@@ -106,7 +113,7 @@ class Emulators:
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     stderr=self._said,
-                    env={},
+                    env=SETTINGS,
                     cwd="/",
                     start_new_session=True,
                 )

@@ -1,6 +1,7 @@
 """What the cloud needs of whoever has the sandboxes that are its machines."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,6 +31,9 @@ class Tenant:
 
 class Landlord(Protocol):
     """Has machines live in sandboxes. Calls about one machine come one after the other."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Machines live in this block; whatever is to end the run is raised in it."""
 
     def reserve(self, count: int) -> bool:
         """Keep room for so many more on this host, or say that there is none."""

@@ -238,6 +238,13 @@ class Machines:
         with suppress(EmulatorBroken):  # whoever calls next is told
             await self._emulator.put_state(machine.tenant.id, machine.state, CODES[machine.state])
 
+    def reboot_all(self) -> tuple[str, ...]:
+        """Have all that run reboot, as their owner would; returns which."""
+        running = [each for each in self._machines.values() if each.wanted == "running"]
+        for machine in running:
+            machine.order("reboot")
+        return tuple(each.tenant.id for each in running)
+
     # --- what happens to a machine --------------------------------------------------------------
 
     async def _serve(self, machine: _Machine) -> None:
@@ -278,8 +285,10 @@ class Machines:
         )
         if why == "booted":
 
-            async def dial(port: int) -> socket | None:
-                return None if machine.dial is None else await machine.dial(port)
+            async def dial(port: int) -> socket:
+                if machine.dial is None:
+                    raise ConnectionRefusedError(f"{name} is not up")
+                return await machine.dial(port)
 
             self._instances.appear(name, machine.tenant.names, dial)
             machine.appeared = True

@@ -1,9 +1,10 @@
 """The process in which the cloud's API is emulated: moto, with no way out.
 
-Started by `cloud_emulator` with an empty environment. It warms itself once, then makes a child for
-each run that is handed to it as a socket, for the emulator's state is one to a process. What it is
-asked has been read and chosen by the host; whatever the emulator would do beyond answering - open a
-connection, start a program, write a file - the kernel's rules and an audit hook refuse.
+Started by `cloud_emulator`, with no environment but the emulator's settings. It warms itself once,
+then makes a child for each run that is handed to it as a socket, for the emulator's state is one to
+a process. What it is asked has been read and chosen by the host; whatever the emulator would do
+beyond answering - open a connection, start a program, write a file - the kernel's rules and an
+audit hook refuse.
 
 Frames on a run's socket, both ways: length of a JSON text (u32), length of a body (u32), both.
 """
@@ -19,6 +20,14 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
+
+from moto.backends import get_backend
+from moto.core.request import Request
+from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
+from moto.moto_api._internal import mock_random
+from moto.s3.models import s3_backends
+from werkzeug.exceptions import HTTPException
 
 LENGTHS = struct.Struct(">II")
 CALL_S = 60
@@ -78,14 +87,6 @@ def _leave_the_network() -> None:
 
 def _applications() -> Applications:
     """What answers for each service, and nothing that could pass a request on to another."""
-    os.environ.update(
-        INITIAL_NO_AUTH_ACTION_COUNT="0",
-        MOTO_EC2_LOAD_DEFAULT_AMIS="true",
-        MOTO_IAM_LOAD_MANAGED_POLICIES="false",
-        MOTO_S3_DEFAULT_KEY_BUFFER_SIZE=str(MEMORY_BYTES),  # or objects would go to the disk
-    )
-    from moto.backends import get_backend
-
     found: Applications = {}
     for service, level in (("ec2", "us-east-1"), ("s3", "aws"), ("sts", "aws")):
         urls = get_backend(service)["123456789012"][level].urls  # type: ignore[call-overload]
@@ -163,8 +164,6 @@ def _obeyed(
 def _answer(
     apps: Applications, order: dict[str, Any], body: bytes
 ) -> tuple[int, list[list[str]], bytes]:
-    from moto.core.request import Request
-    from werkzeug.exceptions import HTTPException
 
     url = f"https://{order['host']}{order['path']}"
     answer = next((each for pattern, each in apps[order["service"]] if pattern.match(url)), None)
@@ -190,11 +189,6 @@ class State:
 
     def __init__(self, about: dict[str, str]) -> None:
         """An account with one key that may do whatever gets through to here."""
-        from moto.ec2.models import ec2_backends
-        from moto.iam.models import iam_backends
-        from moto.moto_api._internal import mock_random
-        from moto.s3.models import s3_backends
-
         mock_random.seed(about["seed"])
         account, region = about["account"], about["region"]
         os.environ["MOTO_ACCOUNT_ID"] = account
