@@ -65,6 +65,8 @@ class Copying:
         at = init.inbox.find(greeting, max(len(init.inbox) - new - len(greeting), 0))
         if at >= 0:
             del init.inbox[: at + len(greeting)]
+            if init.bulk:
+                init.bulk.held = True  # until it has a network of its own
             init.out[:] = greeting
             init.flush()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.kernel import Source
+from agent_eval.sandbox.network import Network
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
 from agent_eval.scenario.model import Sandbox as Wishes
@@ -25,14 +26,18 @@ class Family:
 
     @asynccontextmanager
     async def one(
-        self, snapshot: Snapshot | None = None, source: Source | None = None, **changes: object
+        self,
+        snapshot: Snapshot | None = None,
+        source: Source | None = None,
+        network: Network | None = None,
+        **changes: object,
     ) -> AsyncIterator[Sandbox]:
         """A running sandbox, which may begin as a snapshot."""
         asked = replace(self.asked, **changes)  # type: ignore[arg-type]
         container = await self.engine.create(asked, COMMAND)
         try:
             with listening(source, container, snapshot):
-                up = opened(container, asked, ROOM, source=source, snapshot=snapshot)
+                up = opened(container, asked, ROOM, None, source, snapshot, network)
                 async with up as sandbox:
                     yield sandbox
         finally:
@@ -40,13 +45,16 @@ class Family:
 
 
 @asynccontextmanager
-async def family(runtime: str, run: Path, **wishes: object) -> AsyncIterator[Family]:
+async def family(
+    runtime: str, run: Path, *, networked: bool = False, **wishes: object
+) -> AsyncIterator[Family]:
     """Sandboxes of one scenario on a runtime."""
     engine = Engine()
     try:
         wished = Wishes.model_validate({"runtime": runtime, **wishes})
         name = runtime_for(runtime, await engine.facts())
-        asked = asked_for(wished, "a-test", name, int(time.time()) + 900)
+        lease = int(time.time()) + 900
+        asked = asked_for(wished, "a-test", name, lease, networked=networked)
         yield Family(engine, asked, Snapshots(run))
     finally:
         engine.close()

@@ -11,12 +11,14 @@ from agent_eval.errors import NoSnapshot
 from agent_eval.record.budget import Account, limits_of
 from agent_eval.record.reading import read_events
 from agent_eval.record.transcript import Transcript
+from agent_eval.sandbox import taking_over
 from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.snapshot import Snapshots
 from tests.docker.boxes import ROOM, RUNTIMES, bash, python
 from tests.docker.copies import family, said
+from tests.sandbox.outside import Outside
 
 pytestmark = [pytest.mark.docker, pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -91,7 +93,7 @@ async def test_files_come_out_as_they_went_in(runtime: str, tmp_path: Path) -> N
 @ROOT
 async def test_many_copies_of_one_moment_at_once(tmp_path: Path) -> None:
     """With a heap that is large, while its programs spin, fork and write."""
-    wishes = {"memory_bytes": "768MiB", "cpus": 2}
+    wishes: dict[str, Any] = {"memory_bytes": "768MiB", "cpus": 2}
     async with family("runsc", tmp_path, **wishes) as kin, kin.one() as first:
         await python(first, "import os; heap = os.urandom(50_000_000); x = hash(heap)")
         busy = ":", "(:)", "head -c 1000000 /dev/urandom > /tmp/w", "echo aloud"
@@ -182,3 +184,42 @@ async def test_a_snapshot_that_does_not_fit_is_refused_and_all_goes_on(
             await first.snapshot(store, "files")
         assert await said(first, "echo $x") == "1"
         assert kept(tmp_path) == []
+
+
+FLOOD = """
+import contextlib, socket, threading
+def flood():
+    with contextlib.suppress(OSError), socket.create_connection(("echo.internal", 9)) as sock:
+        while True:
+            sock.sendall(bytes(65536))
+for _ in range(4):
+    threading.Thread(target=flood, daemon=True).start()
+"""
+CALL = """
+with socket.create_connection(("echo.internal", 7), 60) as sock:
+    sock.sendall(b"still")
+    print(sock.recv(9))
+"""
+
+
+@pytest.mark.gvisor
+@ROOT
+async def test_one_is_taken_over_in_the_middle_of_whatever_it_says(tmp_path: Path) -> None:
+    """While its pipe is full of streams and output, and an action never ends."""
+    outside = Outside("echo.internal")
+    async with family("runsc", tmp_path, networked=True) as kin:
+        async with kin.one(network=outside.network()) as first:
+            await bash(first, "x=kept; cd /tmp")
+            await python(first, FLOOD)
+            async with anyio.create_task_group() as tasks:
+                loud = "while :; do echo aloud; done"
+                tasks.start_soon(first.execute, "bash", loud, 100, 10**8)
+                await anyio.sleep(1)
+                (container,) = [one for one in await kin.engine.ours() if one.id == first.id]
+                nobody: dict[str, Any] = {"causes": {}, "of_pid_1": [], "sessions": {}}
+                saved = await taking_over.saved(container, kin.asked, kin.store, nobody)
+                tasks.cancel_scope.cancel()
+        async with kin.one(saved, network=outside.network()) as same:
+            assert (await python(same, CALL)).output == b"b'still'\n", "streams begin anew"
+            ended = await bash(same, "echo $x; pwd")
+            assert ended.output.splitlines()[-2:] == [b"kept", b"/tmp"]
