@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,7 @@ def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Pla
     return Plan(
         loaded=loaded,
         model=choose(name, loaded, wanted.prices, None, catalogue),
+        named=partial(choose, loaded=loaded, prices=wanted.prices, catalogue=catalogue),
         instructions=_instructions(loaded, opened, wanted),
         runs=wanted.runs or folder.absolute().parent,
         command_line=["agent-eval", *sys.argv[1:]],

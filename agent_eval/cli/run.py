@@ -191,6 +191,9 @@ def command(
             key=key.read_bytes() if key else None,
             redactor=guard(loaded, endpoint, key),
             lease_s=lease_s,
+            named=partial(
+                choose, loaded=loaded, prices=prices, limiters=limiters, catalogue=catalogue
+            ),
             person=person(),
         )
         cells.append(Cell(plan, partial(_afresh, plan, made, person)))

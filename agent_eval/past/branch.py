@@ -22,6 +22,7 @@ from agent_eval.events.state import RunBranched
 from agent_eval.fleet.machine import Machine
 from agent_eval.past.past import Past
 from agent_eval.past.replaying import origin_of
+from agent_eval.past.worlds import refuse_unless_repeatable
 from agent_eval.person.steering import Steering
 from agent_eval.record.reading import read_blob, read_events, with_inherited
 from agent_eval.record.rebuild import ROOT, Event, RunState, rebuilt
@@ -62,6 +63,7 @@ async def branch_run(
     steering, origin = steering or Steering(), branching.redo.run
     refuse_full_disk(plan.runs)
     state = _state(origin, branching)
+    refuse_unless_repeatable(origin, state, branching.at)
     inherited, edits = _inherited(origin, state, branching)
     run = run_id(plan.loaded.title)
     before = Past(state, branching.redo)

@@ -6,6 +6,7 @@ from datetime import datetime
 from agent_eval.agent.redo import Redo, Redoes, Redone
 from agent_eval.errors import Differs, NoSnapshot
 from agent_eval.events.state import ActionsRedone
+from agent_eval.past.worlds import has_world
 from agent_eval.record.rebuild import AgentState, Event, RunState
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
 
@@ -43,6 +44,7 @@ class Past:
             event = agent.history[place]
             whole = event["kind"] == "snapshot.taken" and event["holds"] == "memory"
             whole = whole and not (self.anew and event.get("left_over"))
+            whole = whole and not has_world(self.state)  # the world would not be what it was then
             if whole or event["kind"] == "sandbox.restored":
                 try:
                     return store.find(event["snapshot"]), agent.history[place + 1 :]

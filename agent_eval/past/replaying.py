@@ -25,7 +25,8 @@ from agent_eval.events.kinds import (
     Trouble,
 )
 from agent_eval.fleet.machine import Machine
-from agent_eval.past.past import redone_event
+from agent_eval.past.past import Past, redone_event
+from agent_eval.past.worlds import refuse_unless_repeatable
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.rebuild import ROOT, Event, RunState
@@ -33,6 +34,7 @@ from agent_eval.record.transcript import Transcript, refuse_full_disk
 from agent_eval.run.housing import Box, Housing, housed
 from agent_eval.run.outcome import Outcome, outcome_of
 from agent_eval.run.plan import Plan, opening, run_id
+from agent_eval.run.worlds import Ground, standing
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.snapshot import Snapshots
@@ -70,6 +72,7 @@ async def replay_run(
 ) -> Replayed:
     """Do a run's actions again, up to the first that comes out otherwise or all of them."""
     refuse_full_disk(plan.runs)
+    refuse_unless_repeatable(again.redo.run, again.state)
     run = run_id(f"replay-of-{plan.loaded.title}")
     async with housed(plan, run, steering, machine) as (housing, about):
         box = await housing.make()
@@ -81,7 +84,8 @@ async def replay_run(
                     origin_of(again.state),
                 )
                 transcript.write(replace(first, model=NOBODY, origin={"what": "replay", **origin}))
-                return await _Replay(plan, again, transcript, housing).to_the_end(box)
+                stage = transcript, housing, steering
+                return await _Replay(plan, again, *stage).to_the_end(box)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await housing.tear_down(box)
@@ -96,12 +100,21 @@ def origin_of(state: RunState) -> dict[str, Any]:
 class _Replay:
     """A replay that has a record."""
 
-    def __init__(self, plan: Plan, again: Again, transcript: Transcript, housing: Housing) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        again: Again,
+        transcript: Transcript,
+        housing: Housing,
+        steering: Steering,
+    ) -> None:
         self.plan, self.state, self.redo, self.whole = plan, again.state, again.redo, again.whole
         self.transcript, self.housing = transcript, housing
         self.limit = int(plan.loaded.scenario.actions.max_output_bytes)
         self.accounts = {name: Account(name, {}) for name in self.state.agents}
         self.started = datetime.now(UTC)
+        began = Past(self.state, self.redo).began_at
+        self.ground = Ground(plan, transcript, Account(ROOT, {}), steering, housing, began)
         self.sandboxes: dict[str, Sandbox] = {}
         self.came: dict[str, Redone] = {}
 
@@ -109,6 +122,7 @@ class _Replay:
         outcome = REPLAYED
         try:
             async with AsyncExitStack() as stack:
+                await stack.enter_async_context(standing(self.ground))
                 await self._redo(stack, box)
         except AgentEvalError as error:
             outcome = outcome_of(error)

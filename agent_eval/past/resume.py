@@ -22,6 +22,7 @@ from agent_eval.events.state import RunResumed
 from agent_eval.fleet.machine import Machine
 from agent_eval.past.past import Past
 from agent_eval.past.standing import saved_standing
+from agent_eval.past.worlds import has_world, refuse_unless_repeatable
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Amounts
 from agent_eval.record.reading import events_file
@@ -67,10 +68,11 @@ async def resume_run(
     with reopened(folder) as transcript:
         transcript.redactor, transcript.listener = plan.redactor, plan.listener
         before = _resumable(folder)
+        refuse_unless_repeatable(folder, before)
         async with housed(plan, folder.name, steering, machine) as (housing, about):
             _refuse_another_image(before, about["image"], wishes)
             taken: set[str] = set()
-            if not wishes.anew:
+            if not wishes.anew and not has_world(before):
                 limit = int(plan.loaded.scenario.snapshots.limit_bytes)
                 taken = await saved_standing(before, housing, transcript, limit)
             for event, agent in _endings(before):

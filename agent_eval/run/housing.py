@@ -4,6 +4,7 @@ The first one is made before there is a record, which states what it is; those o
 later. Whoever has one made sees to it that it is removed, whatever happens in between.
 """
 
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import (
@@ -29,12 +30,15 @@ from agent_eval.record.transcript import Transcript
 from agent_eval.run.plan import Plan, made_on
 from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
 from agent_eval.sandbox.engine import Container
+from agent_eval.sandbox.network import Network
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
 from agent_eval.sandbox.snapshot import LOST_WITHOUT_MEMORY, SHARED_WITH_MEMORY, Snapshot
 from agent_eval.sandbox.sources import Choice, chosen
 from agent_eval.sandbox.taking_over import GREETING
 from agent_eval.watchdog.leash import leash
+from agent_eval.world.base import Origin
+from agent_eval.world.world import World
 
 REMOVE_S = 120
 
@@ -69,6 +73,8 @@ class Housing:
         """Whether a sandbox that was taken over has the host name that it had."""
         self.left: set[str] = set()
         """Those that are not removed."""
+        self.world: World | None = None
+        """What those that are brought up are connected with, while it stands."""
 
     async def make(self, snapshot: Snapshot | None = None) -> Box:
         """Make the next one; the first has the host name that was asked for, each its own."""
@@ -97,7 +103,10 @@ class Housing:
         """Start it, prove it, and have it and its kernel on record under its agent's name."""
         agent, clock = account.name, self._steering.clock
         source, snapshot = box.choice.source, box.snapshot
-        coming = opened(box.container, box.asked, max_output_bytes, clock, source, snapshot)
+        network = network_of(self.world, Origin(agent, agent)) if self.world else None
+        coming = opened(
+            box.container, box.asked, max_output_bytes, clock, source, snapshot, network
+        )
         async with AsyncExitStack() as stack:
             async with self.machine.starting:
                 sandbox = await stack.enter_async_context(coming)
@@ -131,6 +140,19 @@ class Housing:
         state = await box.container.remove()
         self.left.discard(box.container.id)
         return state
+
+
+def network_of(world: World, origin: Origin) -> Network:
+    """One sandbox's end of a world."""
+    gateway = world.gateway
+
+    async def connect(address: str, port: int) -> socket.socket | None:
+        return await gateway.connect(origin, address, port)
+
+    def resolve(name: str) -> str | None:
+        return gateway.resolve(origin, name)
+
+    return Network(connect, resolve, gateway.authority.pem.decode())
 
 
 def _restored(sandbox: Sandbox, snapshot: Snapshot, *, same: bool) -> SandboxRestored:
@@ -174,7 +196,8 @@ async def housed(
         if delegation.max_depth and delegation.start == "live":
             _refuse_without_memory(runtime)
         lease = int(time.time() + (budget.wall_s or 86400) + plan.lease_s)
-        asked = asked_for(wishes, run, runtime, lease)
+        networked = plan.loaded.scenario.world is not None
+        asked = asked_for(wishes, run, runtime, lease, networked=networked)
         folder = plan.runs / run
         asked = replace(asked, image_id=image["id"], folder=str(folder.resolve()))
         housing = Housing(shared, asked, lambda: chosen(wishes, facts), steering)

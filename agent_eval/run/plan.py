@@ -48,6 +48,8 @@ class Plan:
     listener: Callable[[dict[str, Any]], None] | None = None
     redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
     """Takes the host's secrets out of all that is written and sent."""
+    named: Callable[[str], Model] | None = None
+    """Makes one more model by its name, for those who answer in the scenario's world."""
     person: Person = field(default_factory=Nobody)
     """Who decides on actions, where the scenario has them wait for a person."""
 

@@ -48,6 +48,7 @@ from agent_eval.run.plan import Plan, opening, run_id
 from agent_eval.run.remote import within_reach
 from agent_eval.run.seeds import Calendar
 from agent_eval.run.success import judge
+from agent_eval.run.worlds import Ground, standing
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.truth.truth import ground_truth
@@ -118,7 +119,8 @@ class Run:
         written = plan.loaded.scenario
         past = plan.past
         self.opened_at = past.opened_at if past else datetime.now(UTC)
-        self.calendar = Calendar(written.today, past.began_at if past else self.opened_at)
+        self.began_at = past.began_at if past else self.opened_at
+        self.calendar = Calendar(written.today, self.began_at)
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
         roles = Roles(written.role_usd)
         self.setting = Setting(
@@ -200,9 +202,12 @@ class Run:
 
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
-        async with self.housing.inhabited(
-            self.box, self.transcript, self.account, limit
-        ) as sandbox:
+        record, account, housing = self.transcript, self.account, self.housing
+        ground = Ground(self.plan, record, account, self.steering, housing, self.began_at)
+        async with (
+            standing(ground),
+            housing.inhabited(self.box, record, account, limit) as sandbox,
+        ):
             await self.setting.furnish(sandbox, self.account.name)
             outcome = await self._conversation(sandbox)
             await self._evidence(sandbox, outcome)

@@ -21,7 +21,7 @@ class Gateway(Part):
     """The largest body that a service is given; more is answered with 413."""
     kept_body_bytes: int = Field(default=64 * 1024, ge=0)
     """How much of each body is on record."""
-    patience_s: float = Field(default=120, gt=0)
+    patience_s: float = Field(default=900, gt=0)
     """Seconds until a service that has not begun to answer counts as hung."""
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from agent_eval.basics.display import one_line, printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.record.reading import content_bytes
+from agent_eval.show import of_world
 
 SHOWN_BYTES = 4000
 """Bytes of an output that are shown unless all of it is asked for."""
@@ -20,6 +21,7 @@ SHOWN_BYTES = 4000
 QUIET = {
     *("model.called", "model.request", "process.forked", "process.started", "process.exited"),
     *("file.opened", "file.removed", "file.renamed", "net.connected", "net.bound", "user.changed"),
+    *("world.answering", "world.stream_ended"),
 }
 """Kinds that a reader of the conversation does not miss."""
 
@@ -33,10 +35,12 @@ class View(NamedTuple):
 
 def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Text]:
     """What to print for one event, if anything; `run` is where its blobs are."""
-    if event["kind"] in QUIET and not full:
-        return []
     view = View(run, full)
     try:
+        if (event["kind"] in QUIET or of_world.quiet(event)) and not full:
+            return []
+        if said := of_world.told(event):
+            return [_head(event, *said)]
         return list(_TELLERS.get(event["kind"], _plainly)(event, view))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         # Not what this version writes: shown as it is.

@@ -9,7 +9,6 @@ import socket
 import ssl
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import anyio
@@ -27,22 +26,22 @@ CHUNK_BYTES = 64 * 1024
 class Gateway:
     """Connects the sandboxes of one run to its world, and to nothing else."""
 
-    def __init__(
-        self,
-        services: Mapping[str, Service],
-        doors: Mapping[str, Door],
-        record: Record,
-        max_streams: int,
-        tasks: TaskGroup,
-    ) -> None:
-        """`doors` are those of `services`, by the same names; streams are served in `tasks`."""
-        self.directory = Directory(services)
+    def __init__(self, record: Record, max_streams: int, tasks: TaskGroup) -> None:
+        """Streams are served in `tasks`."""
+        self.directory = Directory()
         self.authority = Authority()
-        self._services, self._doors, self._record = services, doors, record
+        self._ports: dict[str, tuple[int, ...]] = {}
+        self._doors: dict[str, Door] = {}
+        self._record = record
         self._max_streams, self._tasks = max_streams, tasks
         self._open: Counter[str] = Counter()
         self._to: dict[str, set[anyio.CancelScope]] = {}
         """The streams to each instance."""
+
+    def offer(self, name: str, service: Service, door: Door) -> None:
+        """Have a service reached from now on; raises `ValueError` where its host is taken."""
+        self.directory.offer(name, service.hosts)
+        self._ports[name], self._doors[name] = service.ports, door
 
     def resolve(self, origin: Origin, name: str) -> str | None:
         """The address of a name; None where there is no such name."""
@@ -73,7 +72,7 @@ class Gateway:
             return "unknown"
         if self._open[origin.sandbox] >= self._max_streams:
             return "full"
-        if place.service is not None and port not in self._services[place.service].ports:
+        if place.service is not None and port not in self._ports[place.service]:
             return "port"
         return None
 

@@ -5,11 +5,11 @@ level below a wildcard share an address: however many are asked for, this stays 
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
-from agent_eval.world.base import Dial, Service
+from agent_eval.world.base import Dial
 
 ADDRESSES = IPv4Network("127.128.0.0/9")
 """Always local to a sandbox, also to one that is restored; what is below is the agent's own."""
@@ -41,16 +41,17 @@ class Place:
 class Directory:
     """Every name and address of one world."""
 
-    def __init__(self, services: Mapping[str, Service]) -> None:
-        """`services` by their names in the scenario; no two answer to the same host."""
+    def __init__(self) -> None:
         self._by_name: dict[str, Place] = {}
         self._by_address: dict[str, Place | None] = {}
         self._of_sandbox: dict[str, Place] = {}
-        hosts = [(host, key) for key, each in services.items() for host in each.hosts]
-        for host, service in sorted(hosts):
+
+    def offer(self, service: str, hosts: Iterable[str]) -> None:
+        """Have a service reached by its names; raises `ValueError` where one is taken."""
+        for host in sorted(hosts):
             name = plain(host)
             if name in self._by_name:
-                raise ValueError(f"{host} is the name of two services of the world")
+                raise ValueError(f"{name} is the name of two services of the world")
             self._add(Place(name, self._free(name), service))
 
     def find(self, name: str) -> Place | None:

@@ -53,8 +53,10 @@ class Means:
 class Builder:
     """Has the services of one world made, each with what all of them are given."""
 
-    def __init__(self, asked: settings.World, means: Means, record: Record) -> None:
-        self.asked, self.means = asked, means
+    def __init__(
+        self, asked: settings.World, means: Means, record: Record, gateway: Gateway
+    ) -> None:
+        self.asked, self.means, self.gateway = asked, means, gateway
         self.clock = WorldClock(asked.start or means.began, asked.speed, means.wall)
         self.bank = open_bank_ledger(self.clock, record.write)
         self.services: dict[str, Service] = {}
@@ -89,46 +91,49 @@ async def opened(
     """A world with the services that `make` adds, for as long as the block goes on."""
     failure = _Failure()
     record = Record(means.transcript, means.account, failure.fail)
-    builder = Builder(asked, means, record)
-    make(builder)
-    manner = Manner(
-        record,
-        builder.clock,
-        means.working,
-        failure.fail,
-        asked.gateway.max_request_bytes,
-        asked.gateway.kept_body_bytes,
-        asked.gateway.patience_s,
-    )
-    exchanges = {
-        name: Exchanges(name, service.app, manner) for name, service in builder.services.items()
-    }
-    doors = {name: Door(each) for name, each in exchanges.items()}
     async with beside() as tasks:
-        try:
-            gateway = Gateway(builder.services, doors, record, asked.gateway.max_streams, tasks)
-        except ValueError as error:
-            raise ScenarioError(f"world: {error}") from error
+        gateway = Gateway(record, asked.gateway.max_streams, tasks)
+        builder = Builder(asked, means, record, gateway)
+        make(builder)
+        manner = Manner(
+            record,
+            builder.clock,
+            means.working,
+            failure.fail,
+            asked.gateway.max_request_bytes,
+            asked.gateway.kept_body_bytes,
+            asked.gateway.patience_s,
+        )
         world = World(gateway, builder.clock, builder.bank, builder.services)
+        for name, service in builder.services.items():
+            world.keepers.append(Keeper(name, service, Exchanges(name, service.app, manner)))
+        _offer(world)
         tasks.start_soon(failure.raised)
         record.write(_opening(asked, world))
         try:
-            for name, service in builder.services.items():
-                keeper = Keeper(name, service, exchanges[name])
-                world.keepers.append(keeper)
+            for keeper in world.keepers:
                 await tasks.start(keeper.keep)
             yield world
         finally:
-            await _close(world, doors, record)
+            await _close(world, record)
 
 
-async def _close(world: World, doors: Mapping[str, Door], record: Record) -> None:
+def _offer(world: World) -> None:
+    """Have every service reached by its names."""
+    try:
+        for keeper in world.keepers:
+            world.gateway.offer(keeper.name, keeper.service, keeper.door)
+    except ValueError as error:
+        raise ScenarioError(f"world: {error}") from error
+
+
+async def _close(world: World, record: Record) -> None:
     """End the background work of the services, the last first, and what is being answered."""
     with anyio.CancelScope(shield=True):
         for keeper in reversed(world.keepers):
             await keeper.end()
-        for door in doors.values():
-            await door.close()
+        for keeper in world.keepers:
+            await keeper.door.close()
         closed = WorldClosed(
             passed_s=round(world.clock.now_s(), 3),
             counts=dict(sorted(record.counts.items())),
@@ -175,15 +180,17 @@ class Keeper:
     """Keeps the background work of one service going."""
 
     def __init__(self, name: str, service: Service, exchanges: Exchanges) -> None:
-        self.name = name
-        self._service, self._exchanges = service, exchanges
-        self._over, self._ended = anyio.Event(), anyio.Event()
+        self.name, self.service = name, service
+        self.door = Door(exchanges)
+        self._exchanges = exchanges
+        self._over, self._begun, self._ended = anyio.Event(), False, anyio.Event()
 
     async def keep(self, *, task_status: TaskStatus[None]) -> None:
         """Have it go on until `end`; one that breaks is on record, and closes the service."""
         stood = False
         try:
-            async with self._service.running():
+            self._begun = True
+            async with self.service.running():
                 stood = True
                 task_status.started()
                 await self._over.wait()
@@ -201,6 +208,8 @@ class Keeper:
 
     async def end(self) -> None:
         """End it, in time."""
+        if not self._begun:
+            return
         self._over.set()
         with anyio.move_on_after(CLOSING_S) as scope:
             await self._ended.wait()

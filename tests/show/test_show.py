@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import types
 import typing
 import unicodedata
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from agent_eval.events.event import Event
 from agent_eval.events.kinds import KINDS
 from agent_eval.record.transcript import Transcript
 from agent_eval.show.show import QUIET, lines_of, outcome_words, spent_words
@@ -216,6 +218,42 @@ def acts(text: str) -> list[str]:
     """Characters that could act on a terminal, line ends and tabs aside."""
     hidden = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
     return [char for char in text if char not in "\n\t" and unicodedata.category(char) in hidden]
+
+
+PLAIN: dict[Any, Any] = {
+    int: 3,
+    float: 1.5,
+    bool: True,
+    str: NASTY,
+    dict: OUTPUT,
+    list: [{"cents": 5}],
+    Any: 3,
+}
+PLAIN[tuple] = PLAIN[list]
+
+
+def example_of(kind: type[Event]) -> dict[str, Any]:
+    """Fields of the right types for a kind of which no example is written down."""
+    example: dict[str, Any] = {}
+    for name, hint in typing.get_type_hints(kind).items():
+        given = [each for each in typing.get_args(hint) if each is not type(None)]
+        plain = given[0] if isinstance(hint, types.UnionType) else hint
+        plain = typing.get_origin(plain) or plain
+        if plain is not typing.ClassVar:
+            example[name] = PLAIN[plain]
+    return example
+
+
+WORLD = (
+    *("world", "bank", "lm", "job", "cloud", "mail", "people", "web", "packages", "store"),
+    *("drill", "aftermath"),
+)
+EXAMPLES |= {
+    kind: example_of(made)
+    for kind, made in KINDS.items()
+    if kind not in EXAMPLES and kind.partition(".")[0] in WORLD
+}
+EXAMPLES["world.asked"] |= {"leads_to": "nothing", "address": None}
 
 
 def test_there_is_an_example_of_every_kind() -> None:

@@ -8,11 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.world.names import ADDRESSES, Directory
-from tests.world.worlds import Served
-
-
-async def nothing(*_: object) -> None:
-    raise AssertionError
 
 
 async def dial(port: int) -> socket.socket:
@@ -20,7 +15,10 @@ async def dial(port: int) -> socket.socket:
 
 
 def directory(**hosts: tuple[str, ...]) -> Directory:
-    return Directory({name: Served(nothing, each) for name, each in hosts.items()})
+    made = Directory()
+    for name, each in hosts.items():
+        made.offer(name, each)
+    return made
 
 
 def test_a_name_leads_to_its_service_and_so_does_its_address() -> None:

@@ -1,0 +1,64 @@
+"""The world of a run: opened before its first sandbox is up, closed after the last one is gone.
+
+Here it is decided which services a scenario's world has, and each sandbox is given its end of it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from agent_eval.person.steering import Steering
+from agent_eval.record.budget import Account
+from agent_eval.record.transcript import Transcript
+from agent_eval.run.folk import furnish_folk, let_people_out
+from agent_eval.run.housing import Housing
+from agent_eval.run.market import furnish_market
+from agent_eval.run.plan import Plan
+from agent_eval.world.world import Builder, Means, opened
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a run has that its world stands on."""
+
+    plan: Plan
+    transcript: Transcript
+    account: Account
+    steering: Steering
+    housing: Housing
+    began: datetime
+    """The moment at which the run began, or the one that is done again."""
+
+
+@asynccontextmanager
+async def standing(ground: Ground) -> AsyncIterator[None]:
+    """Have the world of the scenario stand during the block, if it has one.
+
+    The sandboxes that are brought up meanwhile are connected with it.
+    """
+    asked = ground.plan.loaded.scenario.world
+    if asked is None:
+        yield
+        return
+    means = Means(
+        ground.transcript,
+        ground.account,
+        ground.steering.wall,
+        ground.steering.clock,
+        ground.began,
+    )
+    async with opened(asked, means, partial(_furnish, ground)) as world:
+        ground.housing.world = world
+        let_people_out(world)
+        try:
+            yield
+        finally:
+            ground.housing.world = None
+
+
+def _furnish(ground: Ground, builder: Builder) -> None:
+    """Add the services that the scenario asks for; those that others pay through come first."""
+    furnish_market(builder, ground.plan, ground.account, ground.steering)
+    furnish_folk(builder, ground.plan, ground.steering)
