@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage
+from agent_eval.errors import Overspent
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import Control, Turn, bash, submit
 from agent_eval.record.budget import Account, limits_of
@@ -323,6 +324,29 @@ def test_a_model_that_fails_is_paid_for_and_said_to_be_away(tmp_path: Path) -> N
         assert fact["settled"]["output_tokens"] == 2 * called["reserved"]["output_tokens"] == 40
         assert there.account.spent.output_tokens == 40
         assert there.world.around.bank.balance("lm:main") == 500
+
+
+def test_a_server_that_bills_more_than_it_was_asked_for_ends_the_run(tmp_path: Path) -> None:
+    greedy = Reply("much", usage=Usage(100, 10_000))
+    with api(tmp_path, Memory([greedy], price=DEAR), {"output_tokens": 500}) as there:
+        ended: list[BaseException] = []
+        app = there.api.app
+
+        async def watched(scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await app(scope, receive, send)
+            except Overspent as error:
+                ended.append(error)
+
+        with on_loopback(watched) as address:
+            headers = {"Authorization": f"Bearer {KEY}"}
+            body = {"model": "chat-1", "messages": HELLO}
+            url = f"{address}/v1/chat/completions"
+            assert httpx2.post(url, json=body, headers=headers).status_code == 500
+        assert len(ended) == 1
+        (fact,) = there.world.facts("lm.refused")
+        assert fact["settled"]["output_tokens"] == 10_000
+        assert there.post().status_code == 429, "nothing is left of the budget"
 
 
 def script(task: str) -> Any:
