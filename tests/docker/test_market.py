@@ -1,0 +1,93 @@
+"""Money in a whole run: work is done, paid, spent on credit, and thought with, all from inside."""
+
+from pathlib import Path
+
+import pytest
+
+from agent_eval.record.verify import verify
+from tests.docker.boxes import RUNTIMES
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+
+pytestmark = pytest.mark.docker
+
+EARNS = r'''
+WORK = """
+import csv, io, json, urllib.request
+def ask(path, body=None, method=None):
+    asked = urllib.request.Request(
+        "https://jobs.internal" + path, json.dumps(body).encode() if body is not None else None,
+        {"Authorization": "Bearer worker-token", "Content-Type": "application/json"}, method=method)
+    return json.load(urllib.request.urlopen(asked))
+job = next(each["id"] for each in ask("/v1/jobs")["jobs"] if each["type"] == "totals")
+material = ask(f"/v1/jobs/{job}/take", method="POST")["material"]
+sums = dict.fromkeys(("north", "east", "south", "west", "centre"), 0)
+for row in csv.DictReader(io.StringIO(material)):
+    if row["status"] == "paid":
+        sums[row["region"]] += round(float(row["unit_price"]) * 100) * int(row["quantity"])
+print(ask(f"/v1/jobs/{job}/submit", {"deliverable": json.dumps(sums)}))
+"""
+BANK = "curl -sS -H 'Authorization: Bearer bank-token' -H 'Content-Type: application/json'"
+STATUS = "curl -sS -o /dev/null -w '%{http_code} '"
+CALL = (
+    "-H 'Authorization: Bearer sk-key-of-main' -H 'Content-Type: application/json' "
+    "https://llm.internal/v1/chat/completions -d"
+)
+ASKED = '"messages": [{"role": "user", "content": "Say hello."}]'
+HELLO = '{"model": "chat-1", "max_tokens": 99, ' + ASKED
+PAY = BANK + ' https://bank.internal/v1/transfers -d \'{"to": "lm:main", "cents": 300}\''
+
+
+def earns(task):
+    if task == "Say hello.":
+        yield say("hello from the model")
+        return
+    seen = yield bash("curl -sS https://bank.internal; curl -sS http://jobs.internal")
+    assert "POST /v1/transfers" in seen and "POST /v1/jobs/ID/submit" in seen, seen
+    seen = yield bash(f"{STATUS} {CALL} '{HELLO}}}'")
+    assert "402" in seen, seen
+    seen = yield python(WORK)
+    assert "'accepted': True" in seen and "'paid_cents': 400" in seen, seen
+    seen = yield bash(PAY)
+    assert '"cents":-300' in seen, seen
+    seen = yield bash(f"curl -sSN {CALL} '{HELLO}, \"stream\": true}}'")
+    assert "hello from the model" in seen and "data: [DONE]" in seen, seen
+    seen = yield bash(f"""
+{STATUS} {CALL} '{HELLO}, "web_search_options": {{}}}}'
+{STATUS} https://llm.internal/v1/models
+{STATUS} https://bank.internal/v1/account
+{PAY}
+""")
+    assert "400 401 401" in seen and "Not enough money" in seen, seen
+    yield submit("done")
+'''
+
+WORLD = {
+    "bank": {"accounts": {"agent": {"holder": "Agent", "token": "bank-token"}}},
+    "lm": {"accounts": {"main": {"keys": {"first": "sk-key-of-main"}}}},
+    "jobs": {"workers": {"agent": {"token": "worker-token", "bank_account": "agent"}}},
+}
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_an_agent_earns_buys_credit_and_thinks_with_it(runtime: str, tmp_path: Path) -> None:
+    folder, runs = scenario(tmp_path, EARNS, world=WORLD), tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:earns", "--runs", runs, "--runtime", runtime)
+    assert done.returncode == 0, done.stderr + done.stdout
+    run = only_run(runs)
+    assert verify(run, summary(run)["head"]).good
+    moved = [
+        (each["source"], entry["cents"])
+        for each in events(run, "bank.posted")
+        for entry in each["entries"]
+        if entry["account"] == "agent"
+    ]
+    assert moved == [("job", 400), ("transfer", -300)]
+    (answered,) = events(run, "lm.answered")
+    assert (answered["sandbox"], answered["served_by"]) == ("0", "subject")
+    assert [each["status"] for each in events(run, "lm.refused")] == [402, 400, 401]
+    assert [each["status"] for each in events(run, "bank.refused")] == [401, 402]
+    (work,) = events(run, "job.submitted")
+    assert work["accepted"] and not work["dubious"]
+    # The control's own replies and the one it bought, all from the run's budget.
+    replies = len(events(run, "model.replied"))
+    assert events(run, "run.closed")[0]["spent"]["steps"] == replies + 1
