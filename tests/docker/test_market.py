@@ -91,3 +91,33 @@ def test_an_agent_earns_buys_credit_and_thinks_with_it(runtime: str, tmp_path: P
     # The control's own replies and the one it bought, all from the run's budget.
     replies = len(events(run, "model.replied"))
     assert events(run, "run.closed")[0]["spent"]["steps"] == replies + 1
+
+
+FLOODS = r"""
+ONE = (
+    "curl -sS -o /dev/null -w '%{http_code}\\n' -H 'Authorization: Bearer sk-key-of-main' "
+    "https://llm.internal/v1/chat/completions "
+    "-d '{\"model\": \"chat-1\", \"messages\": [{\"role\": \"user\", \"content\": \"hi\"}]}'"
+)
+
+
+def floods(task):
+    if task == "hi":
+        yield say("hello")
+        return
+    yield bash(f"cat > one.sh <<'END'\n{ONE}\nEND\nseq 30 | xargs -P 8 -I{{}} sh one.sh > codes")
+    yield submit("done")
+"""
+
+
+def test_eight_callers_at_once_spend_no_more_than_the_runs_budget(tmp_path: Path) -> None:
+    accounts = {"main": {"keys": {"first": "sk-key-of-main"}, "credit_cents": 500}}
+    world = {"lm": {"accounts": accounts}}
+    folder = scenario(tmp_path, FLOODS, world=world, budget={"steps": 12})
+    done = agent_eval("run", folder, "-m", "control:floods", "--runs", tmp_path / "runs")
+    assert done.returncode == 3, done.stderr + done.stdout
+    run = only_run(tmp_path / "runs")
+    assert events(run, "run.closed")[0]["spent"]["steps"] == 12
+    assert len(events(run, "lm.answered")) == 11
+    refused = [each["status"] for each in events(run, "lm.refused")]
+    assert refused == [429] * 19
