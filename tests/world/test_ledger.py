@@ -60,6 +60,11 @@ class Histories(RuleBasedStateMachine):
         self.expected[source] -= cents
         self.expected[payee] += cents
 
+    @rule(source=numbers, payee=numbers, over=st.integers(-1, 1))
+    def nearly_too_much(self, source: str, payee: str, over: int) -> None:
+        """All that an account has, a cent less, a cent more."""
+        self.transfer(source, payee, self.expected[source] - self.allowed[source] + over)
+
     @rule(entries=st.dictionaries(numbers, CENTS, min_size=1, max_size=4))
     def post(self, entries: dict[str, int]) -> None:
         legal = (
