@@ -13,9 +13,13 @@ from agent_eval.errors import EngineUnavailable
 from agent_eval.models.limiter import Limiter
 from agent_eval.sandbox.engine import Engine
 from agent_eval.watchdog.reaping import sweep
+from agent_eval.world.services.cloud_emulator import Emulators
 
 STARTS_A_CORE = 2
 """Sandboxes that come up at one time for each processor: half of a start is waiting."""
+
+MOST_INSTANCES = 8
+"""Machines of worlds' clouds that all runs which share this have at one time."""
 
 
 def starts_at_once() -> int:
@@ -35,6 +39,20 @@ class Machine:
         most = starts or starts_at_once()
         self._starts = Limiter(most, first=max(most // 2, 1))
         self._facts: dict[str, Any] | None = None
+        self._instances_left = MOST_INSTANCES
+        self.emulators = Emulators()
+        """What makes the emulators of worlds' clouds; it begins when the first is wanted."""
+
+    def reserve(self, count: int) -> bool:
+        """Keep room for so many more machines of worlds' clouds, or say that there is none."""
+        if count > self._instances_left:
+            return False
+        self._instances_left -= count
+        return True
+
+    def release(self, count: int) -> None:
+        """Give room for machines back."""
+        self._instances_left += count
 
     async def facts(self) -> dict[str, Any]:
         """What the engine is. Whoever asks first removes what lost runs left past their lease."""
@@ -67,4 +85,5 @@ class Machine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.emulators.__exit__(kind, error, trace)
         self.engine.close()

@@ -76,11 +76,14 @@ class Housing:
         self.world: World | None = None
         """What those that are brought up are connected with, while it stands."""
 
-    async def make(self, snapshot: Snapshot | None = None) -> Box:
-        """Make the next one; the first has the host name that was asked for, each its own."""
+    async def make(self, snapshot: Snapshot | None = None, other: Asked | None = None) -> Box:
+        """Make the next one; the first has the host name that was asked for, each its own.
+
+        One that is to be unlike the others, in `other`, has the name that stands there.
+        """
         self._made += 1
-        asked = self.asked
-        if self._made > 1:
+        asked = other or self.asked
+        if self._made > 1 and other is None:
             asked = replace(asked, hostname=f"{asked.hostname[:58]}-{self._made}")
         if snapshot is not None and self.keeps_names and GREETING in snapshot.about():
             asked = replace(asked, hostname=snapshot.about()["hostname"])
@@ -98,12 +101,20 @@ class Housing:
 
     @asynccontextmanager
     async def inhabited(
-        self, box: Box, transcript: Transcript, account: Account, max_output_bytes: int
+        self,
+        box: Box,
+        transcript: Transcript,
+        account: Account,
+        max_output_bytes: int,
+        instance: str = "",
     ) -> AsyncIterator[Sandbox]:
-        """Start it, prove it, and have it and its kernel on record under its agent's name."""
-        agent, clock = account.name, self._steering.clock
+        """Start it, prove it, and have it and its kernel on record under its agent's name.
+
+        A machine of the world's cloud is `instance`, and goes by that name.
+        """
+        agent, clock = instance or account.name, self._steering.clock
         source, snapshot = box.choice.source, box.snapshot
-        network = network_of(self.world, Origin(agent, agent)) if self.world else None
+        network = network_of(self.world, Origin(agent, account.name)) if self.world else None
         coming = opened(
             box.container, box.asked, max_output_bytes, clock, source, snapshot, network
         )
@@ -119,7 +130,7 @@ class Housing:
             transcript.write(ready, agent)
             if snapshot is not None:
                 transcript.write(_restored(sandbox, snapshot, same=self.keeps_names), agent)
-            async with _recorded(box, sandbox, transcript, account):
+            async with _recorded(box, sandbox, transcript, account, agent):
                 yield sandbox
 
     async def remove(self, box: Box, transcript: Transcript, agent: str) -> None:
@@ -210,13 +221,13 @@ async def housed(
 
 
 def _recorded(
-    box: Box, sandbox: Sandbox, transcript: Transcript, account: Account
+    box: Box, sandbox: Sandbox, transcript: Transcript, account: Account, agent: str
 ) -> AbstractAsyncContextManager[None]:
     """Have what the sandbox's kernel tells put on record, or say there why it is not."""
     source = box.choice.source
     if source is None:
         opened_without = KernelOpened(sandbox.id[:12], None, {}, box.choice.why)
-        transcript.write(opened_without, account.name)
+        transcript.write(opened_without, agent)
         return nullcontext()
-    box.recorder = Recorder(source, sandbox.id, transcript, account, account.name)
+    box.recorder = Recorder(source, sandbox.id, transcript, account, agent)
     return sandbox.recorded(box.recorder)

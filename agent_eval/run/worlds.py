@@ -14,6 +14,7 @@ from agent_eval.record.budget import Account
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.folk import furnish_folk, let_people_out
 from agent_eval.run.housing import Housing
+from agent_eval.run.instances import furnish_cloud
 from agent_eval.run.market import furnish_market
 from agent_eval.run.plan import Plan
 from agent_eval.world.world import Builder, Means, opened
@@ -62,3 +63,4 @@ def _furnish(ground: Ground, builder: Builder) -> None:
     """Add the services that the scenario asks for; those that others pay through come first."""
     furnish_market(builder, ground.plan, ground.account, ground.steering)
     furnish_folk(builder, ground.plan, ground.steering)
+    furnish_cloud(builder, ground.housing, ground.transcript, ground.account)

@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import IO, Any, Self
 
 from agent_eval.world.services.cloud_answers import Answer
 from agent_eval.world.services.cloud_calls import Call, Request, passed_on
@@ -79,10 +79,12 @@ class Emulators:
         self._process: subprocess.Popen[bytes] | None = None
         self._orders: socket.socket | None = None
         self._one_at_a_time = threading.Lock()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the rest
+        self._said: IO[bytes] | None = None
 
     def last_words(self) -> str:
         """The end of what the processes complained about."""
+        if self._said is None:
+            return ""
         size = os.fstat(self._said.fileno()).st_size
         return os.pread(self._said.fileno(), 2000, max(0, size - 2000)).decode(errors="replace")
 
@@ -98,7 +100,9 @@ class Emulators:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._said.close()
+        if self._said is not None:
+            self._said.close()
+            self._said = None
 
     def warm(self) -> None:
         """Have it begin, which takes seconds: whoever wants an emulator next waits less."""
@@ -106,6 +110,8 @@ class Emulators:
             if self._process is not None and self._process.poll() is None:
                 return
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            if self._said is None:
+                self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the rest
             command = [sys.executable, "-I", "-m", MODULE]
             with theirs:
                 self._process = subprocess.Popen(

@@ -99,12 +99,16 @@ class Machines:
     async def _end_all(self) -> None:
         self._meter.until(self._around.clock.now_s())
         self._bill()
-        for machine in self._machines.values():
-            if machine.state != "terminated":
-                self._vanish(machine)
-                await self._landlord.end(machine.tenant.id)
-                self._landlord.release(1)
-                self._note(machine, "terminated", "ended")
+        async with anyio.create_task_group() as tasks:
+            for machine in self._machines.values():
+                if machine.state != "terminated":
+                    tasks.start_soon(self._end_one, machine)
+
+    async def _end_one(self, machine: _Machine) -> None:
+        self._vanish(machine)
+        await self._landlord.end(machine.tenant.id)
+        self._landlord.release(1)
+        self._note(machine, "terminated", "ended")
 
     # --- before a call --------------------------------------------------------------------------
 

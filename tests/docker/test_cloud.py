@@ -1,0 +1,118 @@
+"""Machines of the world's cloud in a whole run: rented, reached, rebooted and ended."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_eval.record.verify import verify
+from tests.docker.boxes import RUNTIMES
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+ON_EACH = pytest.mark.parametrize("runtime", RUNTIMES)
+
+KEY, SECRET = "AKIAQ2XY7BGT5RLM4NPE", "x7Jq+vB0mN3kLr9TzWcYpE5sHdGa1uFo8iQ/2nXe"
+WORLD: dict[str, Any] = {
+    "bank": {"accounts": {"agent": {"holder": "A", "token": "token-of-a", "balance_cents": 500}}},
+    "cloud": {
+        "access_key": KEY,
+        "secret_key": SECRET,
+        "bank_account": "agent",
+        "max_instances": 2,
+        "machines": {"t3.micro": {"usd_per_hour": "36", "memory_bytes": "256MiB", "cpus": 0.5}},
+    },
+}
+
+RENTS = f'''
+SETUP = """
+import boto3, os, time
+from botocore.exceptions import ClientError
+where = dict(region_name="us-east-1", aws_access_key_id="{KEY}", aws_secret_access_key="{SECRET}")
+ec2 = boto3.client("ec2", **where)
+pem = ec2.create_key_pair(KeyName="k", KeyType="ed25519")["KeyMaterial"]
+fd = os.open("k.pem", os.O_CREAT | os.O_WRONLY, 0o600)
+os.write(fd, pem.encode())
+os.close(fd)
+kind = dict(ImageId="ami-12c6146b", InstanceType="t3.micro", KeyName="k")
+first = "#!/bin/sh\\\\necho first > made; id -un >> made; mkdir -p boot.d; "
+first += "printf '#!/bin/sh\\\\\\\\necho again >> booted\\\\\\\\n' > boot.d/a; "
+first += "chmod +x boot.d/a\\\\n"
+id = ec2.run_instances(MinCount=1, MaxCount=1, UserData=first, **kind)["Instances"][0]["InstanceId"]
+def state():
+    return ec2.describe_instances(InstanceIds=[id])["Reservations"][0]["Instances"][0]
+def comes(wanted):
+    while state()["State"]["Name"] != wanted:
+        time.sleep(0.3)
+comes("running")
+open("name", "w").write(state()["PublicDnsName"])
+open("ip", "w").write(state()["PrivateIpAddress"])
+print("up", id)
+try:
+    ec2.run_instances(MinCount=2, MaxCount=2, **kind)
+except ClientError as error:
+    print(error.response["Error"]["Code"])
+"""
+SSH = "ssh -i k.pem -o StrictHostKeyChecking=no -o LogLevel=ERROR -o ConnectTimeout=20"
+LOGS_IN = f"""
+cd; echo carried > file
+scp -q -i k.pem -o StrictHostKeyChecking=no -o LogLevel=ERROR file user@$(cat name):
+until {{SSH}} user@$(cat name) "grep again booted"; do sleep 0.5; done
+{{SSH}} user@$(cat ip) 'hostname; cat made file; sudo true || echo no sudo; \\
+  (cd; setsid python3 -m http.server 8000 </dev/null >/dev/null 2>&1 &)'
+until curl -sf -m 10 http://$(cat name):8000/file; do sleep 0.5; done
+curl -sS -m 10 http://$(cat name):81/ || echo refused
+"""
+REBOOTS = """
+ec2.reboot_instances(InstanceIds=[id])
+"""
+BACK = f"""
+cd; until {{SSH}} user@$(cat name) "grep -c again booted" | grep 2; do sleep 0.5; done
+{{SSH}} user@$(cat name) "cat made file; pgrep -f http[.]server || echo nothing left"
+"""
+ENDS = """
+ec2.terminate_instances(InstanceIds=[id])
+comes("terminated")
+another = ec2.run_instances(MinCount=1, MaxCount=1, **kind)["Instances"][0]["InstanceId"]
+print("left", another)
+"""
+
+def rents(task):
+    yield python(SETUP, timeout_s=100)
+    yield bash(LOGS_IN, timeout_s=60)
+    yield python(REBOOTS)
+    yield bash(BACK, timeout_s=60)
+    yield python(ENDS, timeout_s=60)
+    yield submit("done")
+'''
+
+
+@ON_EACH
+def test_a_machine_is_rented_reached_rebooted_and_ended(tmp_path: Path, runtime: str) -> None:
+    folder, runs = scenario(tmp_path, RENTS, world=WORLD), tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:rents", "--runs", runs, "--runtime", runtime)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = only_run(runs)
+    assert summary(run)["outcome"]["status"] == "submitted"
+    said = [str(each) for each in events(run, "action.ended")]
+    assert "up i-" in said[0]
+    assert "InstanceLimitExceeded" in said[0]
+    for words in ("again", "ip-10-", "first\\nuser", "carried", "no sudo", "refused"):
+        assert words in said[1], words
+    for words in ("2", "first\\nuser", "carried", "nothing left"):
+        assert words in said[3], words
+    states = events(run, "cloud.instance")
+    machine = states[0]["instance"]
+    own = [each["state"] for each in states if each["instance"] == machine]
+    assert own[0] == "pending"
+    assert own[-1] == "terminated"
+    (other,) = {each["instance"] for each in states} - {machine}
+    last = [each for each in states if each["instance"] == other][-1]
+    assert (last["state"], last["why"]) == ("terminated", "ended")
+    removed = {each["container"] for each in events(run, "sandbox.removed")}
+    assert {each["container"] for each in events(run, "sandbox.ready")} <= removed
+    assert sum(each["cents"] for each in events(run, "cloud.billed")) > 0
+    assert {each["to"] for each in events(run, "world.stream")} == {machine}
+    if events(run, "process.started"):
+        assert machine in {each["agent"] for each in events(run, "process.started")}
+    assert verify(run, summary(run)["head"]).good
