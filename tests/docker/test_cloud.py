@@ -59,6 +59,7 @@ cd; echo carried > file
 scp -q -i k.pem -o StrictHostKeyChecking=no -o LogLevel=ERROR file user@$(cat name):
 until {{SSH}} user@$(cat name) "grep again booted"; do sleep 0.5; done
 {{SSH}} user@$(cat ip) 'hostname; cat made file; sudo true || echo no sudo; \\
+  echo "@reboot echo by cron > cronned" > .crontab; touch /usr/x || echo read-only; \\
   (cd; setsid python3 -m http.server 8000 </dev/null >/dev/null 2>&1 &)'
 until curl -sf -m 10 http://$(cat name):8000/file; do sleep 0.5; done
 curl -sS -m 10 http://$(cat name):81/ || echo refused
@@ -68,7 +69,7 @@ ec2.reboot_instances(InstanceIds=[id])
 """
 BACK = f"""
 cd; until {{SSH}} user@$(cat name) "grep -c again booted" | grep 2; do sleep 0.5; done
-{{SSH}} user@$(cat name) "cat made file; pgrep -f http[.]server || echo nothing left"
+{{SSH}} user@$(cat name) "cat made file cronned; pgrep -f http[.]server || echo nothing left"
 """
 ENDS = """
 ec2.terminate_instances(InstanceIds=[id])
@@ -97,9 +98,9 @@ def test_a_machine_is_rented_reached_rebooted_and_ended(tmp_path: Path, runtime:
     said = [str(each) for each in events(run, "action.ended")]
     assert "up i-" in said[0]
     assert "InstanceLimitExceeded" in said[0]
-    for words in ("again", "ip-10-", "first\\nuser", "carried", "no sudo", "refused"):
+    for words in ("again", "ip-10-", "first\\nuser", "carried", "no sudo", "read-only", "refused"):
         assert words in said[1], words
-    for words in ("2", "first\\nuser", "carried", "nothing left"):
+    for words in ("2", "first\\nuser", "carried", "by cron", "nothing left"):
         assert words in said[3], words
     states = events(run, "cloud.instance")
     machine = states[0]["instance"]
@@ -116,3 +117,42 @@ def test_a_machine_is_rented_reached_rebooted_and_ended(tmp_path: Path, runtime:
     if events(run, "process.started"):
         assert machine in {each["agent"] for each in events(run, "process.started")}
     assert verify(run, summary(run)["head"]).good
+
+
+MANY = f"""
+MEET = '''
+import boto3, socket, time
+where = dict(region_name="us-east-1", aws_access_key_id="{KEY}", aws_secret_access_key="{SECRET}")
+ec2 = boto3.client("ec2", **where)
+kind = dict(ImageId="ami-12c6146b", InstanceType="t3.micro", MinCount=8, MaxCount=8)
+ids = [each["InstanceId"] for each in ec2.run_instances(**kind)["Instances"]]
+while True:
+    told = ec2.describe_instances(InstanceIds=ids)["Reservations"][0]["Instances"]
+    if all(each["State"]["Name"] == "running" for each in told):
+        break
+    time.sleep(0.5)
+names = [each["PrivateDnsName"] for each in told]
+socks = [socket.create_connection((name, 22), 60) for name in names]
+print("met", sum(sock.recv(4) == b"SSH-" for sock in socks))
+ec2.stop_instances(InstanceIds=ids[:1])
+'''
+def meets(task):
+    yield python(MEET, timeout_s=200)
+    yield submit("done")
+"""
+
+
+@pytest.mark.slow
+def test_eight_machines_are_alive_at_one_time_and_end_with_the_run(tmp_path: Path) -> None:
+    world = {**WORLD, "cloud": {**WORLD["cloud"], "max_instances": 8}}
+    folder, runs = scenario(tmp_path, MANY, world=world), tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:meets", "--runs", runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = only_run(runs)
+    assert "met 8" in str(events(run, "action.ended")[0])
+    last = {each["instance"]: each["state"] for each in events(run, "cloud.instance")}
+    assert list(last.values()) == ["terminated"] * 8
+    ready = {each["container"] for each in events(run, "sandbox.ready")}
+    assert len(ready) == 9
+    assert {each["container"] for each in events(run, "sandbox.removed")} == ready
+    assert not events(run, "world.trouble")

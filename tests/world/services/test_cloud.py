@@ -1,8 +1,10 @@
 """The cloud as boto3 sees it, unmodified, on the host."""
 
 import http.client
+import os
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -12,7 +14,7 @@ from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]
 from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
-from agent_eval.world.services.cloud_emulator import Emulators
+from agent_eval.world.services.cloud_emulator import SETTINGS, Emulators
 from tests.world.clouds import KEY, SECRET, Up, blocking, cloud_up, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
@@ -58,6 +60,14 @@ def plain(
         connection.endheaders(body)
         answer = connection.getresponse()
         return answer.status, answer.read().decode()
+
+
+def surroundings(pid: int) -> tuple[set[str], str, str]:
+    """A process's variables, the network that it is in, and its folder."""
+    own = Path("/proc", str(pid))
+    variables = own.joinpath("environ").read_text().split("\0")
+    network, folder = (str(own.joinpath(each).readlink()) for each in ("ns/net", "cwd"))
+    return {each.partition("=")[0] for each in variables if each}, network, folder
 
 
 async def raw(
@@ -344,3 +354,14 @@ async def test_the_documentation_is_read_at_its_own_name(emulators: Emulators) -
         assert "8 instances" in (await raw(up, "GET", "/limits", host))[1]
         assert "no `sudo`" in (await raw(up, "GET", "/instances", host))[1]
         assert (await raw(up, "GET", "/none", host))[0] == 404
+
+
+async def test_the_emulators_process_knows_nothing_and_is_alone(emulators: Emulators) -> None:
+    async with cloud_up(emulators) as up:
+        await blocking(up.client("sts").get_caller_identity)
+        process = emulators._process
+        assert process is not None
+        variables, network, folder = surroundings(process.pid)
+        assert variables == set(SETTINGS)
+        assert network != surroundings(os.getpid())[1]
+        assert folder == "/"
