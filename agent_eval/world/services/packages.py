@@ -32,8 +32,8 @@ A mirror with a small choice of packages for this network.
 
 {names}
 
-Wheels only. Where `pip` says that the environment is managed by the system, make one of your own
-(`python3 -m venv ENV`) or pass `--break-system-packages`. Any other package is 404.
+Wheels only; any other package is 404. Where `pip` says that the environment is managed by the
+system, pass `--break-system-packages`: what you install goes into your home.
 
 ## Debian
 
