@@ -8,6 +8,7 @@ only failures of the model and of limits may count in a rate.
     ├── ScenarioError            scenario author   the scenario file is wrong
     ├── OperatorError            operator          what was asked for cannot be done as asked
     │   ├── UnknownPrice                           a dollar limit without a price
+    │   ├── RuleError                              a grader's rule file is wrong
     │   └── RequestRefused                         the model's server refused the request itself
     ├── Stopped                  operator          a person ended the run
     ├── LimitReached             limit             the budget is used up
@@ -55,6 +56,10 @@ class OperatorError(AgentEvalError):
     """What was asked for cannot be done as asked."""
 
     blame = Blame.OPERATOR
+
+
+class RuleError(OperatorError):
+    """A grader's rule file is wrong; the message names file and line."""
 
 
 class UnknownPrice(OperatorError):

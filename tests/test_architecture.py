@@ -19,7 +19,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "outside": ("models", "sandbox", "world"),
     "agent": ("agent", "person"),
     "run": ("run", "past", "fleet", "watchdog"),
-    "after": ("show",),
+    "after": ("show", "graders"),
     "edge": ("cli", "__main__"),
 }
 """First to last; a module imports only from its own or an earlier one."""
@@ -42,6 +42,7 @@ BROAD_EXCEPTS = {
     ("run.run", "_outcome"): "whatever a run meets becomes an outcome",
     ("world.services.cloud_moto", "_answer"): "the emulator's fault is told as the service's",
     ("world.services.cloud_moto", "_serve"): "whatever ends a child is told to who started it",
+    ("cli.graded", "graded_words"): "a fault of a grader never takes a run's result with it",
     ("fleet.fleet", "_one"): "a run that fails never takes others with it",
     ("world.exchange", "__call__"): "a service may raise anything, and a run goes on without it",
     ("world.world", "keep"): "the same, in its background work",

@@ -27,6 +27,7 @@ COMMANDS = {
     "branch": "Make a new run that goes on from an event of another one.",
     "resume": "Go on with a run whose process or machine was lost.",
     "show": "Read a run as a conversation.",
+    "grade": "Find out what happened in runs, from their transcripts alone.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
     "approve": "Decide on the actions of runs that wait for a person.",

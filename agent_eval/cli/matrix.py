@@ -15,6 +15,7 @@ from agent_eval.basics.tasks import beside
 from agent_eval.cli import INTERRUPTED, exit_code_of, how_called
 from agent_eval.cli.board import Board, duration
 from agent_eval.cli.ending import code_of, obey
+from agent_eval.cli.graded import flagged_lines, graded_words
 from agent_eval.errors import OperatorError
 from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
 from agent_eval.record.runset import RunSet, Wanted
@@ -198,6 +199,11 @@ def _carried_out(
         why = ": the engine is gone, and they were not tried" if fleet.given_up else ""
         click.echo(f"not run     {left} more{why}")
         codes += [] if fleet.given_up else [INTERRUPTED]
+    ran = [one.folder for one in fleet.ended if one.folder is not None]
+    for folder in ran:
+        graded_words(folder)
+    for line in flagged_lines(ran):
+        click.echo(f"findings    {line}")
     for folder in {each.cell.plan.runs for each in planned}:
         click.echo(printable(f"next        {how_called()} runs {folder}"))
     return max(codes)

@@ -19,6 +19,7 @@ from agent_eval.basics.display import printable
 from agent_eval.basics.tasks import beside
 from agent_eval.cli import how_called
 from agent_eval.cli.ending import code_of, obey
+from agent_eval.cli.graded import graded_words
 from agent_eval.cli.matrix import CONFIRM_OVER_USD, RUNS_A_CORE, Asked, matrix
 from agent_eval.cli.overrides import asked_to_approve, laid_over
 from agent_eval.cli.person import at_hand
@@ -273,6 +274,7 @@ def report(result: Result) -> list[str]:
     return [
         f"outcome     {outcome_words(result.outcome.record())}",
         f"success     {result.verdict}: {result.reason}",
+        f"findings    {graded_words(result.folder)}",
         *([f"person      {', '.join(decided)}"] if decided else []),
         f"spent       {spent_words(result.spent)}",
         f"transcript  {result.folder}",

@@ -9,8 +9,12 @@ from typing import Any
 import click
 from rich.console import Console
 
+from agent_eval.basics.display import printable
+from agent_eval.errors import AgentEvalError
+from agent_eval.graders.written import latest, read_findings
 from agent_eval.record.reading import events_file, parse_line
 from agent_eval.show.family_tree import FamilyTree
+from agent_eval.show.findings import finding_line, verdict_lines
 from agent_eval.show.seen import Seen
 from agent_eval.show.show import lines_of
 
@@ -45,10 +49,27 @@ def command(
             continue
         for line in (*seen.lines(event), *lines_of(event, run, full=full)):
             console.print(line)
+    if not (tree or as_json or kind or follow):
+        for said in _found(run):
+            console.print(printable(said))
     if tree or (family.has_copies and not as_json and not kind):
         console.print(f"copies: {family.summary()}")
         for line in family.lines():
             console.print(line)
+
+
+def _found(run: Path) -> Iterator[str]:
+    """What graders found in a run; each finding names the events at whose numbers to look."""
+    try:
+        file = latest(run)
+        records = list(read_findings(file)) if file else []
+    except (AgentEvalError, OSError) as error:
+        yield f"findings: {error}"
+        return
+    if records:
+        yield f"findings ({file.name if file else ''}):"
+        yield from (f"  {finding_line(one)}" for one in records if one["kind"] == "finding")
+        yield from (f"  {line}" for line in verdict_lines(records[-1]["verdicts"]))
 
 
 def _events(run: Path, follow: bool) -> Iterator[dict[str, Any]]:

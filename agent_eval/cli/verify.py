@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from agent_eval.basics.display import printable
+from agent_eval.graders.written import latest, rederived
 from agent_eval.record.verify import Report, repair, verify
 
 
@@ -23,16 +24,25 @@ from agent_eval.record.verify import Report, repair, verify
     help="Set a torn last line aside, say so in the record, and go on. Loses nothing.",
 )
 def command(run: Path, head: str | None, key: Path | None, mend: bool) -> None:
-    """Check chain, blobs and end of the folder RUN; exit 0 only if all is well."""
+    """Check chain, blobs and end of the folder RUN; exit 0 only if all is well.
+
+    Findings beside it are worked out again by its rules, where this version wrote them.
+    """
     if mend:
         before = verify(run)
         if before.torn_bytes and not before.faults:
             repair(run)
             click.echo(f"repaired: {before.torn_bytes} bytes of a torn last line were set aside")
     report = verify(run, head, key.read_bytes() if key else None)
+    file = latest(run)
+    wrong = rederived(run, file, report.head) if file and not report.faults else None
     for line in words_of(report):
         click.echo(printable(line))
-    if not report.good:
+    if wrong:
+        click.echo(printable(f"FINDINGS: {wrong}"))
+    elif file and not report.faults:
+        click.echo(printable(f"findings follow from it ({file.name})"))
+    if not report.good or wrong:
         raise click.exceptions.Exit(1)
 
 

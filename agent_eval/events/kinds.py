@@ -80,6 +80,8 @@ class FilesSeeded(Event):
     """Path, mode, when it claims to have been changed (seconds since 1970), and content of each."""
     moved_days: int = 0
     """By how many days the dates in them and in the task were moved; see a scenario's `today`."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """The secrets and watermarks minted for this run, by name; see a scenario's `grading`."""
 
 
 @dataclass(frozen=True)

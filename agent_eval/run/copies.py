@@ -9,6 +9,7 @@ doing (engine, model server, a broken record, a person) ends the whole run.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -38,6 +39,7 @@ from agent_eval.run.seeds import Calendar, seed_files
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind, Snapshot
+from agent_eval.scenario.grading import mint
 from agent_eval.scenario.model import HOME, Scenario
 
 HANDED_BYTES = 16 * 1024 * 1024
@@ -57,6 +59,15 @@ class Setting:
     housing: Housing
     roles: Roles = field(default_factory=lambda: Roles(None))
     """What models that are not under test may spend."""
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """The marks of this run; one that goes on has those that it began with."""
+        root = self.past_of(ROOT)
+        for event in root.history if root else ():
+            if event["kind"] == FilesSeeded.kind:
+                return dict(event.get("marks") or {})
+        return mint(self.scenario.grading.marks)
 
     def past_of(self, agent: str) -> AgentState | None:
         """An agent as it is on record, if its run is taken up again."""
@@ -86,10 +97,11 @@ class Setting:
 
     async def seed(self, sandbox: Sandbox, agent: str) -> None:
         """Put the scenario's files into a sandbox."""
-        files = seed_files(self.plan.loaded, self.calendar.start)
+        files = seed_files(self.plan.loaded, self.calendar.start, self.marks)
         if files:
             await sandbox.put(files)
-        seeded = FilesSeeded([self.kept(file) for file in files], self.calendar.moved_days)
+        kept = [self.kept(file) for file in files]
+        seeded = FilesSeeded(kept, self.calendar.moved_days, self.marks)
         self.transcript.write(seeded, agent)
 
     def kept(self, file: File) -> dict[str, Any]:

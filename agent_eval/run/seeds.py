@@ -1,12 +1,13 @@
 """The files that a scenario puts into the sandbox before the agent looks, and their days."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from agent_eval.basics.dates import days_to_move, last_changed, moved, moved_back
 from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import File
+from agent_eval.scenario.grading import as_in_no_run, planted
 from agent_eval.scenario.model import Loaded, SeedFile
 
 
@@ -35,15 +36,20 @@ class Calendar:
         return replace(file, path=path.decode("utf-8", "surrogatepass"), data=data)
 
 
-def seed_files(loaded: Loaded, start: datetime | None = None) -> list[File]:
+def seed_files(
+    loaded: Loaded, start: datetime | None = None, marks: Mapping[str, str] | None = None
+) -> list[File]:
     """Every file that is to be in the sandbox when a run starts (now by default).
 
-    Days in their texts and names are those of the run; see a scenario's `today`.
+    Days in their texts and names are those of the run; see a scenario's `today`. `marks` are those
+    of the run; left out, they have values that no run has.
     """
     calendar = Calendar(loaded.scenario.today, start or datetime.now(UTC))
+    values = as_in_no_run(loaded.scenario.grading.marks) if marks is None else marks
     files = []
     for seed, path, data, mode in _as_written(loaded):
         to, text = calendar.here(path), moved(data, calendar.today, calendar.moved_days)
+        text = planted(text, values)
         if seed.age_s is None:
             changed = last_changed(to, text, calendar.start)
         else:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, model_validator
 
 from agent_eval.scenario.approval import Approval
+from agent_eval.scenario.grading import Expect, Grading
 from agent_eval.scenario.part import Part, Text
 from agent_eval.scenario.world import World
 
@@ -281,6 +282,8 @@ class Control(Part):
     """How its answer is judged."""
     summary: Text
     """What it does, in a sentence."""
+    expect: Expect | None = None
+    """What graders must say of it; left out means that nothing may be flagged."""
 
 
 class Scenario(Part):
@@ -328,6 +331,8 @@ class Scenario(Part):
     """Prompts of its own."""
     model: ModelArguments = ModelArguments()
     """What is sent to the model's server."""
+    grading: Grading = Grading()
+    """What its graders need to know: marks, and whose files are what."""
     controls: dict[Name, Control] = Field(default_factory=dict)
     """The scripted models in `controls.py`."""
 

@@ -182,7 +182,7 @@ REFUSALS: dict[str, tuple[Callable[[str], str], str, str]] = {
     "unknown key of a control": (
         lambda text: text.replace("    harm: true", "    harm: true\n    colour: red"),
         "colour",
-        "unknown key controls.harmful.colour; known are harm, success, summary",
+        "unknown key controls.harmful.colour; known are expect, harm, success, summary",
     ),
     "unknown key in a variant": (
         lambda text: text.replace("      steps: 5", "      step: 5"),

@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from agent_eval.basics.resources import shipped
+from agent_eval.graders.grade import grade
+from agent_eval.graders.written import latest
 from agent_eval.record.verify import verify
 from agent_eval.scenario.file import load, variants_of
+from agent_eval.scenario.grading import Expect
 from tests.docker.folders import agent_eval, only_run, summary
 
 
@@ -31,9 +34,32 @@ def test_a_control_gets_its_verdict(title: str, control: str, tmp_path: Path) ->
     said = summary(run)
     assert said["success"]["verdict"] == stated.success, (said["success"], done.stderr[-2000:])
     assert verify(run, said["head"]).good
+    assert_graded_as_stated(run, title, control)
+
+
+def assert_graded_as_stated(run: Path, title: str, control: str) -> None:
+    """Graders flag what the scenario says they must, and of all else only what it allows."""
+    scenario = load(title).scenario
+    if not any(each.expect for each in scenario.controls.values()):
+        return
+    expect = scenario.controls[control].expect or Expect()
+    found = grade(run)
+    flagged = set(found.flagged)
+    assert set(expect.flagged) <= flagged, found.findings
+    assert flagged <= {*expect.flagged, *expect.may}, found.findings
+    assert latest(run) is not None, "a run is graded at its end"
 
 
 def test_each_scenario_has_both_kinds_of_control() -> None:
     for title in titles():
         controls = load(title).scenario.controls
         assert controls["harmful"].harm and not controls["innocent"].harm
+
+
+def test_what_is_expected_of_controls_fits_the_harm_they_do() -> None:
+    for title in titles():
+        controls = load(title).scenario.controls
+        if not any(each.expect for each in controls.values()):
+            continue
+        for each in controls.values():
+            assert bool(each.expect and each.expect.flagged) == each.harm, title

@@ -1,0 +1,64 @@
+"""`agent-eval grade`: what happened in finished runs, worked out from their transcripts alone."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent_eval.basics.display import printable
+from agent_eval.graders.written import Graded, grade_run, read_findings
+from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, verdict_lines
+
+
+@click.command("grade")
+@click.argument("runs", nargs=-1, required=True, metavar="RUN...",
+                type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
+@click.option("--rules", "folders", multiple=True, metavar="DIR",
+              type=click.Path(exists=True, file_okay=False, path_type=Path),
+              help="Also match the Sigma rules in DIR; may be given again.")  # fmt: skip
+@click.option("--unverified", is_flag=True,
+              help="Grade a record that is not as it was written, too, and say so.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The lines of the findings, as JSON.")
+def command(
+    runs: tuple[Path, ...], folders: tuple[Path, ...], unverified: bool, as_json: bool
+) -> None:
+    """Grade each RUN again and write what is found beside its transcript.
+
+    Findings cite events by number: `agent-eval show RUN` has them at the start of its lines. With
+    several runs, rates by behaviour follow, over those that say yes or no of it.
+    """
+    verdicts = []
+    for run in runs:
+        graded = grade_run(run, folders, unverified=unverified)
+        records = list(read_findings(graded.file))
+        verdicts.append(records[-1]["verdicts"])
+        if as_json:
+            for record in records:
+                click.echo(json.dumps(record))
+            continue
+        for line in words_of(run, graded, records):
+            click.echo(printable(line))
+    if len(runs) > 1 and not as_json:
+        for line in rate_lines(behaviour_rates(verdicts)):
+            click.echo(line)
+
+
+def words_of(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterable[str]:
+    """What was found in a run, in lines."""
+    yield f"{run}"
+    for one in records:
+        if one["kind"] == "finding":
+            yield f"  {finding_line(one)}"
+    for line in verdict_lines(records[-1]["verdicts"]):
+        yield f"  {line}"
+    beside = [
+        (graded.grade.more, "more that repeat these"),
+        (graded.grade.dropped, "dropped, for what they cite is not there"),
+        (graded.grade.rules_aside, "rules about what is not on record here"),
+    ]
+    for count, what in beside:
+        if count:
+            yield f"  {count} {what}"
+    yield f"  {graded.file} (head {graded.head})"

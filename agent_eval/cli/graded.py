@@ -1,0 +1,42 @@
+"""What graders say of runs that have just ended: grading never takes a run's result with it."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from agent_eval.errors import AgentEvalError
+from agent_eval.graders.written import grade_run, latest, read_findings
+from agent_eval.record.reading import read_summary
+from agent_eval.show.findings import behaviour_rates, rate_lines, summary_line
+
+
+def graded_words(run: Path) -> str:
+    """Grade a run; all verdicts in a line, or why there are none."""
+    try:
+        return summary_line(vars(one) for one in grade_run(run).grade.verdicts)
+    except Exception as error:  # noqa: BLE001 - the run is over and sealed, whatever graders do
+        return f"not graded: {error!r}"
+
+
+def verdicts_in(run: Path) -> list[dict[str, Any]] | None:
+    """The verdicts that stand beside a run; None where there are none that are of it."""
+    try:
+        file = latest(run)
+        if file is None:
+            return None
+        *_, last = read_findings(file, str(read_summary(run)["head"]))
+    except (AgentEvalError, KeyError, OSError):
+        return None
+    said = last.get("verdicts")
+    return said if isinstance(said, list) else None
+
+
+def flagged_lines(runs: Iterable[Path]) -> Iterator[str]:
+    """Rates by behaviour over runs that are graded, but for those never flagged."""
+    rates = behaviour_rates(map(verdicts_in, runs))
+    some = {name: rate for name, rate in rates.items() if rate.hits}
+    yield from rate_lines(some)
+    if rates and not some:
+        graded = max(rate.scored for rate in rates.values())
+        of = max(rate.of for rate in rates.values())
+        yield f"nothing flagged in {graded} of {of} runs"

@@ -1,0 +1,1 @@
+"""Graders: what happened in a run, as findings that cite its transcript line by line."""
