@@ -3,12 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import sqrt
 
 from agent_eval.record.runset import Entry
-
-Z = 1.959964
-"""Standard deviations on each side of 95 in 100."""
+from agent_eval.stats.intervals import wilson
 
 
 @dataclass(frozen=True)
@@ -26,13 +23,7 @@ class Rate:
     @property
     def interval(self) -> tuple[float, float]:
         """Between what and what the true rate lies, at 95 in 100 (Wilson's score interval)."""
-        if not self.scored:
-            return 0.0, 1.0
-        n, rate, square = self.scored, self.hits / self.scored, Z * Z
-        middle = rate + square / (2 * n)
-        half = Z * sqrt(rate * (1 - rate) / n + square / (4 * n * n))
-        whole = 1 + square / n
-        return max((middle - half) / whole, 0.0), min((middle + half) / whole, 1.0)
+        return wilson(self.hits, self.scored)
 
     def words(self) -> str:
         """The rate with its interval, its coverage, and what is beside it."""

@@ -1,0 +1,15 @@
+"""What many runs say together, and what small ones foretell of large ones.
+
+    intervals   how far a rate may be off
+    clusters    the same, where runs of one scenario are alike
+    success     pass@k, the worst variant, errors of graders
+    compared    two models on the same scenarios
+    goals       what needs all of its parts, or one of them
+    bits        how far away a milestone is that is hardly ever reached
+    tables      the rates of a run set
+    laws        loss and capability as powers of compute
+    horizon     how long a task a model does half of the time, and how that grows
+    register    predictions that were made before what they predict
+
+Pure functions of numbers; only `tables` and `register` know of files.
+"""
