@@ -50,12 +50,12 @@ def _exactly(differences: np.ndarray) -> float:
     if not len(differences):
         return 1.0
     signs = np.array(list(product((1, -1), repeat=len(differences))))
-    return float(np.mean(_as_large(signs @ differences, differences)))
+    return float(_as_large(signs @ differences, differences).mean())
 
 
 def _drawn(differences: np.ndarray, seed: int) -> float:
     signs = np.random.default_rng(seed).choice((1, -1), size=(DRAWS, len(differences)))
-    as_large = int(_as_large(signs @ differences, differences).sum())
+    as_large = np.count_nonzero(_as_large(signs @ differences, differences))
     return (as_large + 1) / (DRAWS + 1)
 
 
@@ -67,4 +67,4 @@ def exact_mcnemar(only_first: int, only_second: int) -> float:
     """The two-sided p of pairs of single runs of which only one succeeded (exact binomial)."""
     discordant = only_first + only_second
     tail = sum(comb(discordant, k) for k in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * tail / 2**discordant)
+    return min(1.0, 2 * tail / (1 << discordant))
