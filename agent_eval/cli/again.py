@@ -2,12 +2,13 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import click
 from pydantic import ValidationError
 
 from agent_eval.agent.instructions import Instructions, read_instructions
@@ -20,6 +21,29 @@ from agent_eval.record.redact import Redactor
 from agent_eval.run.plan import LEASE_S, Plan
 from agent_eval.scenario.file import load
 from agent_eval.scenario.model import Loaded, Scenario
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--scenario", help="Where the scenario is now, if it is not where it was."),
+    click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                 help="A file of price cards, as in `run`."),
+    click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                 help="A file with a key to sign the record with."),
+    click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
+                 help="As in `run`.", show_default=True),
+    click.option("--ignore", multiple=True, metavar="REGEX",
+                 help="What does not matter in compared output; may be given again."),
+    click.option("--allow-differences", is_flag=True,
+                 help="Go on though actions that are done again come out otherwise."),
+)  # fmt: skip
+
+
+def goes_on(command: F) -> F:
+    """Give a command the options that all have which go on with a run."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @dataclass(frozen=True)

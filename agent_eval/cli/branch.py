@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agent_eval.cli.again import Wanted, plan_again, redo_of
+from agent_eval.cli.again import Wanted, goes_on, plan_again, redo_of
 from agent_eval.cli.run import guard, one
 from agent_eval.cli.voice import lasting
 from agent_eval.errors import OperatorError
@@ -15,7 +15,7 @@ from agent_eval.past.branch import Branching, branch_run
 from agent_eval.person.decisions import Scripted, read_decisions
 from agent_eval.person.steering import Steering
 from agent_eval.record.rebuild import rebuilt
-from agent_eval.run.plan import LEASE_S, Plan
+from agent_eval.run.plan import Plan
 from agent_eval.run.run import Result
 
 
@@ -30,21 +30,11 @@ from agent_eval.run.run import Result
               help="Another system prompt.")  # fmt: skip
 @click.option("--edit", "edits", multiple=True, metavar="INDEX=TEXT",
               help="Another text for a message of the first agent; or =@FILE.")  # fmt: skip
-@click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file of price cards.")  # fmt: skip
-@click.option("--scenario", help="Where the scenario is now, if it is not where it was.")
 @click.option("--runs", type=click.Path(file_okay=False, path_type=Path),
               help="Where the branch's folder goes; usually beside RUN.")  # fmt: skip
-@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file with a key to sign the record with.")  # fmt: skip
-@click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
-              help="As in `run`.", show_default=True)  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="REGEX",
-              help="What does not matter in compared output; may be given again.")  # fmt: skip
-@click.option("--allow-differences", is_flag=True,
-              help="Go on though actions that are done again come out otherwise.")  # fmt: skip
 @click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
               help="Decisions, as in `run`; those taken up to SEQ are left out.")  # fmt: skip
+@goes_on
 def command(
     run: Path, at: int, edits: tuple[str, ...], ignore: tuple[str, ...], allow_differences: bool,
     approve_with: Path | None, **given: object,

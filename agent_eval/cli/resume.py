@@ -6,38 +6,28 @@ from pathlib import Path
 
 import click
 
-from agent_eval.cli.again import Wanted, plan_again, redo_of
+from agent_eval.cli.again import Wanted, goes_on, plan_again, redo_of
 from agent_eval.cli.run import guard, one
 from agent_eval.cli.voice import lasting
 from agent_eval.past.resume import Wishes, resume_run
 from agent_eval.person.decisions import Scripted, read_decisions
 from agent_eval.person.steering import Steering
 from agent_eval.record.rebuild import rebuilt
-from agent_eval.run.plan import LEASE_S, Plan
+from agent_eval.run.plan import Plan
 from agent_eval.run.run import Result
 
 
 @click.command("resume")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--scenario", help="Where the scenario is now, if it is not where it was.")
 @click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The list of models that the run was started with.")  # fmt: skip
-@click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="The file of price cards.")  # fmt: skip
 @click.option("--system", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="The system prompt that the run was started with.")  # fmt: skip
-@click.option("--key", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file with a key to sign the record with.")  # fmt: skip
-@click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
-              help="As in `run`.", show_default=True)  # fmt: skip
-@click.option("--ignore", multiple=True, metavar="REGEX",
-              help="What does not matter in compared output; may be given again.")  # fmt: skip
-@click.option("--allow-differences", is_flag=True,
-              help="Go on though actions that are done again come out otherwise.")  # fmt: skip
 @click.option("--redo", "anew", is_flag=True,
               help="Do the actions again even where the sandbox still stands.")  # fmt: skip
 @click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
               help="The decisions it was started with; those taken are left out.")  # fmt: skip
+@goes_on
 def command(
     run: Path, ignore: tuple[str, ...], allow_differences: bool, anew: bool,
     approve_with: Path | None, **given: object,
