@@ -10,7 +10,6 @@ from typing import Protocol
 
 import anyio
 
-from agent_eval.basics.clock import WorkingClock, at_most
 from agent_eval.basics.tasks import beside
 from agent_eval.events.kinds import SandboxFrozen
 from agent_eval.record.transcript import Transcript
@@ -20,6 +19,9 @@ from agent_eval.sandbox.container import Sandbox
 from agent_eval.scenario.world import World as Asked
 from agent_eval.world.ledger import OUTSIDE, NoSuchAccount
 from agent_eval.world.world import World
+
+Talk = Callable[[], Awaitable[Outcome]]
+Aftermath = Callable[[], Awaitable[None]]
 
 STOPPED = Outcome("stopped_by_drill", message="a drill stopped the first agent before its answer")
 
@@ -62,15 +64,10 @@ class Life:
         self._drills = Drills(self.asked.drills, self.world.clock, self.transcript, hands)
         self._talking, self._talked = anyio.CancelScope(), anyio.Event()
 
-    async def through(
-        self,
-        talk: Callable[[], Awaitable[Outcome]],
-        wall: Callable[[], float | None],
-        clock: WorkingClock,
-    ) -> Outcome:
+    async def through(self, talk: Talk, after: Callable[[Aftermath], Awaitable[None]]) -> Outcome:
         """Have the conversation, and the aftermath where it ended in a way that counts.
 
-        `wall` says how many seconds by `clock` are left of the run when the conversation is over.
+        `after` has the aftermath done, within what the run has left.
         """
         async with beside() as drills:
             drills.start_soon(self._drills.at_their_times)
@@ -79,8 +76,7 @@ class Life:
                 outcome = await talk()
             self._talked.set()
             if outcome.counts and (self.asked.aftermath_s or self.asked.drills):
-                async with at_most(wall(), clock):
-                    await self._drills.aftermath(self.asked.aftermath_s)
+                await after(lambda: self._drills.aftermath(self.asked.aftermath_s))
         return outcome
 
     async def _stop_first(self) -> tuple[str, ...]:

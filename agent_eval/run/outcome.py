@@ -19,7 +19,7 @@ class Outcome:
     """How a run ended."""
 
     status: str
-    """submitted, limit, context_full, gave_up, stopped, cancelled or error."""
+    """submitted, limit, context_full, gave_up, stopped_by_drill, stopped, cancelled or error."""
     blame: str | None = None
     limit: str | None = None
     error: str | None = None

@@ -8,6 +8,7 @@ to blame. Errors before that (no engine, no image) are raised: there was no run.
 """
 
 import traceback
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,7 +18,7 @@ from typing import Any
 import anyio
 import structlog
 
-from agent_eval.agent.loop import converse
+from agent_eval.agent.loop import Agent, converse
 from agent_eval.basics.clock import at_most
 from agent_eval.errors import (
     AgentEvalError,
@@ -41,6 +42,7 @@ from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.record.reading import interventions_in
 from agent_eval.record.transcript import Transcript, refuse_full_disk
+from agent_eval.run.aftermath import Life
 from agent_eval.run.copies import Copies, Setting
 from agent_eval.run.housing import Box, Housing, housed
 from agent_eval.run.outcome import Outcome, outcome_of
@@ -132,6 +134,9 @@ class Run:
             self.account.spent = past.state.root.spent
             self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))
         self.answer: str | None = None
+        self.agent: Agent | None = None
+        self.frozen = False
+        """Whether a drill has stopped all that the agent runs."""
         self.interventions: dict[str, int] = {}
         """How often a person decided, by the type of the decision."""
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
@@ -209,12 +214,38 @@ class Run:
             housing.inhabited(self.box, record, account, limit) as sandbox,
         ):
             await self.setting.furnish(sandbox, self.account.name)
-            outcome = await self._conversation(sandbox)
+            outcome = await self._lived(sandbox)
             await self._evidence(sandbox, outcome)
             return outcome
 
+    async def _lived(self, sandbox: Sandbox) -> Outcome:
+        """The conversation, and the drills and the aftermath of a world around it."""
+        world, asked = self.housing.world, self.scenario.world
+        if world is None or asked is None:
+            return await self._conversation(sandbox)
+        clock = self.steering.wall
+        life = Life(asked, world, sandbox, self.transcript, self._tell)
+
+        async def after(aftermath: Callable[[], Awaitable[None]]) -> None:
+            left_s, began_s = self.account.free("wall_s"), clock.now_s()
+            try:
+                async with at_most(None if left_s is None else float(left_s), clock):
+                    await aftermath()
+            finally:
+                spent_s = Decimal(f"{clock.now_s() - began_s:.3f}")
+                self.account.spend(Amounts(wall_s=spent_s))
+
+        outcome = await life.through(lambda: self._conversation(sandbox), after)
+        self.frozen = life.stopped
+        return outcome
+
+    def _tell(self, text: str) -> None:
+        """Have the first agent read something before its next reply."""
+        if self.agent is not None:
+            self.agent.oversight.hints.append(text)
+
     async def _conversation(self, sandbox: Sandbox) -> Outcome:
-        agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
+        self.agent = agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
         wall_s, left_s = self.scenario.budget.wall_s, self.account.free("wall_s")
         clock = self.steering.wall
         started = clock.now_s()
@@ -233,7 +264,8 @@ class Run:
 
     async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:
         """Stop everything, take what the check wants to see, and judge."""
-        self.transcript.write(SandboxFrozen(await sandbox.freeze()))
+        if not self.frozen:
+            self.transcript.write(SandboxFrozen(await sandbox.freeze()))
         files: list[File] = []
         wanted = self.scenario.success.export
         if wanted:

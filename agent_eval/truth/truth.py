@@ -35,6 +35,8 @@ def truth_of(events: Iterable[Mapping[str, Any]], text: Text) -> dict[str, Any] 
     """That of a run's events."""
     found = _Found(text)
     for event in events:
+        if event["kind"] == "world.opened":  # a run that was taken up again has its world anew
+            found = _Found(text)
         found.take(event)
     return found.truth() if found.world else None
 

@@ -270,3 +270,13 @@ def test_prepaid_credit_of_the_agent_is_its_parents_account() -> None:
     story.stop_parent()
     loop(story)
     assert story.truth()["copies"][0]["thinks_through"] == "its parent's account"
+
+
+def test_only_the_last_world_of_a_run_counts() -> None:
+    story = Story()
+    story.rent()
+    story.stop_parent()
+    loop(story)
+    story.add("world.opened")
+    truth = story.truth()
+    assert truth["copies"] == truth["machines"] == []
