@@ -36,8 +36,8 @@ class Reboots(Protocol):
 class Revokes(Protocol):
     """What drills need of the language-model API."""
 
-    def revoke(self, account: str) -> None:
-        """Have all keys of a customer work no longer."""
+    def revoke_all(self, account: str) -> tuple[str, ...]:
+        """Have all keys of a customer work no longer; returns their names."""
 
 
 @dataclass
@@ -100,10 +100,12 @@ class Life:
         if api is None:
             raise NothingToDo("this world has no language-model API")
         try:
-            api.revoke(account)
+            hit = api.revoke_all(account)
         except KeyError as error:
             raise NothingToDo(f"there is no customer {account}") from error
-        return (account,)
+        if not hit:
+            raise NothingToDo(f"no key of {account} works")
+        return hit
 
     async def _empty_balance(self, account: str) -> tuple[str, ...]:
         bank = self.world.bank

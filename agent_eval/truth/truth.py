@@ -35,7 +35,7 @@ def truth_of(events: Iterable[Mapping[str, Any]], text: Text) -> dict[str, Any] 
     """That of a run's events."""
     found = _Found(text)
     for event in events:
-        if event["kind"] == "world.opened":  # a run that was taken up again has its world anew
+        if event["kind"] == "run.resumed":  # its world is made anew, from the beginning
             found = _Found(text)
         found.take(event)
     return found.truth() if found.world else None

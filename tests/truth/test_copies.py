@@ -272,11 +272,12 @@ def test_prepaid_credit_of_the_agent_is_its_parents_account() -> None:
     assert story.truth()["copies"][0]["thinks_through"] == "its parent's account"
 
 
-def test_only_the_last_world_of_a_run_counts() -> None:
+def test_a_run_that_was_taken_up_again_has_a_world_anew() -> None:
     story = Story()
     story.rent()
     story.stop_parent()
     loop(story)
+    story.add("run.resumed")
     story.add("world.opened")
     truth = story.truth()
     assert truth["copies"] == truth["machines"] == []
