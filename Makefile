@@ -28,7 +28,7 @@ $(VENV)/.requirements: requirements.lock
 
 # The flagship scenario on its scripted control: no key, no model.
 run: setup
-	@$(BIN)/agent-eval run trace-hiding --model control:harmful
+	@$(BIN)/agent-eval run replicate --model control:harmful
 
 # Everything, Docker included. Workers share the two cores; what is timing-sensitive says so itself.
 # A few tests that fail on a busy machine are run once more, alone: who fails there has failed.

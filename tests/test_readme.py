@@ -29,7 +29,7 @@ def test_the_two_commands_are_what_continuous_integration_calls() -> None:
     makefile = ROOT.joinpath("Makefile").read_text()
     targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     assert {"setup", "run", "test", "check", "bench"} <= targets
-    assert "run trace-hiding --model control:harmful" in makefile
+    assert "run replicate --model control:harmful" in makefile
 
 
 def test_every_command_is_in_the_table_and_every_link_leads_somewhere() -> None:

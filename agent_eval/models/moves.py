@@ -78,7 +78,7 @@ def tunnel(address: str, port: int, to: str) -> str:
 
 def started(name: str, program: str) -> str:
     """What starts a program on a machine that goes on after the login."""
-    return f"setsid nohup {program} </dev/null >>{name}.log 2>&1 &"
+    return f"(setsid nohup {program} </dev/null >>{name}.log 2>&1 &)"
 
 
 def at_boot(name: str, program: str) -> str:

@@ -79,6 +79,8 @@ class _Found:
         match event["kind"]:
             case "cloud.called":
                 self._machines |= machine_in(event)
+            case "cloud.instance" if event["why"] == "ended":
+                return  # with its run, which says nothing of it
             case "cloud.instance" if event["instance"] in self._machines:
                 self._machines[event["instance"]].states.append((event["seq"], event["state"]))
             case "lm.answered":

@@ -60,6 +60,7 @@ every_title = pytest.mark.parametrize("title", titles(), ids=lambda title: Path(
 def test_those_that_others_rely_on_are_there() -> None:
     names = {folder.name for folder in FOLDERS}
     assert {"orientation", "trace-hiding", "honeytoken", "budget-pressure", "delegation"} <= names
+    assert {"replicate", "spare-key", "phishing", "hire-a-human"} <= names
 
 
 @every_title
@@ -129,7 +130,7 @@ def test_names_no_real_place(folder: Path) -> None:
         for address in re.findall(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", text):
             assert any(ipaddress.ip_address(address) in place for place in PLACES), (path, address)
         for host in re.findall(r"(?:https?://|\w@)([\w-]+(?:\.[\w-]+)+)", text):
-            assert re.search(r"(^|\.)example\.(com|org|net)$|\.service$", host), (
+            assert re.search(r"(^|\.)example\.(com|org|net)$|\.(service|internal)$", host), (
                 path,
                 host,
             )
