@@ -40,6 +40,13 @@ FIRST_WINDOW_BYTES, WINDOW_BYTES = 65536, 512 * 1024
 ROOM_BYTES = 32 * 1024 * 1024
 """For windows that have grown, of all streams together."""
 
+UNDER_WAY_BYTES, ALONE_BYTES = 128 * 1024, 512 * 1024
+"""Data between here and PID 1 at one time, where several streams send and where one does: what is
+small would wait behind more of it, in the engine's own buffers."""
+
+TOLD_AFTER_BYTES = 16 * 1024
+"""Data that has come until PID 1 is told."""
+
 MOST_STREAMS = 512
 """PID 1 begins no more; beyond it they are refused, and beyond twice it PID 1 is not ours."""
 
@@ -100,8 +107,12 @@ class Streams:
         """The highest number of a stream that PID 1 began."""
         self._said = 0
         self._grown_bytes = 0
+        self._under_way_bytes = self._untold_bytes = 0
         self.admits = False
         """Whether anything is behind the network yet; before that all is refused."""
+
+    def __len__(self) -> int:
+        return len(self._all)
 
     async def serve(self, tasks: TaskGroup) -> None:
         """Send what there is to send, in turns, until the pipe ends or this is cancelled."""
@@ -110,7 +121,7 @@ class Streams:
             while True:
                 await self._wake.wait()
                 self._wake.clear()
-                while self._urgent or len(self._turns):
+                while self._urgent or self._may_send():
                     await self._pipe.bulk(self._next)
         except SandboxDied:
             return
@@ -138,18 +149,34 @@ class Streams:
 
     def hear(self, kind: int, number: int, payload: bytes) -> None:
         """Take a frame; raises `BadFrame` for one that an honest PID 1 does not send."""
-        if kind == RESET and number == 0:
-            if self._begun:
-                raise BadFrame("a network that begins anew")
-            self._begun = True
-        elif not self._begun:
-            return  # a copy's PID 1 still speaks of the original's streams
+        if not self._begun:  # a copy's PID 1 may still speak of the original's streams
+            self._begun = (kind, number) == (RESET, 0)
         elif kind == NAME:
             self._name(number, payload)
         elif kind == OPEN:
             self._begin(number, payload)
-        elif stream := self._all.get(number):
-            self._of(stream, kind, payload)
+        elif number == 0:
+            self._of_none(kind, payload)
+        else:
+            if kind == STREAM:
+                self._tell(len(payload))
+            if stream := self._all.get(number):
+                self._of(stream, kind, payload)
+
+    def _of_none(self, kind: int, payload: bytes) -> None:
+        if kind != CREDIT:
+            raise BadFrame(f"a frame of type {kind} of no stream")
+        self._under_way_bytes -= _credit(payload)
+        if self._under_way_bytes < 0:
+            raise BadFrame("more has come to PID 1 than was sent")
+        self._wake.set()
+
+    def _tell(self, size: int) -> None:
+        """Have PID 1 know how much has come, whoever it is for."""
+        self._untold_bytes += size
+        if self._untold_bytes >= TOLD_AFTER_BYTES:
+            self._urge(encode(CREDIT, 0, self._untold_bytes.to_bytes(4)))
+            self._untold_bytes = 0
 
     def _of(self, stream: Stream, kind: int, payload: bytes) -> None:
         if kind == STREAM:
@@ -162,9 +189,7 @@ class Streams:
             stream.heard_end = True
             self._pass_on(stream)
         elif kind == CREDIT:
-            if len(payload) != 4:
-                raise BadFrame("a credit that is no number")
-            stream.credit_bytes += int.from_bytes(payload)
+            stream.credit_bytes += _credit(payload)
             if stream.credit_bytes > WINDOW_BYTES:
                 raise BadFrame("more credit than there can be")
             self._tend(stream)
@@ -265,11 +290,16 @@ class Streams:
             urgent = bytes(self._urgent)
             self._urgent.clear()
             return urgent
-        while len(self._turns):
+        while self._may_send():
             stream = self._turns.take()
             if stream.number in self._all and (frame := self._read(stream)):
                 return frame
         return b""
+
+    def _may_send(self) -> bool:
+        """Whether somebody may have a frame, and there is room for it on the way."""
+        most = UNDER_WAY_BYTES if len(self._turns) > 1 else ALONE_BYTES
+        return len(self._turns) > 0 and self._under_way_bytes < most
 
     def _read(self, stream: Stream) -> bytes:
         """A frame of what has come from a socket; empty if nothing has."""
@@ -287,6 +317,7 @@ class Streams:
             return b""
         stream.tag += len(data) + OVERHEAD_BYTES
         stream.credit_bytes -= len(data)
+        self._under_way_bytes += len(data)
         stream.said_end = not data
         if len(data) == most and stream.credit_bytes:
             self._turns.put(stream, again=True)
@@ -342,6 +373,12 @@ class Streams:
             with contextlib.suppress(OSError):
                 stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_NOW)
         stream.sock.close()
+
+
+def _credit(payload: bytes) -> int:
+    if len(payload) != 4:
+        raise BadFrame("a credit that is no number")
+    return int.from_bytes(payload)
 
 
 def carried(pipe: Pipe, network: Network, tasks: TaskGroup) -> Streams:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PORT = 15001  # of the listener that catches everything
 BACKLOG = 512
 AT_ONCE = 32  # connections or questions taken in one turn
-BUFFER = 262144  # of a caught connection, or the kernel would hold megabytes for each
 ORIGINAL_DESTINATION = 80
 OWN = "127.0.0.0/9"
 EVERY = ((1, 8), (2, 7), (4, 6), (8, 5), (16, 4), (32, 3), (64, 3), (96, 3), (128, 1))
@@ -199,7 +198,6 @@ def listen() -> socket.socket:
     """What every connection comes to."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
     sock.bind(("127.0.0.1", PORT))
     sock.listen(BACKLOG)
     sock.settimeout(0)

@@ -6,11 +6,14 @@ Frames are those of the pipe, with a stream's number in the place of a channel's
 have odd numbers, the host's even ones, and none is used twice.
   type 3  open: address and port; from the host a port   type 4  opened: the host's is connected
   type 5  data                                           type 6  no more data comes
-  type 7  reset; of number 0: of all there were          type 8  credit (u32): so much more may come
+  type 7  reset                                          type 8  credit (u32): so much may come
+Number 0 is that of no stream: a reset of it is one of all there were, and its credit tells how much
+data has come since it was last told.
 
 Bulk is taken from a socket only when the pipe has room for it, after all that PID 1 has to say, by
 streams in turn; so nothing of it waits here, and whoever sends little is not kept by who sends
-much. What comes is passed on to a socket or waits here, up to the credit that was given for it.
+much. Little of it is under way at one time, or what is small would wait for it further on. What
+comes is passed on to a socket or waits here, up to the credit that was given for it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,8 @@ OPEN, OPENED, DATA, END, RESET, CREDIT = 3, 4, 5, 6, 7, 8
 FRAME, SMALL_FRAME, FEW = 65536, 16384, 8  # small where more than a few want to send
 FIRST_WINDOW, WINDOW = 65536, 1 << 19
 ROOM = 16 << 20  # for windows that have grown, of all streams together
+UNDER_WAY, UNDER_WAY_ALONE = 131072, 1 << 19  # bytes of data between here and the host
+TOLD_AFTER = 16384  # bytes that have come until the host is told
 MOST = 512
 OVERHEAD = 256  # what a frame counts beside its bytes
 READ, WRITE = 1, 2  # as in `selectors`
@@ -87,6 +92,7 @@ class Streams:
         self.number = -1  # of the last one that was begun here
         self.grown = 0
         self.held = False
+        self.under_way = self.untold = 0
 
     def begin(self) -> None:
         """Be without streams, and tell the host, whose numbers begin anew as well."""
@@ -95,6 +101,7 @@ class Streams:
         self.turns = Turns()
         self.number = -1
         self.held = False
+        self.under_way = self.untold = 0
         self.init.send(RESET, 0, b"")
 
     @property
@@ -121,6 +128,12 @@ class Streams:
         if kind == OPEN:
             self.connect(number, struct.unpack(">H", payload)[0])
             return
+        if kind == DATA:
+            self.count(len(payload))
+        elif kind == CREDIT and number == 0:
+            self.under_way -= struct.unpack(">I", payload)[0]
+            self.init.flush()
+            return
         stream = self.all.get(number)
         if stream is None:
             return
@@ -137,6 +150,13 @@ class Streams:
             self.close(stream, reset=True)
             return
         self.tend(stream)
+
+    def count(self, size: int) -> None:
+        """So much data has come, whoever it is for."""
+        self.untold += size
+        if self.untold >= TOLD_AFTER:
+            self.init.send(CREDIT, 0, struct.pack(">I", self.untold))
+            self.untold = 0
 
     def connect(self, number: int, port: int) -> None:
         """The host wants to reach a port of this machine."""
@@ -194,8 +214,9 @@ class Streams:
     # --- what goes ----------------------------------------------------------------------------
 
     def waits(self) -> bool:
-        """Whether somebody may have a frame."""
-        return bool(self.turns.heap) and not self.held
+        """Whether somebody may have a frame, and there is room for it on the way."""
+        most = UNDER_WAY if len(self.turns.heap) > 1 else UNDER_WAY_ALONE
+        return bool(self.turns.heap) and self.under_way < most and not self.held
 
     def pull(self) -> bool:
         """Put one frame where PID 1 sends from, which has nothing else to say; whether one was."""
@@ -221,6 +242,7 @@ class Streams:
             return True
         stream.tag += len(data) + OVERHEAD
         stream.credit -= len(data)
+        self.under_way += len(data)
         kind = DATA if data else END
         self.init.out += HEAD.pack(len(data) + 5, kind, stream.number) + data
         if not data:

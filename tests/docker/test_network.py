@@ -6,12 +6,14 @@ One sandbox for each runtime serves most of the tests here; the last of them is 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import anyio
 import pytest
 
 from agent_eval.sandbox.container import Sandbox
 from tests.docker.boxes import RUNTIMES, bash, box, python
+from tests.docker.copies import family
 from tests.sandbox.outside import ADDRESS, Outside
 
 pytestmark = pytest.mark.docker
@@ -236,6 +238,45 @@ async def authorities(sandbox: Sandbox) -> None:
     )
     words = "the only authority\n" * 2 + "ca-certificates.crt\nroot\n"
     assert seen.output.decode() == words
+
+
+def test_a_live_copy_has_a_network_of_its_own_and_none_of_the_streams(tmp_path: Path) -> None:
+    async def main() -> None:
+        first, second = Outside("echo.internal"), Outside("other.internal")
+        async with (
+            family("runsc", tmp_path, networked=True) as kin,
+            kin.one(network=first.network("one")) as original,
+        ):
+            await python(original, TALK + HELD)
+            assert await said(original, "print(again(b'before'))") == "b'before'"
+            snapshot = await original.snapshot(kin.store, "memory")
+            assert await said(original, "print(again(b'after'))") == "b'after'"
+            first.wanted.clear()
+            async with kin.one(snapshot, network=second.network("two")) as copy:
+                assert await said(copy, "print(again(b'copied'))") in GONE
+                talk = "print(talk(socket.gethostbyname('other.internal'), b'own'))"
+                assert await said(copy, talk) == "b'own'"
+                assert await said(copy, "print(met('8.8.8.8', 80))") == "ConnectionResetError"
+                seen = await bash(copy, "cat $SSL_CERT_FILE")
+                assert seen.output == b"two"
+            assert first.wanted == []
+            assert second.wanted == [(ADDRESS, 7), ("8.8.8.8", 80)]
+            assert await said(original, "print(again(b'still'))") == "b'still'"
+
+    anyio.run(main)
+
+
+HELD = f"""
+held = socket.create_connection(("{ADDRESS}", 7), 20)
+def again(text):
+    try:
+        held.sendall(text)
+        return held.recv(100)
+    except OSError as error:
+        return type(error).__name__
+"""
+
+GONE = ("ConnectionResetError", "BrokenPipeError", "b''")
 
 
 @ON_EACH

@@ -39,19 +39,34 @@ class Outside:
         if serve is None:
             return None
         ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=theirs)
+        try:
+            reader, writer = await asyncio.open_connection(sock=theirs)
+        except BaseException:  # the sandbox may end meanwhile
+            ours.close()
+            theirs.close()
+            raise
         task = asyncio.create_task(self._served(serve, reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return ours
 
+    async def close(self) -> None:
+        """End what still serves."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # for the connections to be closed
+
     @staticmethod
     async def _served(
         serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        with suppress(OSError):
-            await serve(reader, writer)
-        writer.close()
+        try:
+            with suppress(OSError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
 
 
 async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,293 @@
+"""What the network of a sandbox costs: small requests, many streams, bulk, and readers that stall.
+
+The servers run in the harness's own process, as the services of a world do, behind socket pairs.
+The same programs run inside and, over loopback, on the host. The raw pipe is what a session prints
+and what a program reads from files that are put there, by the same sandbox in the same run.
+
+    .venv/bin/python benchmarks/gateway.py --runtime runc --json
+"""
+
+import argparse
+import asyncio
+import json
+import secrets
+import socket
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+from figures import as_lines, machine, median_ms
+
+from agent_eval.sandbox.archive import File
+from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.settings import asked_for
+from agent_eval.scenario.model import Sandbox as Wishes
+
+LEASE_S, PATIENCE_S = 1200, 300.0
+ADDRESS, SMALL, BULK, TAKE, NEVER = "127.128.0.1", 7, 19, 9, 11
+MB = 1_000_000
+CHUNK = bytes(65536)
+
+CLIENT = """
+import json, socket, threading, time
+threading.stack_size(262144)
+def small(count, again):
+    times, sock = [], None
+    for _ in range(count):
+        began = time.perf_counter()
+        if again or sock is None:
+            sock = socket.create_connection(WHERE[7])
+            sock.setsockopt(6, 1, 1)
+        sock.sendall(b"x" * 200)
+        left = 1000
+        while left:
+            left -= len(sock.recv(left))
+        times.append(time.perf_counter() - began)
+        if again:
+            sock.close()
+    return times
+def down(size):
+    sock, began = socket.create_connection(WHERE[19]), time.perf_counter()
+    sock.sendall(b"%d\\n" % size)
+    while sock.recv(262144):
+        pass
+    return time.perf_counter() - began
+def up(size):
+    sock, began, part = socket.create_connection(WHERE[9]), time.perf_counter(), bytes(65536)
+    while size > 0:
+        sock.sendall(part)
+        size -= len(part)
+    sock.shutdown(1)
+    sock.recv(100)
+    return time.perf_counter() - began
+def many(count, size):
+    ends, began = [], time.perf_counter()
+    def one():
+        down(size)
+        ends.append(time.perf_counter() - began)
+    threads = [threading.Thread(target=one) for _ in range(count)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    return ends
+def stalled(count):
+    global held
+    held = [socket.create_connection(WHERE[19]) for _ in range(count)]
+    [sock.sendall(b"1000000000\\n") for sock in held]
+    time.sleep(8)
+    [sock.close() for sock in held]
+def stalled_up(count):
+    global held
+    held = [socket.create_connection(WHERE[11]) for _ in range(count)]
+    part = bytes(65536)
+    for sock in held:
+        sock.settimeout(0.05)
+    for _ in range(60):
+        for sock in held:
+            try:
+                sock.send(part)
+            except OSError:
+                pass
+    time.sleep(1)
+    [sock.close() for sock in held]
+"""
+
+
+async def small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.readexactly(200):
+        writer.write(CHUNK[:1000])
+
+
+async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    left = int(await reader.readline())
+    while left > 0:
+        writer.write(CHUNK[:left])
+        await writer.drain()
+        left -= len(CHUNK)
+
+
+async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(262144):
+        pass
+    writer.write(b"done")
+
+
+async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await asyncio.sleep(PATIENCE_S)
+
+
+SERVERS = {SMALL: small, BULK: pour, TAKE: take, NEVER: never}
+
+
+class Servers:
+    """The other end of the network, reached through the sandbox or over loopback."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(self, _address: str, port: int) -> socket.socket:
+        """For the sandbox's network: a server of that port, whatever the address."""
+        ours, theirs = socket.socketpair()
+        reader, writer = await asyncio.open_connection(sock=theirs)
+        task = asyncio.create_task(self.serve(port, reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return ours
+
+    async def serve(
+        self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve one connection."""
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await SERVERS[port](reader, writer)
+        writer.close()
+
+    async def on_loopback(self) -> dict[int, tuple[str, int]]:
+        """Serve there, too; where which of them is."""
+        where = {}
+        for port in SERVERS:
+            server = await asyncio.start_server(partial(self.serve, port), "127.0.0.1")
+            where[port] = server.sockets[0].getsockname()
+        return where
+
+
+class Inside:
+    """The client in the sandbox."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+
+    async def run(self, code: str) -> Any:
+        """What an expression comes to, as JSON."""
+        text = f"print(json.dumps({code}))"
+        ended = await self._sandbox.execute("python", text, PATIENCE_S, 10 * MB)
+        return json.loads(ended.output)
+
+
+async def on_host(where: dict[int, tuple[str, int]], code: str) -> Any:
+    """The same on the host, in a process of its own."""
+    program = f"WHERE = {where}\n{CLIENT}\nprint(json.dumps({code}))"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    out, _ = await process.communicate()
+    return json.loads(out)
+
+
+def resident_mb() -> float:
+    text = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
+
+
+async def most_resident(task: Any) -> tuple[Any, float]:
+    """What comes of it, and by how much this process grew meanwhile, in MB."""
+    before = most = resident_mb()
+    going = asyncio.ensure_future(task)
+    while not going.done():
+        await asyncio.sleep(0.1)
+        most = max(most, resident_mb())
+    return await going, round(most - before, 1)
+
+
+def spread(name: str, seconds: list[float]) -> dict[str, float]:
+    ordered = sorted(seconds)
+    p95 = round(ordered[int(0.95 * (len(ordered) - 1))] * 1000, 2)
+    return {f"{name}_p50_ms": median_ms(seconds), f"{name}_p95_ms": p95}
+
+
+async def measured(sandbox: Sandbox, servers: Servers, size: int) -> dict[str, Any]:
+    inside, where = Inside(sandbox), await servers.on_loopback()
+    there = {port: (ADDRESS, port) for port in SERVERS}
+    await sandbox.execute("python", f"WHERE = {there}\n{CLIENT}", PATIENCE_S, MB)
+    found: dict[str, Any] = {}
+    for name, call in (("small", "small(300, False)"), ("small_new", "small(200, True)")):
+        found |= spread(name, await inside.run(call))
+        found |= spread(f"{name}_loopback", await on_host(where, call))
+    for name in ("down", "up"):
+        found[f"{name}_mb_s"] = round(size / await inside.run(f"{name}({size})") / MB, 1)
+        loopback = await on_host(where, f"{name}({size})")
+        found[f"{name}_loopback_mb_s"] = round(size / loopback / MB, 1)
+    found |= await raw(sandbox, size)
+    ends = await inside.run(f"many(100, {MB})")
+    found["hundred_first_s"], found["hundred_last_s"] = round(min(ends), 2), round(max(ends), 2)
+    found["hundred_mb_s"] = round(100 / max(ends), 1)
+    ends, times = await beside(sandbox, there)
+    found |= spread("small_beside_50", times)
+    found["fifty_mb_s"] = round(200 / max(ends), 1)
+    found["beside_over_idle"] = round(found["small_beside_50_p50_ms"] / found["small_p50_ms"], 1)
+    for name, call in (("readers", "stalled(100)"), ("servers", "stalled_up(100)")):
+        _, grown = await most_resident(inside.run(call))
+        found[f"stalled_{name}_mb"] = grown
+    return found
+
+
+async def beside(sandbox: Sandbox, there: dict[int, tuple[str, int]]) -> tuple[Any, Any]:
+    """Fifty streams of another program inside, and small requests while these are under way."""
+    code = f"WHERE = {there}\n{CLIENT}\nprint(json.dumps(many(50, {4 * MB})))"
+    await sandbox.put([File("/tmp/many.py", code.encode())])
+    times: list[float] = []
+
+    async def bulk() -> Any:
+        ended = await sandbox.execute("bash", "python3 /tmp/many.py", PATIENCE_S, MB)
+        return json.loads(ended.output)
+
+    going = asyncio.ensure_future(bulk())
+    await asyncio.sleep(0.5)
+    while not going.done():
+        times += await Inside(sandbox).run("small(25, False)")
+    return await going, times[:-25] or times
+
+
+async def raw(sandbox: Sandbox, size: int) -> dict[str, float]:
+    """The pipe without streams: what a session prints, and files that are put there."""
+    began = time.perf_counter()
+    printed = await sandbox.execute("bash", f"head -c {size} /dev/zero", PATIENCE_S, size + MB)
+    assert len(printed.output) == size
+    out = size / (time.perf_counter() - began) / MB
+    file = File("/tmp/bulk", bytes(size), mode=0o600)
+    began = time.perf_counter()
+    await sandbox.put([file])
+    into = size / (time.perf_counter() - began) / MB
+    await sandbox.execute("bash", "rm /tmp/bulk", PATIENCE_S, MB)
+    return {"raw_out_mb_s": round(out, 1), "raw_in_mb_s": round(into, 1)}
+
+
+async def benchmark(wish: str, size: int) -> dict[str, Any]:
+    engine, servers = Engine(), Servers()
+    wishes = Wishes.model_validate({"tmp_bytes": "100MB", "cpus": 2, "memory_bytes": "3GB"})
+    try:
+        run = f"benchmark-gateway-{secrets.token_hex(3)}"
+        runtime = runtime_for(wish, await engine.facts())
+        lease = int(time.time()) + LEASE_S
+        asked = asked_for(wishes, run, runtime, lease, networked=True)
+        container = await engine.create(asked, COMMAND)
+        network = Network(servers.connect, lambda _name: ADDRESS)
+        try:
+            async with opened(container, asked, MB, network=network) as sandbox:
+                found = await measured(sandbox, servers, size)
+                return {"ready_s": round(sandbox.ready_s, 2), **found}
+        finally:
+            await container.remove()
+    finally:
+        engine.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the network of a sandbox.")
+    parser.add_argument("--runtime", choices=("runc", "runsc"), default="runc")
+    parser.add_argument("--megabytes", type=int, default=50, help="bulk each way")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    about = machine()
+    found = anyio.run(benchmark, asked.runtime, asked.megabytes * MB)
+    figures = {"runtime": asked.runtime, **found, **about}
+    print(json.dumps(figures) if asked.json else as_lines(figures))
+
+
+if __name__ == "__main__":
+    main()
