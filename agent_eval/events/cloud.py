@@ -35,7 +35,8 @@ class CloudInstance(Event):
     state: str
     """`pending`, `running`, `stopping`, `stopped`, `shutting-down` or `terminated`."""
     why: str
-    """`asked` by a call; `booted`; `balance` was gone; `died` of itself; `ended` with the run."""
+    """`asked` by a call; `booted`; `rebooted`; `balance` was gone; `died` of itself; `ended` with
+    the run."""
     machine: str
     """The kind of machine, for example `t3.micro`."""
     private_ip: str
