@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from agent_eval.basics.display import printable
-from agent_eval.graders.written import latest, rederived
+from agent_eval.errors import TranscriptBroken
+from agent_eval.graders.written import held
 from agent_eval.record.verify import Report, repair, verify
 
 
@@ -34,15 +35,17 @@ def command(run: Path, head: str | None, key: Path | None, mend: bool) -> None:
             repair(run)
             click.echo(f"repaired: {before.torn_bytes} bytes of a torn last line were set aside")
     report = verify(run, head, key.read_bytes() if key else None)
-    file = latest(run)
-    wrong = rederived(run, file, report.head) if file and not report.faults else None
     for line in words_of(report):
         click.echo(printable(line))
-    if wrong:
-        click.echo(printable(f"FINDINGS: {wrong}"))
-    elif file and not report.faults:
-        click.echo(printable(f"findings follow from it ({file.name})"))
-    if not report.good or wrong:
+    sound = report.good
+    if not report.faults:
+        try:
+            if said := held(run, report.head):
+                click.echo(printable(said))
+        except TranscriptBroken as error:
+            sound = False
+            click.echo(printable(f"FINDINGS: {error}"))
+    if not sound:
         raise click.exceptions.Exit(1)
 
 

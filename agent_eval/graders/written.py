@@ -107,12 +107,21 @@ def _link(link: Path, name: str) -> None:
 
 
 def latest(run: Path) -> Path | None:
-    """The findings that were written last, if any."""
+    """The findings that were written last, if any.
+
+    Raises `TranscriptBroken` where something else stands in their place.
+    """
     link = run / LATEST
+    if not os.path.lexists(link):
+        return None
     named = link.readlink().name if link.is_symlink() else ""
     file = run / named
-    good = named.startswith("findings-") and file.is_file() and not file.is_symlink()
-    return file if good else None
+    if not named.startswith("findings-") or file.is_symlink() or not file.is_file():
+        raise TranscriptBroken(
+            f"{link} does not lead to findings that this program wrote; `agent-eval grade {run}` "
+            "writes them anew"
+        )
+    return file
 
 
 def read_findings(file: Path, head: str | None = None) -> Iterator[dict[str, Any]]:
@@ -138,22 +147,25 @@ def read_findings(file: Path, head: str | None = None) -> Iterator[dict[str, Any
         raise TranscriptBroken(f"{file}: its end is missing")
 
 
-def rederived(run: Path, file: Path, head: str) -> str | None:
-    """What is wrong with a file of findings, if anything: its chain, or what it says was found.
+def held(run: Path, head: str) -> str | None:
+    """Hold the latest findings of a run against it: what was found to be so, or None without any.
 
-    What another version of the graders, or other rules, found cannot be derived again here.
+    What another version of the graders, or other rules, found cannot be worked out again here.
+    Raises `TranscriptBroken` where they are not what graders wrote of this run.
     """
-    try:
-        records = list(read_findings(file, head))
-    except TranscriptBroken as error:
-        return str(error)
+    file = latest(run)
+    if file is None:
+        return None
+    records = list(read_findings(file, head))
     grader = records[0].get("grader")
     if not isinstance(grader, dict) or grader.get("digest") != grader_digest():
-        return None
+        return f"findings follow each other ({file.name}); other graders or rules made them"
     mine = [{"kind": "finding", **each.record()} for each in grade(run).findings]
     said = [
         {key: value for key, value in each.items() if key != "prev"}
         for each in records
         if each["kind"] == "finding"
     ]
-    return None if mine == said else f"{file}: these are not the findings that graders make of it"
+    if mine != said:
+        raise TranscriptBroken(f"{file}: these are not the findings that graders make of it")
+    return f"findings follow from it ({file.name})"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from agent_eval.errors import LimitReached, ModelUnavailable
 from agent_eval.models.base import ContextOverflow
-from agent_eval.models.choose import choose
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, limits_of
 from agent_eval.run.plan import Plan
@@ -60,7 +59,7 @@ def _stand_in(asked: StandIn, plan: Plan, steering: Steering) -> Answer | None:
     """Who plays the persons that have no script."""
     if asked.model is None:
         return None
-    model = choose(asked.model, plan.loaded, None)
+    model = plan.model_of(asked.model)
     limits = limits_of({"usd": float(asked.usd)}) if model.price is not None else {}
     account = Account("persons", limits)
     arguments = plan.loaded.scenario.model

@@ -4,9 +4,6 @@ Added to the world by `agent_eval.run.worlds`. The model under test answers at t
 language-model API on the run's own budget; a stand-in has an account of its own.
 """
 
-from functools import partial
-
-from agent_eval.models.choose import choose
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, limits_of
 from agent_eval.run.plan import Plan
@@ -41,8 +38,7 @@ def thinking_for(asked: Lm, plan: Plan, account: Account, steering: Steering) ->
             "subject", plan.model, arguments, account, plan.redactor, going=steering.going
         )
     limits = limits_of({"usd": asked.stand_in_usd, "tokens": asked.stand_in_tokens})
-    named = plan.named or partial(choose, loaded=plan.loaded, prices=None)
-    model = named(asked.model)
+    model = plan.model_of(asked.model)
     if model.price is None:
         limits.pop("usd", None)
     own = Account("stand-in", limits)

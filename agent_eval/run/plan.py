@@ -15,6 +15,7 @@ from agent_eval.agent.context import window_of
 from agent_eval.agent.instructions import Instructions
 from agent_eval.events.kinds import FORMAT, RunOpened
 from agent_eval.models.base import Model
+from agent_eval.models.choose import choose
 from agent_eval.past.past import Past
 from agent_eval.person.oversight import Nobody, Person
 from agent_eval.record.redact import Redactor, host_secrets
@@ -57,6 +58,10 @@ class Plan:
     def waits_for_somebody(self) -> bool:
         """Whether actions wait for a person, and none has been named yet."""
         return self.loaded.scenario.approve is not None and isinstance(self.person, Nobody)
+
+    def model_of(self, name: str) -> Model:
+        """A further model, with the prices, servers and limits of the run's own."""
+        return self.named(name) if self.named else choose(name, self.loaded, None)
 
 
 def run_id(title: str) -> str:

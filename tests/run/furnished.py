@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from agent_eval.basics.clock import WorkingClock
+from agent_eval.models.choose import choose
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account
 from agent_eval.record.redact import NOTHING
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.folk import furnish_folk, let_people_out
 from agent_eval.run.plan import Plan
-from agent_eval.scenario.model import ModelArguments
+from agent_eval.scenario.model import Loaded, ModelArguments
 from agent_eval.scenario.world import World as Asked
 from agent_eval.world.world import Builder, Means, opened
 from tests.world.worlds import START, Stage
@@ -58,7 +60,8 @@ async def furnished(folder: Path) -> AsyncIterator[Stage]:
         """The run is not paused."""
 
     loaded = SimpleNamespace(folder=folder, scenario=SimpleNamespace(model=ModelArguments()))
-    plan = cast("Plan", SimpleNamespace(loaded=loaded, redactor=NOTHING))
+    chosen = partial(choose, loaded=cast("Loaded", loaded), prices=None)
+    plan = cast("Plan", SimpleNamespace(loaded=loaded, redactor=NOTHING, model_of=chosen))
     steering = cast("Steering", SimpleNamespace(going=going))
 
     def make(builder: Builder) -> None:
