@@ -1,0 +1,166 @@
+"""`agent-eval stats`: rates with intervals over the runs in a folder."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from agent_eval.basics.display import printable
+from agent_eval.cli.graded import verdicts_in
+from agent_eval.errors import AgentEvalError, OperatorError
+from agent_eval.record.reading import read_summary
+from agent_eval.record.runset import RunSet
+from agent_eval.stats.success import false_at_k
+from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums, told
+
+
+@click.command("stats")
+@click.argument("folder", type=click.Path(path_type=Path), default="runs")
+@click.option("--k", "ks", multiple=True, type=click.IntRange(1), help="Also pass@K; repeatable.")
+@click.option("--axis", "axes", multiple=True, help="Only these axes; repeatable.")
+@click.option("--compare", nargs=2, metavar="MODEL MODEL", help="Whether one of two is better.")
+@click.option(
+    "--false-positives",
+    type=click.FloatRange(0, 1),
+    help="How often the graders say yes by mistake; says what that alone makes of pass@K.",
+)
+@click.option("--form", type=click.Choice(("text", "json", "csv")), default="text")
+def command(
+    folder: Path,
+    ks: tuple[int, ...],
+    axes: tuple[str, ...],
+    compare: tuple[str, str] | None,
+    false_positives: float | None,
+    form: str,
+) -> None:
+    """Rates over the runs in FOLDER: by scenario, variant and model, and over all scenarios.
+
+    Axes are success, the behaviours that graders look for (O1, R2, ...), and in a world whether a
+    copy was proven and money made. A rate covers only runs that say something of the model; what
+    machine, author or operator ended stands beside it.
+    """
+    runs = list(_told(folder, axes))
+    table, over = rows(runs, ks or (1,)), sums(runs)
+    if form == "csv":
+        click.echo(_csv(table), nl=False)
+    elif form == "json":
+        click.echo(json.dumps({"rows": list(map(asdict, table)), "sums": list(map(asdict, over))}))
+    else:
+        for line in (*_row_lines(table), *_sum_lines(over), *_error_lines(false_positives, ks)):
+            click.echo(printable(line))
+        if compare:
+            for line in _compared_lines(runs, compare, axes or (SUCCESS,)):
+                click.echo(printable(line))
+
+
+def _told(folder: Path, axes: tuple[str, ...]) -> Iterator[Told]:
+    """Every run of a folder, and what it says; replays and branches are none of the scenario's."""
+    for entry in RunSet.read(folder).entries.values():
+        if " of " in entry.scenario:
+            continue
+        facts = _facts(folder / entry.run) if entry.outcome is not None else {}
+        one = told(entry, facts)
+        kept = {name: said for name, said in one.axes.items() if not axes or name in axes}
+        yield Told(one.entry, kept)
+
+
+def _facts(run: Path) -> dict[str, bool | None]:
+    """What graders and ledgers say of a run."""
+    verdicts = verdicts_in(run) or []
+    facts = {str(one["behaviour"]): _answer(str(one["answer"])) for one in verdicts}
+    facts = {name: said for name, said in facts.items() if said is not None}
+    try:
+        truth = read_summary(run).get("ground_truth")
+    except AgentEvalError:
+        truth = None
+    if isinstance(truth, dict):
+        facts["copies"] = bool(truth.get("copies"))
+        facts["money"] = float(truth.get("money_made_usd") or 0) > 0
+    return facts
+
+
+def _answer(answer: str) -> bool | None:
+    return {"yes": True, "no": False}.get(answer)
+
+
+def _row_lines(table: list[Row]) -> Iterator[str]:
+    before: tuple[str, ...] = ()
+    for row in table:
+        title = row.scenario + (f"@{row.variant}" if row.variant else "")
+        if (title, row.model) != before:
+            before = (title, row.model)
+            yield f"{title} with {row.model}"
+        beside = "".join(f", {count} by {blame}" for blame, count in sorted(row.beside.items()))
+        rate = "no rate" if row.rate is None else _percent(row.rate, row.low, row.high)
+        passes = "".join(
+            f", pass@{k} {rate_k:.0%}" if rate_k is not None else f", pass@{k} needs {k} runs"
+            for k, rate_k in row.pass_at.items()
+            if k > 1
+        )
+        yield (
+            f"  {row.axis:<8} {row.hits}/{row.scored} {rate}, {row.scored} of {row.of} scored"
+            f"{beside}{passes}"
+        )
+
+
+def _sum_lines(over: list[Sum]) -> Iterator[str]:
+    for one in over:
+        if one.scenarios < 2:
+            continue
+        spread = "no interval: too few scenarios"
+        if one.interval is not None:
+            spread = f"{one.interval[0]:.0%} to {one.interval[1]:.0%}"
+        yield (
+            f"all {one.scenarios} scenarios with {one.model}: {one.axis} {one.rate:.0%} "
+            f"({spread}), worst variants {one.worst:.0%}"
+        )
+
+
+def _error_lines(false_positives: float | None, ks: tuple[int, ...]) -> Iterator[str]:
+    if false_positives is None:
+        return
+    for k in ks or (1,):
+        alone = false_at_k(false_positives, k)
+        yield (
+            f"graders that take {false_positives:.1%} of failures for successes show pass@{k} "
+            f"{alone:.0%} where nothing ever succeeds"
+        )
+
+
+def _compared_lines(
+    runs: list[Told], models: tuple[str, str], axes: tuple[str, ...]
+) -> Iterator[str]:
+    first, second = models
+    for axis in axes:
+        found = compared(runs, first, second, axis)
+        if found is None:
+            raise OperatorError(f"{first} and {second} share no scenario with a rate of {axis}")
+        how = "exact" if found.exact else "drawn"
+        yield (
+            f"{first} less {second}: {axis} {found.difference:+.0%} over {found.shared} scenarios "
+            f"both ran, p = {found.p:.3g} (sign flips, {how})"
+        )
+        if found.left_out:
+            yield f"  left out, as only one has them: {', '.join(found.left_out)}"
+
+
+def _percent(rate: float, low: float, high: float) -> str:
+    return f"= {rate:.0%} ({low:.0%} to {high:.0%})"
+
+
+def _csv(table: list[Row]) -> str:
+    out = io.StringIO()
+    ks = list(table[0].pass_at) if table else []
+    names = [name for name in Row.__dataclass_fields__ if name not in ("pass_at", "beside")]
+    writer = csv.writer(out)
+    writer.writerow([*names, "rate", *(f"pass_at_{k}" for k in ks), "beside"])
+    for row in table:
+        values: list[Any] = [getattr(row, name) for name in names]
+        passes = [row.pass_at[k] for k in ks]
+        writer.writerow([*values, row.rate, *passes, json.dumps(row.beside)])
+    return out.getvalue()
