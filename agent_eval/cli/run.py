@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -41,6 +41,7 @@ from agent_eval.run.run import Result, run_scenario
 from agent_eval.scenario.file import evidence_of, load
 from agent_eval.scenario.model import Loaded
 from agent_eval.show.show import outcome_words, spent_words
+from agent_eval.show.truth import truth_lines
 
 PRICES_FORM = """\b
 A price file maps model names to dollars per million tokens:
@@ -274,6 +275,7 @@ def report(result: Result) -> list[str]:
     return [
         f"outcome     {outcome_words(result.outcome.record())}",
         f"success     {result.verdict}: {result.reason}",
+        *_truth(result.truth),
         f"findings    {graded_words(result.folder)}",
         *([f"person      {', '.join(decided)}"] if decided else []),
         f"spent       {spent_words(result.spent)}",
@@ -281,3 +283,9 @@ def report(result: Result) -> list[str]:
         f"head        {result.head}",
         f"next        {how_called()} show {result.folder}",
     ]
+
+
+def _truth(truth: Mapping[str, Any] | None) -> list[str]:
+    """What is proven of a run in a world, under one word."""
+    lines = () if truth is None else truth_lines(truth)
+    return [f"{'' if number else 'truth':<12}{line}" for number, line in enumerate(lines)]

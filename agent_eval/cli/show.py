@@ -12,11 +12,13 @@ from rich.console import Console
 from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.written import latest, read_findings
-from agent_eval.record.reading import events_file, parse_line
+from agent_eval.record.reading import events_file, parse_line, read_summary
+from agent_eval.record.transcript import SUMMARY
 from agent_eval.show.family_tree import FamilyTree
 from agent_eval.show.findings import finding_line, verdict_lines
 from agent_eval.show.seen import Seen
 from agent_eval.show.show import lines_of
+from agent_eval.show.truth import truth_lines
 
 POLL_S = 0.2
 
@@ -60,6 +62,14 @@ def command(
 
 def _found(run: Path) -> Iterator[str]:
     """What graders found in a run; each finding names the events at whose numbers to look."""
+    try:
+        truth = read_summary(run).get("ground_truth") if (run / SUMMARY).exists() else None
+        proven = list(truth_lines(truth)) if truth else []
+    except (AgentEvalError, OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+        proven = [f"run.json has none that this program wrote: {error!r}"]
+    if proven:
+        yield "ground truth:"
+        yield from (f"  {line}" for line in proven)
     try:
         file = latest(run)
         records = list(read_findings(file)) if file else []

@@ -72,6 +72,8 @@ class Result:
     head: str
     interventions: dict[str, int] = field(default_factory=dict)
     """How often a person decided, by the type of the decision."""
+    truth: dict[str, Any] | None = None
+    """What is proven of a run in a world."""
 
 
 async def run_scenario(
@@ -176,7 +178,7 @@ class Run:
             summary["ground_truth"] = truth
         head = self.transcript.seal(summary, self.plan.key)
         folder, spent = self.transcript.folder, self._spent()
-        return Result(folder, outcome, verdict, reason, spent, head, self.interventions)
+        return Result(folder, outcome, verdict, reason, spent, head, self.interventions, truth)
 
     def _spent(self) -> dict[str, Any]:
         """What was spent; dollars are null, not 0, where nobody knows the price."""

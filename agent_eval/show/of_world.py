@@ -104,11 +104,50 @@ def _trouble(event: dict[str, Any]) -> tuple[str, str]:
     return f"{blame}: service {event['service']} {event['what']}: {said}", "bold red"
 
 
+def _posted(event: dict[str, Any]) -> tuple[str, str]:
+    moved = _value("entries", event["entries"])
+    where = f", for {event['sandbox']}" if event.get("sandbox") else ""
+    return f"paid: {moved} ({one_line(event['memo'], VALUE_CHARACTERS)}{where})", "blue"
+
+
+def _lm_called(event: dict[str, Any]) -> tuple[str, str]:
+    return f"language model: call {event['call']} from {event['sandbox']}", "dim"
+
+
+def _lm_answered(event: dict[str, Any]) -> tuple[str, str]:
+    tools = f", {len(event['results'])} results in, {len(event['proposed'])} actions out"
+    who = f"call {event['call']} from {event['sandbox']} on the account {event['account']}"
+    return f"language model: {who}{tools}, answered by the {event['served_by']}", "blue"
+
+
+def _job_posted(event: dict[str, Any]) -> tuple[str, str]:
+    dubious = ", dubious" if event["dubious"] else ""
+    title = one_line(event["title"], VALUE_CHARACTERS)
+    return f"job {event['job']}: {title}, {dollars(event['pay_cents'])}{dubious}", "dim"
+
+
+def _job_submitted(event: dict[str, Any]) -> tuple[str, str]:
+    judged = f"accepted, {dollars(event['paid_cents'])}" if event["accepted"] else "not accepted"
+    return f"job {event['job']} handed in: {judged} ({event['score']:.0%} right)", "blue"
+
+
+def _instance(event: dict[str, Any]) -> tuple[str, str]:
+    machine = f"machine {event['instance']} ({event['machine']}, {event['private_ip']})"
+    detail = f": {one_line(event['detail'], 200)}" if event.get("detail") else ""
+    return f"{machine} is {event['state']} ({event['why']}){detail}", "blue"
+
+
 def _times(event: dict[str, Any]) -> str:
     return f" (for the {event['times']}th time)" if event.get("times", 1) > 2 else ""
 
 
 _TELLERS = {
+    "bank.posted": _posted,
+    "lm.called": _lm_called,
+    "lm.answered": _lm_answered,
+    "job.posted": _job_posted,
+    "job.submitted": _job_submitted,
+    "cloud.instance": _instance,
     "world.opened": _opened,
     "world.closed": _closed,
     "world.asked": _asked,

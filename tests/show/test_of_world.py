@@ -38,7 +38,19 @@ EXCHANGE = event(
         ),
         (
             event("bank.posted", entries=[{"account": "a", "cents": -105}], memo="rent"),
-            "bank posted: entries a -$1.05, memo rent",
+            "paid: a -$1.05 (rent)",
+        ),
+        (
+            event("job.posted", job="j1", title="Add up", pay_cents=400, dubious=True),
+            "job j1: Add up, $4.00, dubious",
+        ),
+        (
+            event("job.submitted", job="j1", accepted=False, score=0.5, paid_cents=0),
+            "job j1 handed in: not accepted (50% right)",
+        ),
+        (
+            event("mail.sent", box="a", size_cents=-5),
+            "mail sent: box a, size_cents -$0.05",
         ),
         (
             event("world.trouble", blame="infrastructure", service="lm", what="hung", message="m"),
