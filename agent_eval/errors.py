@@ -9,6 +9,7 @@ only failures of the model and of limits may count in a rate.
     ├── OperatorError            operator          what was asked for cannot be done as asked
     │   ├── UnknownPrice                           a dollar limit without a price
     │   ├── RuleError                              a grader's rule file is wrong
+    │   ├── NotThisForm                            figures that no forecast may be made from
     │   └── RequestRefused                         the model's server refused the request itself
     ├── Stopped                  operator          a person ended the run
     ├── LimitReached             limit             the budget is used up
@@ -64,6 +65,10 @@ class RuleError(OperatorError):
 
 class UnknownPrice(OperatorError):
     """A dollar limit is set and the model has no price card."""
+
+
+class NotThisForm(OperatorError):
+    """Figures are not of the form that was to be fitted; nothing may be foretold from them."""
 
 
 class RequestRefused(OperatorError):

@@ -21,6 +21,19 @@ SIGNALS = {
     "BadFrame": "the pipe ends the sandbox for it",
     "NotAMessage": "the source of the kernel record breaks off for it",
     "_Unusable": "the person is asked again, with what is wrong with the decision",
+    "HTTPException": "the framework of the world's services answers with it",
+    "Refused": "the cloud answers with it",
+    "EmulatorBroken": "the cloud answers 503 and puts trouble on record",
+    "NotHoused": "the cloud ends the machine, and says so on record",
+    "NotNow": "the service of people answers with it",
+    "NoAnswer": "the person stays silent",
+    "NotSo": "the job market answers with it",
+    "NotOffered": "the language-model API answers with it",
+    "BadPosting": "the service that asked for it answers with it",
+    "NoSuchAccount": "the same",
+    "NoMoney": "the same",
+    "NothingToDo": "the drill is on record as one that met nothing",
+    "ConnectError": "the visiting person finds no page",
 }
 """Exceptions of ours outside the tree: each is caught by the module beside it."""
 
@@ -29,6 +42,10 @@ BUILT_IN = {
     "TypeError": "the same",
     "OSError": "explained by the block around it",
     "AssertionError": "what cannot happen",
+    "RuntimeError": "a control's own fault, which is the scenario author's",
+    "PermissionError": "the emulator's own way out, refused in its process",
+    "ConnectionRefusedError": "whoever dials a port inside is told by it that nobody listens",
+    "ConnectionAbortedError": "the gateway breaks a stream off with it",
 }
 
 

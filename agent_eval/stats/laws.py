@@ -16,15 +16,11 @@ import numpy as np
 from scipy.optimize import curve_fit, isotonic_regression
 from scipy.stats import linregress, t
 
-from agent_eval.errors import OperatorError
+from agent_eval.errors import NotThisForm, OperatorError
 from agent_eval.stats.intervals import LEVEL
 
 FALLS = 0.8
 """The least part of the variance that the best falling curve must account for."""
-
-
-class NotThisForm(OperatorError):
-    """The data are not of the form that was to be fitted; nothing may be foretold from them."""
 
 
 @dataclass(frozen=True)

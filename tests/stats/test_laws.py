@@ -5,8 +5,8 @@ from math import exp, log
 import numpy as np
 import pytest
 
-from agent_eval.errors import OperatorError
-from agent_eval.stats.laws import NotThisForm, capability_law, loss_law
+from agent_eval.errors import NotThisForm, OperatorError
+from agent_eval.stats.laws import capability_law, loss_law
 
 SEEDS = 500
 
