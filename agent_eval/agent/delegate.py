@@ -119,7 +119,8 @@ class Family(Generic[S]):
         if copies:
             async with beside() as tasks:
                 tasks.start_soon(self._watch, asking.name, sandbox)
-                await together([partial(one, place, copy) for place, copy in copies])
+                with asking.steering.behind_copies():
+                    await together([partial(one, place, copy) for place, copy in copies])
         return told
 
     async def _watch(self, parent: str, sandbox: S) -> None:

@@ -248,9 +248,9 @@ class Oversight:
     async def _waited_for_a_person(
         self, subject: "_Subject", question: Question
     ) -> tuple[Decision, float]:
-        """The one place where a run stands still for a person; raises `Stopped` if it is ended."""
+        """The one place where an agent waits for a person; raises `Stopped` if the run is ended."""
         began, decision = time.monotonic(), None
-        with anyio.CancelScope() as scope, self.asking.steering.wall.standing():
+        with anyio.CancelScope() as scope, self.asking.steering.behind_a_person():
             async with beside() as tasks:
                 tasks.start_soon(self._leave_when_stopping, scope)
                 tasks.start_soon(self._pause_past_its_time, subject)

@@ -26,10 +26,13 @@ class Steering:
     _paused: bool = False
     _abandoned: bool = False
     _removals: list[anyio.CancelScope] = field(default_factory=list)
+    _at_work: int = 0
+    _awaiting: int = 0
+    _all_wait: bool = False
 
     def __post_init__(self) -> None:
         self.wall = WorkingClock(self.clock.now_s)
-        """What `wall_s` goes by: stands still with the clock, and while a person is waited for."""
+        """What `wall_s` goes by: stands still with the clock, and while all wait for a person."""
 
     def drain(self) -> None:
         """End after the current step."""
@@ -61,6 +64,44 @@ class Steering:
     def paused(self) -> bool:
         """Whether nothing new may start: a person paused the run, or is to decide and does not."""
         return self.clock.held
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """An agent lives during the block: the run's wall time goes on while it can do anything."""
+        with self._counted(at_work=1):
+            yield
+
+    @contextmanager
+    def behind_copies(self) -> Iterator[None]:
+        """One of those at work does nothing but wait for its copies, who are at work themselves."""
+        with self._counted(at_work=-1):
+            yield
+
+    @contextmanager
+    def behind_a_person(self) -> Iterator[None]:
+        """One of those at work does nothing but wait for a person.
+
+        Wall time stands still only while nobody is at work, so that whoever keeps a person busy
+        does not give time to the other agents of its tree.
+        """
+        with self._counted(at_work=-1, awaiting=1):
+            yield
+
+    @contextmanager
+    def _counted(self, at_work: int, awaiting: int = 0) -> Iterator[None]:
+        self._count(at_work, awaiting)
+        try:
+            yield
+        finally:
+            self._count(-at_work, -awaiting)
+
+    def _count(self, at_work: int, awaiting: int) -> None:
+        self._at_work += at_work
+        self._awaiting += awaiting
+        all_wait = self._awaiting > 0 and self._at_work <= 0
+        if all_wait != self._all_wait:
+            self._all_wait = all_wait
+            (self.wall.hold if all_wait else self.wall.let_go)()
 
     def ask_for_snapshots(self) -> None:
         """Have each agent's sandbox kept before its next step."""

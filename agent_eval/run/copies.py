@@ -168,7 +168,8 @@ class Copies:
         answer: str | None = None
         handed: dict[str, Any] | None = None
         try:
-            answer, handed = await self._lived(copy, parent)
+            with self.setting.steering.at_work():
+                answer, handed = await self._lived(copy, parent)
             outcome = Outcome("submitted")
         except AgentEvalError as error:
             outcome = outcome_of(error)

@@ -253,7 +253,9 @@ class Run:
         started = clock.now_s()
         try:
             async with at_most(None if left_s is None else float(left_s), clock):
-                self.answer = await converse(agent, self.setting.past_of(self.account.name))
+                with self.steering.at_work():
+                    past = self.setting.past_of(self.account.name)
+                    self.answer = await converse(agent, past)
                 return Outcome("submitted")
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
         except (SandboxDied, TranscriptBroken):

@@ -80,12 +80,30 @@ async def test_a_pause_stops_both_clocks_and_whoever_would_start_something() -> 
 
 async def test_only_the_wall_stands_still_while_an_agent_waits_for_a_person() -> None:
     steering = Steering()
-    with steering.wall.standing():
+    with steering.at_work(), steering.behind_a_person():
         before = steering.clock.now_s(), steering.wall.now_s()
         await anyio.sleep(0.01)
         assert steering.clock.now_s() > before[0]
         assert steering.wall.now_s() == before[1]
         assert not steering.paused, "nothing is frozen for it"
+
+
+async def test_the_wall_goes_on_while_another_agent_of_the_tree_is_at_work() -> None:
+    steering = Steering()
+
+    def stands() -> bool:
+        return steering.wall.held
+
+    with steering.at_work(), steering.behind_copies():
+        with steering.at_work(), steering.behind_a_person():
+            with steering.at_work():
+                assert not stands(), "one copy waits, the other one works"
+                with steering.behind_a_person():
+                    assert stands(), "both wait, and their parent for them"
+                assert not stands()
+            assert stands(), "the other copy has ended"
+        assert not stands()
+    assert not stands(), "nobody waits for anybody"
 
 
 async def test_a_run_that_is_to_end_goes_on_to_its_end() -> None:
