@@ -29,8 +29,9 @@ import anyio.to_thread
 import docker
 from figures import as_lines, machine
 
-from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.opening import COMMAND, listening, opened
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Kind, Snapshot, Snapshots
 from agent_eval.scenario.model import Sandbox as Wishes

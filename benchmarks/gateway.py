@@ -23,9 +23,10 @@ import anyio
 from figures import as_lines, machine, median_ms
 
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario.model import Sandbox as Wishes
 

@@ -20,8 +20,8 @@ import anyio
 import docker
 from figures import as_lines, machine
 
-from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario.model import Sandbox
 

@@ -15,8 +15,8 @@ from agent_eval.cli.features import Feature
 from agent_eval.cli.overrides import limit_of
 from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
 from agent_eval.errors import AgentEvalError, EngineUnavailable
-from agent_eval.sandbox.container import COMMAND, listening, opened
 from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
+from agent_eval.sandbox.opening import COMMAND, listening, opened
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.sandbox.sources import chosen

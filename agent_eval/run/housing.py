@@ -28,9 +28,10 @@ from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.plan import Plan, made_on
-from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.opening import COMMAND, listening, opened
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
 from agent_eval.sandbox.snapshot import LOST_WITHOUT_MEMORY, SHARED_WITH_MEMORY, Snapshot

@@ -10,7 +10,8 @@
     sources     who tells what its kernel does: gvisor, seccomp_record
     recorder    what they tell, on record under the action that caused it
     snapshot    what it is at a moment, for others to begin as: checkpoint, moving
-    container   all of it together: one sandbox from creation to removal
+    container   all of it together: one sandbox while it runs
+    opening     how it comes up: started or restored, and proven to be locked down
 
 What comes out of the pipe is hostile; everything else here is ours.
 """

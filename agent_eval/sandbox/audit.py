@@ -18,7 +18,7 @@ OUTSIDE = "192.0.2.1"
 """An address reserved for documentation (RFC 5737): the probe tries to reach it and must fail."""
 
 _PROBES = {"tcp", "udp", "tcp6", "raw", "packet", "vsock"}
-"""What the probe tries; see `look_out` in sandbox/init/init.py."""
+"""What the probe tries; see `look_out` in sandbox/init/errands.py."""
 
 _HARMLESS = re.compile(r"lo|(tunl|sit|ip6tnl|gre|gretap|erspan|ip_vti|ip6_vti|ip6gre)\d+")
 

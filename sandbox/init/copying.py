@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 class Copying:
     """The orders for it."""
 
-    def __init__(self, init: Any, transfer: Any, session: Any, settings: dict[str, Any]) -> None:
-        """The second and third are the kinds of children that there are."""
+    def __init__(self, init: Any, started: dict[str, Any], settings: dict[str, Any]) -> None:
+        """`started` is what the program of the children defines."""
         self.init = init
-        self.transfer = transfer
-        self.session = session
+        self.children = init.children
+        self.transfer = started["Child"]
+        self.session = started["Session"]
         self.moving = settings["moving"]
         self.greeting = settings["greeting"].encode()  # of a host that is new to this pipe
 
@@ -49,11 +50,11 @@ class Copying:
     def renew(self, channel: int, env: dict[str, str], seed: int, greeting: str) -> None:
         """Be another than the one that this is a copy of, as far as that can be."""
         init = self.init
-        init.env.update(env)
+        self.children.env.update(env)
         for child in self.without_transfers(greeting):
             anew = struct.pack(">QI", 0, 0) if child.program == "python" else b"RANDOM=%d\n" % seed
             child.waiting += anew
-            init.feed(child)
+            self.children.feed(child)
         init.say("renewed", channel=channel)
 
     def look_for_greeting(self, new: int) -> None:
@@ -73,7 +74,7 @@ class Copying:
     def take_up(self, channel: int, greeting: str) -> None:
         """Tell a host that has just come what there is."""
         init = self.init
-        numbers = max(init.children, default=0)
+        numbers = max(self.children.all, default=0)
         sessions = [
             {"channel": one.channel, "program": one.program, "pid": one.pid, "action": one.action}
             for one in self.without_transfers(greeting)
@@ -83,10 +84,10 @@ class Copying:
     def without_transfers(self, greeting: str) -> list[Any]:
         """End what another host had sent for or was sending; returns the sessions."""
         self.greeting = greeting.encode()
-        children = list(self.init.children.values())
+        children = list(self.children.all.values())
         for child in children:
             if not isinstance(child, self.session):
-                self.init.kill_tree(child.pid)
+                self.children.kill_tree(child.pid)
         return [child for child in children if isinstance(child, self.session)]
 
     def save(self, channel: int, folders: list[str], limit: int) -> None:
@@ -99,7 +100,7 @@ class Copying:
         child = self.transfer(channel)
         child.at_end = lambda: self.let_go(stood)
         try:
-            self.init.start(child, self.child("save", folders, limit), output=(1,))
+            self.children.start(child, self.child("save", folders, limit), output=(1,))
         except Exception:
             self.let_go(stood)
             raise
@@ -116,13 +117,13 @@ class Copying:
         """Take what `save` sent; the host waits to be told how much of it was taken."""
         child = self.transfer(channel)
         child.taken = 0
-        self.init.start(child, self.child("lay_out", size), feed=(0,), output=(1, 2))
+        self.children.start(child, self.child("lay_out", size), feed=(0,), output=(1, 2))
 
     def drop(self, channel: int) -> None:
         """End a transfer that the host has no more use for."""
-        child = self.init.children.get(channel)
+        child = self.children.all.get(channel)
         if child is not None and not isinstance(child, self.session):
-            self.init.kill_tree(child.pid)
+            self.children.kill_tree(child.pid)
 
     def child(self, what: str, *arguments: object) -> Callable[[], object]:
         """What a child does to move files; read in by the child, since few ever do."""

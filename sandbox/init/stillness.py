@@ -13,7 +13,7 @@ import time
 
 TYPE_CHECKING = False  # as in init.py
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 GUARD_S = 0.25  # between two looks at what is to stand still, and how long stopping it is tried
 STANDING = "Tt"
@@ -92,6 +92,28 @@ class Stillness:
             if not self.those(MOVING):
                 return
             time.sleep(0.01)
+
+
+def processes() -> Iterator[tuple[int, int, str]]:
+    """Yield (pid, parent, state) of every process but this one.
+
+    With few calls: while many processes spin, this one has to wait its turn again and again.
+    """
+    own = str(os.getpid())
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or name == own:
+            continue
+        try:
+            fd = os.open(f"/proc/{name}/stat", os.O_RDONLY)
+            try:
+                line = os.read(fd, 4096)
+            finally:
+                os.close(fd)
+            # Bytes: a process names itself, and may do so with any.
+            state, parent = line.rpartition(b")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        yield int(name), int(parent), state.decode()
 
 
 def descendants(

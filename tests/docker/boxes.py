@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from agent_eval.basics.clock import WorkingClock
-from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
 from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.sandbox.supervisor import Execution
 from agent_eval.scenario.model import Sandbox as Wishes

@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from agent_eval.sandbox.container import COMMAND, Sandbox, listening, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine, runtime_for
 from agent_eval.sandbox.kernel import Source
 from agent_eval.sandbox.network import Network
+from agent_eval.sandbox.opening import COMMAND, listening, opened
 from agent_eval.sandbox.settings import Asked, asked_for
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
 from agent_eval.scenario.model import Sandbox as Wishes

@@ -63,7 +63,7 @@ async def test_a_supervisor_that_breaks_the_rules_ends_the_sandbox() -> None:
     }
     import time
 
-    from agent_eval.sandbox.container import opened
+    from agent_eval.sandbox.opening import opened
     from agent_eval.sandbox.settings import asked_for
     from agent_eval.scenario.model import Sandbox as Wishes
 

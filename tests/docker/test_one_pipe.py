@@ -10,8 +10,8 @@ import pytest
 
 from agent_eval.errors import EngineUnavailable, NotAsAsked, SandboxDied, ScenarioError
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Container, Engine, runtime_for
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import SHM_BYTES, asked_for
 from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import RUNTIMES, bash, box, created, python

@@ -14,11 +14,12 @@ import pytest
 from agent_eval.errors import NotAsAsked, RecordBroken
 from agent_eval.record.budget import Account, limits_of
 from agent_eval.record.transcript import Transcript
-from agent_eval.sandbox.container import Sandbox, listening, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Container
 from agent_eval.sandbox.gvisor import GvisorSource
 from agent_eval.sandbox.kernel import Fact
 from agent_eval.sandbox.lineage import Cause
+from agent_eval.sandbox.opening import listening, opened
 from agent_eval.sandbox.recorder import Recorder
 from agent_eval.sandbox.settings import GVISOR, Asked, asked_for
 from agent_eval.scenario.model import Sandbox as Wishes

@@ -14,9 +14,10 @@ import pytest
 
 from agent_eval.errors import EngineUnavailable
 from agent_eval.record.verify import verify
-from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.kernel import Fact, private_folder
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.seccomp_record import SeccompRecord, unavailable
 from agent_eval.sandbox.settings import RECORDED_RUNC, Asked, asked_for
 from agent_eval.scenario.model import Sandbox as Wishes

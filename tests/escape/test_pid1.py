@@ -12,8 +12,9 @@ import pytest
 
 from agent_eval.errors import Blame, SandboxDied
 from agent_eval.sandbox.archive import File
-from agent_eval.sandbox.container import COMMAND, Sandbox, opened
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM, RUNTIMES, bash, box, python

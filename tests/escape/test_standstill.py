@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from agent_eval.errors import SandboxDied
-from agent_eval.sandbox.container import COMMAND, opened
 from agent_eval.sandbox.engine import Engine, runtime_for
+from agent_eval.sandbox.opening import COMMAND, opened
 from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario.model import Sandbox as Wishes
 from tests.docker.boxes import ROOM

@@ -4,6 +4,7 @@ import ast
 import fcntl
 import importlib.util
 import json
+import marshal
 import os
 import platform
 import resource
@@ -13,11 +14,13 @@ import subprocess
 import sys
 import tarfile
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import MAGIC_NUMBER
 from io import BytesIO
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import pytest
@@ -48,6 +51,7 @@ def loaded(name: str) -> ModuleType:
 
 
 INIT = loaded("init")
+CHILDREN = loaded("children")
 ERRANDS = loaded("errands")
 STILLNESS = loaded("stillness")
 
@@ -55,6 +59,7 @@ STILLNESS = loaded("stillness")
 def settings(**changes: Any) -> dict[str, Any]:
     """What PID 1 is started with, for the user who runs the tests."""
     return {
+        "code_of": lambda name: compile(PROGRAMS[name], name, "exec"),
         **{name: PROGRAMS[name] for name in PARTS},
         "uid": os.getuid(),
         "gid": os.getgid(),
@@ -68,14 +73,22 @@ def settings(**changes: Any) -> dict[str, Any]:
 
 
 class Pid1(INIT.Init):  # type: ignore[misc, name-defined]
-    """PID 1 whose frames stay here."""
+    """PID 1 whose frames stay here, and what its sessions run in a folder of ours."""
 
-    def __init__(self) -> None:
-        super().__init__(settings())
+    def __init__(self, run_dir: Path) -> None:
+        def code_of(name: str) -> CodeType:
+            text = PROGRAMS[name].replace('"/run/sessions"', repr(str(run_dir)))
+            return compile(text, name, "exec")
+
+        super().__init__(settings(code_of=code_of))
         self.frames: list[Frame] = []
 
     def send(self, kind: int, channel: int, payload: bytes) -> None:
         self.frames.append((kind, channel, bytes(payload)))
+
+    def session(self, channel: int, program: str) -> Any:
+        """One that is not started."""
+        return self.copying.session(channel, program)
 
     def reports(self, op: str) -> list[dict[str, Any]]:
         """Reports of a kind."""
@@ -84,30 +97,29 @@ class Pid1(INIT.Init):  # type: ignore[misc, name-defined]
 
     def close(self) -> None:
         """Close all that it holds."""
-        for child in list(self.children.values()):
-            self.shut(child)
+        for child in list(self.children.all.values()):
+            self.children.shut(child)
         self.select.close()
         os.close(self.wake)
         os.close(self.waker)
 
 
 @pytest.fixture
-def pid1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pid1]:
-    monkeypatch.setattr(INIT, "RUN_DIR", str(tmp_path))
-    made = Pid1()
+def pid1(tmp_path: Path) -> Iterator[Pid1]:
+    made = Pid1(tmp_path)
     yield made
     made.close()
 
 
 def session_with_pipes(pid1: Pid1) -> tuple[Any, int, int]:
     """A session whose other ends are ours: what it prints to, and what it reports on."""
-    session = INIT.Session(1, "python")
+    session = pid1.session(1, "python")
     session.output, prints = os.pipe()
     session.status, reports = os.pipe()
     for fd in (session.output, session.status, prints, reports):
         os.set_blocking(fd, False)
-    pid1.children[1] = session
-    pid1.tend(session)
+    pid1.children.all[1] = session
+    pid1.children.tend(session)
     return session, prints, reports
 
 
@@ -132,7 +144,7 @@ def test_only_the_standard_library_is_used(name: str) -> None:
 
 @ON_EACH
 def test_it_is_small(name: str) -> None:
-    assert len(PROGRAMS[name].splitlines()) < 640
+    assert len(PROGRAMS[name].splitlines()) < 440
     assert len(PROGRAMS[name].encode()) < 30_000
 
 
@@ -149,9 +161,20 @@ def test_nothing_in_them_tells_what_they_are_part_of() -> None:
 class Running:
     """PID 1 as a process of its own, started as in a container. Never send it `freeze` here."""
 
-    def __init__(self, run_dir: Path) -> None:
-        program = PROGRAMS["init"].replace('"/run/sessions"', repr(str(run_dir)))
-        data = json.dumps(settings(program=program)).encode()
+    def __init__(self, run_dir: Path, *, from_text: bool = False) -> None:
+        """`from_text` as where the host's Python is of another version."""
+        texts = {
+            name: text.replace('"/run/sessions"', repr(str(run_dir)))
+            for name, text in PROGRAMS.items()
+        }
+        made = {
+            name: b64encode(marshal.dumps(compile(text, name, "exec"))).decode()
+            for name, text in texts.items()
+        }
+        told = settings(**(texts if from_text else {}), made=made)
+        told |= {"magic": "another" if from_text else MAGIC_NUMBER.hex()}
+        del told["code_of"]
+        data = json.dumps(told).encode()
         # Here it is not process 1, which is what it would end over.
         command = [word.replace("os.getpid()!=1", "False") for word in COMMAND[1:]]
         self.process = subprocess.Popen(
@@ -189,9 +212,9 @@ class Running:
             pass
 
 
-@pytest.fixture
-def inside(tmp_path: Path) -> Iterator[Running]:
-    made = Running(tmp_path)
+@pytest.fixture(params=[False, True], ids=["compiled", "text"])
+def inside(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Running]:
+    made = Running(tmp_path, from_text=request.param)
     yield made
     made.close()
 
@@ -266,11 +289,11 @@ def test_what_cannot_be_started_is_an_error_and_leaks_nothing(
         "put": {},
         "get": {"paths": [], "limit": 1},
     }
-    held = INIT.open_fds()
+    held = CHILDREN.open_fds()
     for _ in range(3):
         pid1.obey({"op": op, "channel": 4, **every[op]})
-    assert INIT.open_fds() == held
-    assert pid1.children == {}
+    assert CHILDREN.open_fds() == held
+    assert pid1.children.all == {}
     assert len(pid1.reports("error")) == 3
     assert "temporarily unavailable" in pid1.reports("error")[0]["message"]
     shown = [payload for kind, channel, payload in pid1.frames if (kind, channel) == (DATA, 4)]
@@ -278,7 +301,7 @@ def test_what_cannot_be_started_is_an_error_and_leaks_nothing(
 
 
 def test_too_few_descriptors_are_an_error_and_leak_nothing(pid1: Pid1) -> None:
-    held = INIT.open_fds()
+    held = CHILDREN.open_fds()
     free = [number for number in range(3, 400) if not Path(f"/proc/self/fd/{number}").exists()]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for room in range(6):
@@ -287,16 +310,16 @@ def test_too_few_descriptors_are_an_error_and_leak_nothing(pid1: Pid1) -> None:
             pid1.obey({"op": "open", "channel": 4, "program": "bash"})
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert INIT.open_fds() == held
+    assert CHILDREN.open_fds() == held
     assert len(pid1.reports("error")) == 6
 
 
 def test_code_that_cannot_be_written_down_ends_the_session(pid1: Pid1, tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
-        session = INIT.Session(1, "bash")
+        session = pid1.session(1, "bash")
         session.pid = process.pid
         session.code_path = str(tmp_path / "no such folder" / "1")
-        pid1.children[1] = session
+        pid1.children.all[1] = session
         pid1.obey({"op": "run", "channel": 1, "action": 1, "code": "true"})
         assert process.wait(60) == -signal.SIGKILL
     assert "No such file" in pid1.reports("error")[0]["message"]
@@ -305,9 +328,9 @@ def test_code_that_cannot_be_written_down_ends_the_session(pid1: Pid1, tmp_path:
 def test_a_child_that_takes_its_input_slowly_gets_all_of_it(pid1: Pid1) -> None:
     takes, feeds = os.pipe()
     os.set_blocking(feeds, False)
-    child = INIT.Child(2)
+    child = pid1.transfer(2)
     child.feed = feeds
-    pid1.children[2] = child
+    pid1.children.all[2] = child
     sent, taken = os.urandom(3_000_000), b""
     for at in range(0, len(sent), 100_000):
         pid1.hear(DATA, 2, sent[at : at + 100_000])
@@ -324,9 +347,9 @@ def test_a_child_that_takes_its_input_slowly_gets_all_of_it(pid1: Pid1) -> None:
 def test_input_for_a_child_that_no_longer_reads_is_dropped(pid1: Pid1) -> None:
     takes, feeds = os.pipe()
     os.set_blocking(feeds, False)
-    child = INIT.Child(2)
+    child = pid1.transfer(2)
     child.feed = feeds
-    pid1.children[2] = child
+    pid1.children.all[2] = child
     pid1.hear(DATA, 2, bytes(1_000_000))
     os.close(takes)
     pid1.turn()
@@ -345,10 +368,10 @@ def test_only_the_report_on_the_action_that_runs_counts(pid1: Pid1) -> None:
     lines = b"6 0\n77 0\n7\n7 0 0\n 7 x\n\n\xff\xfe\n" + b"7 " * 2000 + b"\n7 "
     os.write(reports, lines)
     for _ in range(3):
-        pid1.read_claims(session)
+        pid1.children.read_claims(session)
     assert pid1.frames == []
     os.write(reports, b"3\n7 4\n0 0\nNone 0\n")
-    pid1.read_claims(session)
+    pid1.children.read_claims(session)
     data, report = pid1.frames
     assert data == (DATA, 1, b"before"), "what was written before the report comes before it"
     assert json.loads(report[2]) == {"op": "done", "channel": 1, "action": 7, "exit": 3}
@@ -358,12 +381,12 @@ def test_only_the_report_on_the_action_that_runs_counts(pid1: Pid1) -> None:
 
 @given(st.lists(st.binary(max_size=300) | st.just(b"5 0") | st.just(b"\n"), max_size=30))
 def test_reports_of_any_bytes_are_survived_in_little_memory(pieces: list[bytes]) -> None:
-    pid1 = Pid1()
+    pid1 = Pid1(Path("/nowhere"))
     session, prints, reports = session_with_pipes(pid1)
     session.action = 5
     for piece in pieces:
         os.write(reports, piece)
-        pid1.read_claims(session)
+        pid1.children.read_claims(session)
         assert len(session.claims) <= 100
     assert len(pid1.frames) <= 1
     os.close(prints)
@@ -373,7 +396,7 @@ def test_reports_of_any_bytes_are_survived_in_little_memory(pieces: list[bytes])
 
 def test_a_session_that_mutes_itself_costs_nothing(pid1: Pid1) -> None:
     session, prints, reports = session_with_pipes(pid1)
-    pid1.watch(session.status, 1, pid1.read_claims, session)
+    pid1.watch(session.status, 1, pid1.children.read_claims, session)
     os.close(prints)
     os.close(reports)
     pid1.turn()
@@ -394,13 +417,13 @@ def test_a_session_with_nothing_to_do_is_read_only_so_far(pid1: Pid1) -> None:
             pid1.turn()
         return sum(len(payload) for _, _, payload in pid1.frames[before:])
 
-    assert INIT.IDLE_LIMIT <= flood() <= INIT.IDLE_LIMIT + 65536
+    assert CHILDREN.IDLE_LIMIT <= flood() <= CHILDREN.IDLE_LIMIT + 65536
     assert flood() == 0
     pid1.do_run(1, 1, "pass")
-    assert flood() > 2 * INIT.IDLE_LIMIT, "while it works it is read"
+    assert flood() > 2 * CHILDREN.IDLE_LIMIT, "while it works it is read"
     os.write(reports, b"1 0\n")
-    pid1.read_claims(session)
-    assert flood() <= INIT.IDLE_LIMIT + 65536
+    pid1.children.read_claims(session)
+    assert flood() <= CHILDREN.IDLE_LIMIT + 65536
     os.close(prints)
     os.close(reports)
 
@@ -445,7 +468,7 @@ def test_a_process_may_call_itself_anything(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff) S 1 (\n"
     os.symlink(b"/bin/sleep", name)  # noqa: PTH211 - a name that is no text
     with started(name, "60") as pid:
-        found = {one: parent for one, parent, _ in INIT.processes()}
+        found = {one: parent for one, parent, _ in STILLNESS.processes()}
         assert found[pid] == os.getpid()
         assert os.getpid() not in found
 
@@ -484,16 +507,16 @@ def test_killing_leaves_none_of_a_family(pid1: Pid1, tmp_path: Path) -> None:
     code = FAMILY.replace("EXIT", "60" if platform.machine() == "x86_64" else "93")
     with started(sys.executable, "-c", code, str(tmp_path)) as root:
         wait_for(lambda: len(list(tmp_path.iterdir())) == 6)
-        family = STILLNESS.descendants({root}, INIT.processes)
-        wait_for(lambda: len(STILLNESS.descendants({root}, INIT.processes)) == 8)
-        family = STILLNESS.descendants({root}, INIT.processes)
-        states = {state for pid, _, state in INIT.processes() if pid in family}
+        family = STILLNESS.descendants({root}, STILLNESS.processes)
+        wait_for(lambda: len(STILLNESS.descendants({root}, STILLNESS.processes)) == 8)
+        family = STILLNESS.descendants({root}, STILLNESS.processes)
+        states = {state for pid, _, state in STILLNESS.processes() if pid in family}
         assert "T" in states
         assert "Z" in states
-        pid1.kill_tree(root)
+        pid1.children.kill_tree(root)
 
         def gone() -> bool:
-            states = {pid: state for pid, _, state in INIT.processes()}
+            states = {pid: state for pid, _, state in STILLNESS.processes()}
             return all(states.get(pid, "X") in "ZX" for pid in family)
 
         wait_for(gone)
@@ -568,9 +591,9 @@ class PythonSession:
         code_theirs, self.code = os.pipe()
         self.status, status_theirs = os.pipe()
         moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, 210) for fd in (code_theirs, status_theirs)]
-        os.dup2(moved[0], INIT.CODE_FD, inheritable=True)
-        os.dup2(moved[1], INIT.STATUS_FD, inheritable=True)
-        start = INIT.START % (len(source), INIT.CODE_FD, len(source))
+        os.dup2(moved[0], CHILDREN.CODE_FD, inheritable=True)
+        os.dup2(moved[1], CHILDREN.STATUS_FD, inheritable=True)
+        start = CHILDREN.START % (len(source), CHILDREN.CODE_FD, len(source))
         script, end = os.pipe()
         os.write(end, start.encode())
         os.close(end)
@@ -581,9 +604,16 @@ class PythonSession:
             stderr=subprocess.STDOUT,
             cwd="/",
             env=os.environ | {"HOME": str(Path.cwd())},
-            pass_fds=(INIT.CODE_FD, INIT.STATUS_FD),
+            pass_fds=(CHILDREN.CODE_FD, CHILDREN.STATUS_FD),
         )
-        for fd in (script, code_theirs, status_theirs, *moved, INIT.CODE_FD, INIT.STATUS_FD):
+        for fd in (
+            script,
+            code_theirs,
+            status_theirs,
+            *moved,
+            CHILDREN.CODE_FD,
+            CHILDREN.STATUS_FD,
+        ):
             os.close(fd)
         for at in range(0, len(source), 1000):  # a pipe may be as small as a page
             os.write(self.code, source[at : at + 1000])

@@ -4,7 +4,7 @@ import json
 import os
 
 from agent_eval.sandbox.frames import CONTROL, Decoder, Frame
-from sandbox.init import init
+from sandbox.init import children, init
 from tests.sandbox.test_init import settings
 
 SEEDS = (b"7 0\n", b"7 -1\n8 0\n7 0 0\n", b"7 " + b"9" * 200 + b"\n", b"\n\n 7\t0\n7 0x1\n7 1_0\n")
@@ -33,7 +33,7 @@ def check(data: bytes) -> None:
 
 def heard(data: bytes) -> list[Frame]:
     """What PID 1 tells the host of action 7 while a session writes this."""
-    session = init.Session(1, "bash")
+    session = children.Session(1, "bash")
     session.action = 7
     session.status, writes = os.pipe()
     os.set_blocking(session.status, False)
@@ -41,9 +41,9 @@ def heard(data: bytes) -> list[Frame]:
     try:
         for at in range(0, len(data), 4000):
             os.write(writes, data[at : at + 4000])
-            PID1.read_claims(session)
+            PID1.children.read_claims(session)
             assert len(session.claims) <= 100
-        PID1.read_claims(session)
+        PID1.children.read_claims(session)
     finally:
         os.close(session.status)
         os.close(writes)
