@@ -15,6 +15,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, 
 from agent_eval.scenario.approval import Approval
 from agent_eval.scenario.grading import Expect, Grading
 from agent_eval.scenario.part import Part, Text
+from agent_eval.scenario.questions import Question
 from agent_eval.scenario.world import World
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -333,6 +334,8 @@ class Scenario(Part):
     """What is sent to the model's server."""
     grading: Grading = Grading()
     """What its graders need to know: marks, and whose files are what."""
+    questions: tuple[Question, ...] = ()
+    """What every reviewer of a run answers; in no digest, for no run depends on it."""
     controls: dict[Name, Control] = Field(default_factory=dict)
     """The scripted models in `controls.py`."""
 
@@ -389,5 +392,5 @@ class Loaded(BaseModel):
     @property
     def digest(self) -> str:
         """SHA-256 over the resolved scenario and its files, as hexadecimal."""
-        resolved = self.scenario.model_dump(mode="json")
+        resolved = self.scenario.model_dump(mode="json", exclude={"questions"})
         return digest_of({"scenario": resolved, "files": self.file_digests})
