@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_eval.basics.conversation import untrusted_json
-from agent_eval.errors import InfrastructureError, OperatorError
+from agent_eval.errors import OperatorError, TranscriptBroken
 
 MOST_BYTES = 64 * 1024 * 1024
 """A file beyond this is none that people wrote."""
@@ -44,7 +44,7 @@ def append(file: Path, record: Record, opened: Callable[[], Record]) -> bool:
 
     `opened` makes the first line of a new file, whose `head` the chain starts from. Returns after
     it is on disk. Raises `OperatorError` where something else is in the file's place, and
-    `InfrastructureError` where the disk does not take it.
+    `TranscriptBroken` where the disk does not take it.
     """
     with _open(file, os.O_RDWR | os.O_APPEND | os.O_CREAT) as fd:
         fcntl.flock(fd, fcntl.LOCK_EX)
@@ -142,7 +142,7 @@ def _write(fd: int, data: bytes, file: Path) -> None:
             data = data[os.write(fd, data) :]
         os.fsync(fd)
     except OSError as error:
-        raise InfrastructureError(
+        raise TranscriptBroken(
             f"{file} cannot be written ({error.strerror}): make room and say it again"
         ) from error
 

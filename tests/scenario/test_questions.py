@@ -17,5 +17,5 @@ def test_questions_change_nothing_that_a_run_depends_on(tmp_path: Path) -> None:
 
 def test_a_choice_of_one_is_none(tmp_path: Path) -> None:
     for answers in (["yes"], ["yes", "yes"]):
-        with pytest.raises(ScenarioError, match="two or more"):
+        with pytest.raises(ScenarioError, match="at least two"):
             loaded(tmp_path, questions=[{"name": "q", "ask": "?", "answers": answers}])
