@@ -8,8 +8,12 @@
     bits        how far away a milestone is that is hardly ever reached
     tables      the rates of a run set
     laws        loss and capability as powers of compute
+    problems    pass rates of many problems, and which of them may be foretold
     horizon     how long a task a model does half of the time, and how that grows
+    figures     what all of these are fitted to, out of tables and runs
+    foretelling fits over figures, and what they foretell
     register    predictions that were made before what they predict
+    plots       pictures of all that
 
-Pure functions of numbers; only `tables` and `register` know of files.
+Pure functions of numbers; only `tables`, `figures`, `register` and `plots` know of files.
 """

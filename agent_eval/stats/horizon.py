@@ -5,7 +5,7 @@
 Source: T. Kwa et al., Measuring AI Ability to Complete Long Tasks (arXiv 2503.14499).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from math import exp, log
@@ -14,8 +14,10 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import linregress, t
 
-from agent_eval.errors import OperatorError
+from agent_eval.errors import NotThisForm, OperatorError
 from agent_eval.stats.intervals import LEVEL
+from agent_eval.stats.laws import Law, Predicted
+from agent_eval.stats.problems import Tries
 
 RIDGE = 0.1
 """Weight of the coefficient's square in the fit, as in the source; it keeps it finite."""
@@ -116,3 +118,114 @@ def trend_interval(
 
 def _doubling(slope: float) -> float:
     return log(2) / slope if slope > 0 else float("inf")
+
+
+# --- what they foretell -------------------------------------------------------------------------
+
+DRAWS = 2000
+_STEPS = 40
+_EDGES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
+
+
+def trend_law(released: Sequence[date], horizon_minutes: Sequence[float]) -> Law:
+    """The trend as a form that foretells the horizon of a model by its day (an ordinal).
+
+    Its interval is Student's, for one more model. Raises `NotThisForm` where horizons do not grow.
+    """
+    line = trend(released, horizon_minutes)
+    if line.slope <= 0:
+        raise NotThisForm("horizons do not grow with the day of release: nothing is extrapolated")
+    days = np.array([day.toordinal() for day in released], dtype=float)
+    values = np.log(np.maximum(np.asarray(horizon_minutes, dtype=float), LEAST_MINUTES))
+    rest = values - (line.intercept + line.slope * days)
+    spread = float(np.sqrt((rest**2).sum() / (len(days) - 2)))
+    around = float(((days - days.mean()) ** 2).sum())
+    student = float(t.ppf(_EDGES[1], len(days) - 2))
+
+    def predict(at: float) -> Predicted:
+        value = line.intercept + line.slope * at
+        far = (at - float(days.mean())) ** 2 / around
+        error = student * spread * float(np.sqrt(1 + 1 / len(days) + far))
+        return Predicted(at, exp(value), exp(value - error), exp(value + error))
+
+    doubling = (line.doubling_days, line.low_days, line.high_days)
+    parameters = {
+        "doubling_days": doubling,
+        "r_squared": (line.r_squared, line.r_squared, line.r_squared),
+    }
+    return Law("trend", parameters, len(days), predict)
+
+
+def success_law(
+    minutes: Sequence[float], tries: Sequence[Tries], *, seed: int = 0
+) -> tuple[Law, Callable[[Sequence[float]], Predicted]]:
+    """One model's curve with intervals, by drawing tasks; and what it foretells of other tasks.
+
+    The second foretells the mean success over tasks of these lengths, tried once each: its interval
+    holds the chance of those tries as well. Raises as `fit_success`.
+    """
+    xs = np.log2(np.asarray(minutes, dtype=float))
+    hits = np.array([one.hits for one in tries], dtype=float)
+    trials = np.array([one.trials for one in tries], dtype=float)
+    curve = fit_success(minutes, (hits / trials).tolist(), trials.tolist())
+    alike = len(xs) / float(trials.sum())  # what a weight is in `fit_success`
+    drawn = _drawn_curves(xs, hits * alike, trials * alike, seed)
+
+    def chances(lengths: np.ndarray) -> np.ndarray:
+        return np.asarray(1 / (1 + np.exp(-(drawn[:, :1] * np.log2(lengths) + drawn[:, 1:]))))
+
+    def predict(at: float) -> Predicted:
+        low, high = np.quantile(chances(np.array([at])), _EDGES).tolist()
+        return Predicted(at, _chance(curve, at), low, high)
+
+    def over(lengths: Sequence[float]) -> Predicted:
+        each = chances(np.asarray(lengths, dtype=float))
+        means = np.random.default_rng(seed).binomial(1, each).mean(axis=1)
+        low, high = np.quantile(means, _EDGES).tolist()
+        value = sum(_chance(curve, length) for length in lengths) / len(lengths)
+        middle = float(2 ** np.log2(np.asarray(lengths, dtype=float)).mean())
+        return Predicted(middle, value, low, high)
+
+    parameters = {
+        "coefficient": _with_edges(curve.coefficient, drawn[:, 0]),
+        "intercept": _with_edges(curve.intercept, drawn[:, 1]),
+        **{
+            f"p{rate}_minutes": _with_edges(
+                curve.horizon_minutes(rate / 100),
+                2 ** np.clip((log(rate / (100 - rate)) - drawn[:, 1]) / drawn[:, 0], -99, 99),
+            )
+            for rate in (50, 80)
+        },
+    }
+    return Law("success", parameters, len(xs), predict), over
+
+
+def _chance(curve: Success, minutes: float) -> float:
+    return 1 / (1 + exp(-(curve.coefficient * float(np.log2(minutes)) + curve.intercept)))
+
+
+def _with_edges(value: float, drawn: np.ndarray) -> tuple[float, float, float]:
+    low, high = np.quantile(drawn, _EDGES).tolist()
+    return value, low, high
+
+
+def _drawn_curves(xs: np.ndarray, hits: np.ndarray, trials: np.ndarray, seed: int) -> np.ndarray:
+    """Coefficient and intercept of so many fits, each to as many tasks drawn with replacement.
+
+    Newton's method on all of them at once. Draws that all succeed or all fail are left out.
+    """
+    random = np.random.default_rng(seed)
+    counts = random.multinomial(len(xs), np.full(len(xs), 1 / len(xs)), size=DRAWS).astype(float)
+    all_hits, all_trials = counts @ hits, counts @ trials
+    counts = counts[(all_hits > 0) & (all_hits < all_trials)]
+    found = np.tile([-0.5, 0.0], (len(counts), 1))
+    for _ in range(_STEPS):
+        chance = 1 / (1 + np.exp(-np.clip(found[:, :1] * xs + found[:, 1:], -60, 60)))
+        off = counts * (trials * chance - hits)
+        bend = counts * trials * chance * (1 - chance)
+        slope = np.stack([(off * xs).sum(1) + RIDGE * found[:, 0], off.sum(1)], axis=1)
+        a, b, c = (bend * xs**2).sum(1) + RIDGE, (bend * xs).sum(1), bend.sum(1) + 1e-9
+        whole = np.maximum(a * c - b * b, 1e-12)
+        step = np.stack([c * slope[:, 0] - b * slope[:, 1], a * slope[:, 1] - b * slope[:, 0]], 1)
+        found -= np.clip(step / whole[:, None], -1, 1)
+    return found

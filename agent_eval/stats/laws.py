@@ -25,9 +25,10 @@ FALLS = 0.8
 
 @dataclass(frozen=True)
 class Predicted:
-    """A value at a compute that was not measured, and between what and what one will lie."""
+    """A value that was not measured, and between what and what it will lie."""
 
-    compute: float
+    at: float
+    """Where on the form's axis: compute, a day, or minutes."""
     value: float
     low: float
     high: float

@@ -1,9 +1,9 @@
 """Predictions made before what they predict, in a file whose lines are chained by their hashes.
 
 A prediction is worth something if it can be shown to be older than the runs it is about. Each line
-holds the hash of the one before, as a transcript's events do; whoever keeps the last hash can show
-that nothing before it was changed. What came is compared with the stated interval, and refused
-where one of its runs began before the prediction was made.
+holds the hash of the one before, as a transcript's events do, and its own; whoever keeps the last
+hash can show that nothing before it was changed, taken away or written anew. What came is compared
+with the stated interval, and refused where one of its runs began before the prediction was made.
 """
 
 import fcntl
@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ class Forecast:
     low: float
     high: float
     level: float = 0.95
+    at: float | None = None
+    """Where on the form's axis that is: compute, a day, or minutes."""
+    problems: list[str] = field(default_factory=list)
+    """Those that the metric is a mean over."""
 
     @property
     def digest(self) -> str:
@@ -86,7 +90,7 @@ def register(file: Path, forecast: Forecast) -> Registered:
             "forecast": asdict(forecast),
             "prev": before[-1].line_sha256 if before else GENESIS,
         }
-        raw = json.dumps(line, sort_keys=True).encode() + b"\n"
+        raw = _raw(line | {"seal": _seal(line)})
         lines.write(raw)
         lines.flush()
         os.fsync(lines.fileno())
@@ -118,6 +122,15 @@ def check(one: Registered, observed: float, began: Sequence[datetime]) -> Checke
     return Checked(one, observed)
 
 
+def _raw(line: dict[str, Any]) -> bytes:
+    return json.dumps(line, sort_keys=True).encode() + b"\n"
+
+
+def _seal(line: dict[str, Any]) -> str:
+    """A line's hash in itself: the last line has no other after it that would hold its hash."""
+    return hashlib.sha256(_raw(line)).hexdigest()
+
+
 def _read(lines: list[bytes], file: Path) -> Iterator[Registered]:
     prev = GENESIS
     for number, raw in enumerate(lines, start=1):
@@ -130,10 +143,12 @@ def _read(lines: list[bytes], file: Path) -> Iterator[Registered]:
                 forecast,
                 hashlib.sha256(raw).hexdigest(),
             )
-            sound = (line["prev"], line["digest"], told.number) == (prev, forecast.digest, number)
+            sealed = line.pop("seal")
+            whole = raw == _raw(line | {"seal": sealed}) and sealed == _seal(line)
+            linked = (line["prev"], line["digest"], told.number) == (prev, forecast.digest, number)
         except (KeyError, TypeError, ValueError) as error:
             raise TranscriptBroken(f"{file}, line {number}, is no forecast: {error!r}") from error
-        if not sound or not raw.endswith(b"\n"):
+        if not (whole and linked):
             raise TranscriptBroken(f"{file}, line {number}, was changed after it was registered")
         prev = told.line_sha256
         yield told

@@ -8,9 +8,12 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.stats.register import Forecast, check, register, registered
+from tests.helpers import folder
 
 Change = Callable[[list[bytes]], list[bytes]]
 
@@ -74,6 +77,21 @@ def test_whatever_is_changed_is_seen(tmp_path: Path, change: Change) -> None:
         registered(file)
     with pytest.raises(TranscriptBroken):
         register(file, ONE)
+
+
+@given(st.data())
+def test_an_edit_of_any_byte_is_seen(data: st.DataObject) -> None:
+    with folder() as where:
+        file = where / "r.jsonl"
+        for _ in range(2):
+            register(file, ONE)
+        raw = bytearray(file.read_bytes())
+        place = data.draw(st.integers(0, len(raw) - 1))
+        new = data.draw(st.integers(0, 255).filter(lambda value: value != raw[place]))
+        raw[place] = new
+        file.write_bytes(raw)
+        with pytest.raises(TranscriptBroken):
+            registered(file)
 
 
 def test_many_at_once_make_one_chain(tmp_path: Path) -> None:
