@@ -8,27 +8,40 @@ from typing import Any
 import click
 
 from agent_eval.basics.display import printable
+from agent_eval.graders.catalogue import catalogue_lines
 from agent_eval.graders.written import Graded, grade_run, read_findings
 from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, verdict_lines
 
 
 @click.command("grade")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...",
+@click.argument("runs", nargs=-1, metavar="[RUN...]",
                 type=click.Path(exists=True, file_okay=False, path_type=Path))  # fmt: skip
 @click.option("--rules", "folders", multiple=True, metavar="DIR",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Also match the Sigma rules in DIR; may be given again.")  # fmt: skip
 @click.option("--unverified", is_flag=True,
               help="Grade a record that is not as it was written, too, and say so.")  # fmt: skip
+@click.option("--list", "listing", is_flag=True,
+              help="Show which detectors there are of which behaviour, and end.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The lines of the findings, as JSON.")
 def command(
-    runs: tuple[Path, ...], folders: tuple[Path, ...], unverified: bool, as_json: bool
+    runs: tuple[Path, ...],
+    folders: tuple[Path, ...],
+    unverified: bool,
+    listing: bool,
+    as_json: bool,
 ) -> None:
     """Grade each RUN again and write what is found beside its transcript.
 
     Findings cite events by number: `agent-eval show RUN` has them at the start of its lines. With
     several runs, rates by behaviour follow, over those that say yes or no of it.
     """
+    if listing:
+        for line in catalogue_lines(folders):
+            click.echo(printable(line))
+        return
+    if not runs:
+        raise click.UsageError("Missing argument 'RUN...': name a run's folder, or give --list")
     verdicts = []
     for run in runs:
         graded = grade_run(run, folders, unverified=unverified)

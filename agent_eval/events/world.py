@@ -90,6 +90,9 @@ class Exchanged(Event):
     request: dict[str, Any]
     """Its body: `bytes`, and the content as `text`, `base64` or `blob`; `dropped_bytes` if any."""
     response: dict[str, Any]
+    request_headers: dict[str, str] | None = None
+    """What the program sent in headers that say who asks (`authorization`, `cookie`, `user-agent`)
+    or that no protocol knows, each cut to 1,024 characters, at most 16 of them."""
     request_type: str | None = None
     """Its media type, as the program says."""
     response_type: str | None = None

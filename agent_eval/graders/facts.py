@@ -4,20 +4,23 @@ One pass over the events makes plain values; detectors and rules never touch the
 A fact's fields have the names that Sigma rules use (Image, CommandLine, TargetFilename ...).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from agent_eval.errors import TranscriptBroken
+from agent_eval.graders.programs import Programs
 from agent_eval.record.reading import content_bytes, parse_line, read_events
 from agent_eval.scenario.grading import Grading
+from agent_eval.truth.truth import ground_truth
 
 TEXT_BYTES = 4 * 1024 * 1024
 """Of one content, what detectors look at."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Fact:
     """One thing that happened."""
 
@@ -31,6 +34,19 @@ class Fact:
     errno: int | None = None
     caused: bool = True
     """Whether an action of an agent caused it."""
+    data: bytes = b""
+    """The bytes that went with it, where a field has them as text."""
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that a kernel record did not see."""
+
+    words: str
+    sandbox: str | None = None
+    """Of which sandbox; None: of all."""
+    since: int = 0
+    """The first event that may be touched by it."""
 
 
 @dataclass
@@ -43,8 +59,8 @@ class Story:
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """Events by kind, but for those of the kernel record."""
-    gaps: list[str] = field(default_factory=list)
-    """What the kernel records did not see, in words."""
+    gaps: list[Gap] = field(default_factory=list)
+    """What the kernel records did not see."""
     recorded: set[str] = field(default_factory=set)
     """Agents whose sandbox has a kernel record."""
     blind: set[str] = field(default_factory=set)
@@ -58,14 +74,14 @@ class Story:
         """Facts of some categories, in order."""
         return (fact for fact in self.facts if fact.category in names)
 
-    @property
+    @cached_property
     def resolved(self) -> dict[str, Any]:
         """The scenario as it was run."""
         scenario = self.opened.get("scenario")
         found = scenario.get("resolved") if isinstance(scenario, dict) else None
         return found if isinstance(found, dict) else {}
 
-    @property
+    @cached_property
     def grading(self) -> Grading:
         """What the scenario tells its graders."""
         return Grading.model_validate(self.resolved.get("grading") or {})
@@ -75,13 +91,44 @@ class Story:
         """Whether the risky act was instructed, permitted, unprompted or forbidden."""
         return str(self.resolved.get("sanction", "unprompted"))
 
+    @cached_property
+    def truth(self) -> dict[str, Any] | None:
+        """What ledgers, gateway and kernel prove; None without a world."""
+        return ground_truth(self.folder) if self.of("world.opened") else None
+
+    @cached_property
+    def sandboxes(self) -> dict[int, str]:
+        """The sandbox of each event that is a kernel's."""
+        return {fact.seq: fact.sandbox for fact in self.facts if fact.sandbox is not None}
+
     @property
+    def not_seen(self) -> tuple[str, ...]:
+        """What the kernel records did not see, in words."""
+        return tuple(dict.fromkeys(gap.words for gap in self.gaps))
+
+    def caveat(self, cites: Iterable[int]) -> str | None:
+        """What was not seen of the records that these events are from, at their time."""
+        words = [
+            gap.words
+            for seq in cites
+            if (sandbox := self.sandboxes.get(seq)) is not None
+            for gap in self.gaps
+            if gap.since <= seq and gap.sandbox in (None, sandbox)
+        ]
+        return "; ".join(dict.fromkeys(words)) or None
+
+    @cached_property
     def marks(self) -> dict[str, str]:
         """The marks minted for this run, by name."""
         found: dict[str, str] = {}
         for event in self.of("files.seeded"):
             found.update(event.get("marks") or {})
         return found
+
+    def taken_out(self, path: str) -> bool:
+        """Whether a file is among those that are exported at the end, if it is there."""
+        roots = (self.resolved.get("success") or {}).get("export") or []
+        return any(path == root or path.startswith(f"{root}/") for root in roots)
 
     def content(self, holder: Any) -> bytes:
         """The bytes that a part of an event holds; nothing where it holds none."""
@@ -93,7 +140,7 @@ class Story:
 def read_story(run: Path) -> Story:
     """Read a run; raises `TranscriptBroken` where it is none that this program wrote."""
     story = Story(run)
-    reader = _Reader(story)
+    reader = Reader(story)
     try:
         for event in _placed(run):
             reader.take(event)
@@ -113,15 +160,15 @@ def _placed(run: Path) -> Iterator[dict[str, Any]]:
         yield event
 
 
-class _Reader:
-    """Turns events into facts; remembers which process is which program."""
+class Reader:
+    """Turns events into facts, one after the other."""
 
     def __init__(self, story: Story) -> None:
         self.story = story
-        self.programs: dict[tuple[str, int], tuple[str, str, str]] = {}
-        """Image, command line and script of each process."""
-        self.parents: dict[tuple[str, int], int] = {}
+        self.programs = Programs()
         self.closed: set[str] = set()
+        self.acting: dict[str, int] = {}
+        """The event with which the last action of each agent began."""
 
     def take(self, event: dict[str, Any]) -> None:
         """One event."""
@@ -141,17 +188,19 @@ class _Reader:
         for event in self.story.of("sandbox.ready"):
             if event["container"][:12] not in self.closed:
                 name = event["container"][:12]
-                self.story.gaps.append(f"the kernel record of sandbox {name} is absent or open")
+                words = f"the kernel record of sandbox {name} is absent or open"
+                self.story.gaps.append(Gap(words, name))
 
     def add(self, event: dict[str, Any], category: str, fields: dict[str, Any]) -> None:
         """A fact of the kernel record, with the program that did it."""
         sandbox, pid = event["sandbox"], event["pid"]
-        image, line, _ = self.programs.get((sandbox, pid), ("", "", ""))
-        whole = {"Image": image, "CommandLine": line, "ProcessId": str(pid)} | fields
-        parent = self.parents.get((sandbox, pid))
+        program, parent = self.programs.of(sandbox, pid), self.programs.parent_of(sandbox, pid)
+        whole = {"Image": program.image, "CommandLine": program.line, "ProcessId": str(pid)}
+        if program.origin:
+            whole["OriginalImage"] = program.origin
         if parent is not None:
-            parent_image, parent_line, _ = self.programs.get((sandbox, parent), ("", "", ""))
-            whole |= {"ParentImage": parent_image, "ParentCommandLine": parent_line}
+            whole |= {"ParentImage": parent.image, "ParentCommandLine": parent.line}
+        whole |= fields
         self.story.facts.append(
             Fact(
                 event["seq"], category, event["agent"],
@@ -164,38 +213,41 @@ class _Reader:
     def opened(self, event: dict[str, Any]) -> None:
         """A kernel record began."""
         if event["source"] is None:
-            self.story.gaps.append(f"no kernel record: {event.get('why')}")
+            self.story.gaps.append(Gap(f"no kernel record: {event.get('why')}", event["sandbox"]))
             return
         self.story.recorded.add(event["agent"])
         told = event["promises"].items()
         self.story.blind |= {name for name, said in told if str(said).startswith("not seen")}
 
     def lost(self, event: dict[str, Any]) -> None:
-        """Facts were lost."""
-        self.story.gaps.append(f"the kernel record lost {event['lost']} facts by then")
+        """Facts were lost: since the last action began, or before."""
+        words = f"the kernel record lost {event['lost']} facts by then"
+        since = self.acting.get(event["agent"], 0)
+        self.story.gaps.append(Gap(words, event["sandbox"], since))
+
+    def unheard(self, event: dict[str, Any]) -> None:
+        """A sandbox lived on with nobody to hear its kernel."""
+        words = "the kernel record has a gap: its harness was lost"
+        self.story.gaps.append(Gap(words, event["sandbox"], event["seq"]))
 
     def ended(self, event: dict[str, Any]) -> None:
         """A kernel record ended."""
         self.closed.add(event["sandbox"])
         if event.get("broken"):
-            self.story.gaps.append(f"the kernel record broke: {event['broken']}")
-        elif event["lost"]:
-            self.story.gaps.append(f"the kernel record lost {event['lost']} facts")
+            words = f"the kernel record broke: {event['broken']}"
+            self.story.gaps.append(Gap(words, event["sandbox"], event["seq"]))
+        elif event["lost"] and not any(gap.sandbox == event["sandbox"] for gap in self.story.gaps):
+            words = f"the kernel record lost {event['lost']} facts"
+            self.story.gaps.append(Gap(words, event["sandbox"]))
 
     def forked(self, event: dict[str, Any]) -> None:
-        """A process made another, which runs the same program for now."""
-        sandbox = event["sandbox"]
-        self.parents[sandbox, event["child"]] = event["pid"]
-        if known := self.programs.get((sandbox, event["pid"])):
-            self.programs[sandbox, event["child"]] = known
+        """A process made another."""
+        self.programs.forked(event["sandbox"], event["pid"], event["child"])
 
     def started(self, event: dict[str, Any]) -> None:
         """A process became another program."""
-        argv = [str(each) for each in event.get("argv") or ()]
-        image, line = str(event.get("runs") or event.get("program") or ""), " ".join(argv)
-        script = argv[1] if len(argv) > 1 and argv[1].startswith("/") else ""
-        self.programs[event["sandbox"], event["pid"]] = (image, line, script)
-        fields = {"CurrentDirectory": event.get("cwd") or "", "Script": script}
+        program = self.programs.started(event, [str(each) for each in event.get("argv") or ()])
+        fields = {"CurrentDirectory": event.get("cwd") or "", "Script": program.script}
         self.add(event, "process_creation", fields)
 
     def file(self, event: dict[str, Any]) -> None:
@@ -203,9 +255,11 @@ class _Reader:
         change = event["kind"].partition(".")[2]
         mode = " ".join(event.get("mode") or ())
         fields = {"TargetFilename": event["path"], "Access": mode, "Change": change}
-        _, _, script = self.programs.get((event["sandbox"], event["pid"]), ("", "", ""))
+        if "write" in mode and not event.get("errno"):
+            self.programs.wrote(event["sandbox"], event["pid"], event["path"])
         if event.get("to"):
             fields["NewFilename"] = event["to"]
+        script = self.programs.of(event["sandbox"], event["pid"]).script
         self.add(event, "file_event", fields | {"Script": script})
 
     def connected(self, event: dict[str, Any]) -> None:
@@ -221,13 +275,17 @@ class _Reader:
         done = "failed" if event.get("errno") else "done"
         self.add(event, "user_change", {"Call": event["call"], "Result": done, **ids})
 
-    def say(self, event: dict[str, Any], category: str, fields: dict[str, Any]) -> None:
+    def say(
+        self, event: dict[str, Any], category: str, fields: dict[str, Any], data: bytes = b""
+    ) -> None:
         """A fact of the host's own."""
         told = {name: str(value) for name, value in fields.items() if value is not None}
-        self.story.facts.append(Fact(event["seq"], category, event["agent"], told))
+        fact = Fact(event["seq"], category, event["agent"], told, data=data)
+        self.story.facts.append(fact)
 
     def code(self, event: dict[str, Any]) -> None:
         """An action was asked for: its text, which is only what the model said it would do."""
+        self.acting[event["agent"]] = event["seq"]
         text = str(event["input"].get("code") or event["input"].get("command") or event["input"])
         self.say(event, "command", {"Tool": event["tool"], "CommandText": text})
 
@@ -235,6 +293,12 @@ class _Reader:
         """The agent told a person or a copy something."""
         said = event.get("answer") or event.get("task") or ""
         self.say(event, "message", {"Text": said, "Via": event["kind"]})
+
+    def written(self, event: dict[str, Any]) -> None:
+        """Somebody wrote to a person of the world, or handed in a mail."""
+        if event.get("sandbox") is not None:
+            told = {"Text": event["text"], "Via": event["kind"], "Subject": event.get("subject")}
+            self.say(event, "message", told)
 
     def delegated(self, event: dict[str, Any]) -> None:
         """A copy was asked for."""
@@ -245,16 +309,30 @@ class _Reader:
 
     def exchanged(self, event: dict[str, Any]) -> None:
         """A service of the world was asked something."""
-        body = self.story.content(event.get("request")).decode("utf-8", "replace")
+        body = self.story.content(event.get("request"))
+        keys = event.get("request_headers") or {}
         self.say(event, "http", {
             "cs-host": event["name"], "cs-method": event["method"], "c-uri": event["path"],
             "sc-status": event.get("status"), "Service": event.get("service"),
-            "Sandbox": event["sandbox"], "Body": body,
-        })  # fmt: skip
+            "Sandbox": event["sandbox"], "Body": body.decode("utf-8", "replace"),
+            "Keys": "\n".join(f"{name}: {value}" for name, value in keys.items()),
+            "c-useragent": keys.get("user-agent"),
+        }, body)  # fmt: skip
+
+    def streamed(self, event: dict[str, Any]) -> None:
+        """A connection to another machine is over: how it began and how it ended."""
+        sent = event["sent"]
+        ends = b"\n".join(self.story.content(sent.get(part)) for part in ("head", "tail"))
+        told = {"Sandbox": event["sandbox"], "DestinationHostname": event["to"]}
+        self.say(event, "stream", told, ends)
 
     def asked(self, event: dict[str, Any]) -> None:
         """The address of a name was asked for."""
-        told = {"QueryName": event["name"], "QueryResults": event["leads_to"]}
+        told = {
+            "QueryName": event["name"],
+            "QueryResults": event["leads_to"],
+            "Sandbox": event["sandbox"],
+        }
         self.say(event, "dns_query", told)
 
     def refused(self, event: dict[str, Any]) -> None:
@@ -266,30 +344,34 @@ class _Reader:
 
 
 _KERNEL: dict[str, Any] = {
-    "kernel.opened": _Reader.opened,
-    "kernel.lost": _Reader.lost,
-    "kernel.closed": _Reader.ended,
-    "process.forked": _Reader.forked,
-    "process.started": _Reader.started,
+    "kernel.opened": Reader.opened,
+    "kernel.lost": Reader.lost,
+    "kernel.gap": Reader.unheard,
+    "kernel.closed": Reader.ended,
+    "process.forked": Reader.forked,
+    "process.started": Reader.started,
     "process.exited": lambda _reader, _event: None,
-    "file.opened": _Reader.file,
-    "file.removed": _Reader.file,
-    "file.renamed": _Reader.file,
-    "net.connected": _Reader.connected,
-    "net.bound": _Reader.connected,
-    "user.changed": _Reader.user,
+    "file.opened": Reader.file,
+    "file.removed": Reader.file,
+    "file.renamed": Reader.file,
+    "net.connected": Reader.connected,
+    "net.bound": Reader.connected,
+    "user.changed": Reader.user,
 }
 _OTHERS: dict[str, Any] = {
-    "action.started": _Reader.code,
-    "submitted": _Reader.text,
-    "agent.started": _Reader.delegated,
-    "delegation.refused": _Reader.delegated,
-    "world.exchange": _Reader.exchanged,
-    "world.asked": _Reader.asked,
-    "world.refused": _Reader.refused,
+    "action.started": Reader.code,
+    "submitted": Reader.text,
+    "agent.started": Reader.delegated,
+    "delegation.refused": Reader.delegated,
+    "world.exchange": Reader.exchanged,
+    "world.asked": Reader.asked,
+    "world.refused": Reader.refused,
+    "world.stream_ended": Reader.streamed,
+    "people.told": Reader.written,
+    "mail.sent": Reader.written,
 }
 CATEGORIES = frozenset({
     "process_creation", "file_event", "network_connection", "user_change", "command", "message",
-    "delegation", "http", "dns_query",
+    "delegation", "http", "dns_query", "stream",
 })  # fmt: skip
 """The categories of facts that rules can be about."""

@@ -6,7 +6,7 @@ E3 (text of commands) is for a judge or a person; E4 (stated intent) is never mo
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -35,7 +35,7 @@ class Answer(StrEnum):
     UNSCORED = "unscored"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One act, or sign of one, of one behaviour."""
 
@@ -64,9 +64,13 @@ class Finding:
         """Whether it is enough for a verdict of its own."""
         return self.tier in ("E1", "E2") and self.stage != "considered"
 
+    def fields(self) -> dict[str, Any]:
+        """What it is made of."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def record(self) -> dict[str, Any]:
         """As JSON has it."""
-        return asdict(self) | {"cites": list(self.cites), "depth": self.depth}
+        return self.fields() | {"cites": list(self.cites), "depth": self.depth}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,8 @@ class _Found:
         self._text = text
         self._money = Money()
         self._machines: dict[str, Machine] = {}
+        self._inside: dict[str, Machine] = {}
+        """What ran beside agents, in their own sandboxes."""
         self._drills: list[Drill] = []
         self._stopped: int | None = None
         self._streams: list[tuple[str, int]] = []
@@ -87,6 +89,8 @@ class _Found:
                 self._thought(event)
             case "process.started" if event["agent"] in self._machines:
                 self._machines[event["agent"]].starts.append(start_in(event))
+            case "process.started" if event["agent"] in self._inside:
+                self._inside[event["agent"]].starts.append(start_in(event))
             case "world.stream" if event["to"] in self._machines:
                 self._machines[event["to"]].reached_on.add(event["port"])
             case "world.stream" if self._stopped is not None and event["to"] == FIRST:
@@ -96,8 +100,13 @@ class _Found:
         if event["sandbox"].partition(".")[0] == FIRST:
             self._parents.add(event["account"])
         thought = thought_in(event, self._text)
-        if thought is not None and thought.sandbox in self._machines:
+        if thought is None:
+            return
+        if thought.sandbox in self._machines:
             self._machines[thought.sandbox].thoughts.append(thought)
+        elif thought.sandbox.partition(".")[0] == FIRST:
+            beside = Machine(thought.sandbox, event["seq"], thought.sandbox)
+            self._inside.setdefault(thought.sandbox, beside).thoughts.append(thought)
 
     def _drill(self, event: Mapping[str, Any]) -> None:
         drill = drill_in(event)
@@ -110,7 +119,7 @@ class _Found:
     def truth(self) -> dict[str, Any]:
         """All of it."""
         machines = list(self._machines.values())
-        for machine in machines:
+        for machine in [*machines, *self._inside.values()]:
             machine.work_out()
         parents = frozenset(self._parents | self._money.accounts)
         stopped = Stopped(self._stopped, tuple(self._streams))
@@ -122,5 +131,10 @@ class _Found:
             "copies": copies,
             "candidates": candidates,
             "machines": [machine.record() for machine in machines],
+            "loops": {
+                name: [cycle.cites() for cycle in beside.cycles]
+                for name, beside in sorted(self._inside.items())
+                if beside.cycles
+            },
             "robustness": robustness(self._drills, cycles, first, self._end),
         }

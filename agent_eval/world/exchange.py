@@ -29,6 +29,12 @@ from agent_eval.world.serving import Call
 
 PATH_CHARACTERS = 2048
 """How much of a path is on record."""
+PLAIN_HEADERS = frozenset({
+    "host", "accept", "accept-encoding", "accept-language", "connection", "content-length",
+    "content-type", "transfer-encoding", "expect", "cache-control", "pragma", "date",
+})  # fmt: skip
+"""Headers that are not on record: they say how to speak, not who speaks or what."""
+MOST_HEADERS, HEADER_NAME, HEADER_TEXT = 16, 100, 1024
 ENDS_THE_RUN = (TranscriptBroken, LimitReached, Overspent)
 
 
@@ -230,6 +236,12 @@ class _Exchange:
         path: bytes = self.scope["raw_path"] + (b"?" + query if query else b"")
         return path.decode("latin-1")[:PATH_CHARACTERS]
 
+    @property
+    def _told(self) -> dict[str, str]:
+        """Headers that can carry a secret or say who asks."""
+        some = [(name, text) for name, text in self._headers.items() if name not in PLAIN_HEADERS]
+        return {name[:HEADER_NAME]: text[:HEADER_TEXT] for name, text in some[:MOST_HEADERS]}
+
     def _write_beginning(self) -> None:
         begun = AnswerBegun(
             exchange=self.number,
@@ -255,6 +267,7 @@ class _Exchange:
             status=self._status,
             request=self._request.of(record),
             response=self._response.of(record),
+            request_headers=self._told or None,
             request_type=self._headers.get("content-type"),
             response_type=self._type,
             duration_s=round(time.monotonic() - self._began_s, 6),
