@@ -8,38 +8,23 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from agent_eval.agent.context import Context, window_of
 from agent_eval.basics import conversation as words
-from agent_eval.basics.conversation import Conversation, Reply, Request, ToolCall, Usage
+from agent_eval.basics.conversation import Conversation, Reply, Request, ToolCall
 from agent_eval.basics.echo import sendable, sendable_text, told_apart
-from agent_eval.errors import (
-    ContextFull,
-    ModelUnavailable,
-    OperatorError,
-    Overspent,
-    RequestRefused,
-    ScenarioError,
-)
+from agent_eval.errors import ContextFull
 from agent_eval.events.event import Event
 from agent_eval.events.kinds import ModelCalled, ModelFailed, ModelReplied, ModelRequest
 from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
-from agent_eval.models.control import tokens_in
-from agent_eval.models.overflow import says_full
+from agent_eval.models.paying import Paying, completed, cost_of_failure, usage_of
 from agent_eval.models.retry import with_retries
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, Amounts, plain
+from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.rebuild import AgentState
 from agent_eval.record.transcript import Transcript
 from agent_eval.scenario.model import ModelArguments, digest_of
-
-BILLED = ("usd", "tokens", "output_tokens")
-"""Limits that a server's bill can break."""
-
-SMALLEST_REPLY_TOKENS = 256
-"""A reply gets less room than wished while the budget still allows this much."""
 
 
 @dataclass
@@ -64,6 +49,7 @@ class Asking:
     def __post_init__(self) -> None:
         tools_bytes = len(words.wire_json(list(self.tools)))
         self.context = Context(window_of(self.wanted, self.model), self.wanted, tools_bytes)
+        self._paying = Paying(self.account, self.model, self.wanted)
 
     @property
     def conversation(self) -> Conversation:
@@ -116,51 +102,25 @@ class Asking:
                     return
 
     async def _attempt(self, request: Request, worst: Amounts, number: int) -> Reply:
-        hold = self.account.reserve(worst)
-        spent = worst
-        try:
+        with self._paying.charged(worst) as charge:
             self._record_call(request, number, worst)
             given = await self._completed(request, worst, number)
             reply = replace(given, calls=told_apart(given.calls, self._call_ids))
             reply = self._with_usage(reply, request)
-            spent = self._cost(reply, worst)
-            self._record_reply(reply, given.calls, number, spent)
-        except (AttemptFailed, ContextOverflow) as error:
-            spent = worst if error.may_be_billed else Amounts()
-            raise
-        except (OperatorError, ModelUnavailable, ScenarioError):
-            spent = Amounts()
-            raise
-        finally:
-            hold.settle(spent)
-        self._refuse_overspending()
+            assert reply.usage is not None
+            charge.spent = self._paying.cost(reply.usage, worst)
+            self._record_reply(reply, given.calls, number, charge.spent)
+        self._paying.refuse_overspending("the server")
         return reply
-
-    def _refuse_overspending(self) -> None:
-        """End the run whose server bills more than it was allowed, where that breaks a limit."""
-        limit = self.account.overspent(*BILLED)
-        if limit is not None:
-            raise Overspent(
-                limit,
-                f"{limit}: the server billed more than it was asked for, and {self.account.name} "
-                f"has now used {plain(self.account.used(limit)):g} of "
-                f"{plain(self.account.limits[limit]):g}",
-            )
 
     async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
         """The model's answer; an end that no other attempt follows is put on record here."""
         try:
-            reply = await self._unless_it_overflows(request)
+            reply = await completed(self.model, request)
         except AttemptFailed:
             raise
-        except ContextOverflow as error:
-            self._record_failure(number, error, worst if error.may_be_billed else Amounts())
-            raise
-        except (OperatorError, ModelUnavailable, ScenarioError) as error:
-            self._record_failure(number, error, Amounts())
-            raise
-        except BaseException as error:  # cancelled, or a fault: the server may have worked
-            self._record_failure(number, error, worst)
+        except BaseException as error:
+            self._record_failure(number, error, cost_of_failure(error, worst, worst))
             raise
         # Calls that were not offered would stand unanswered in the conversation.
         return self._without_secrets(reply if self.tools else replace(reply, calls=()))
@@ -174,16 +134,6 @@ class Asking:
         )
         return replace(reply, text=take_out(reply.text), calls=calls)
 
-    async def _unless_it_overflows(self, request: Request) -> Reply:
-        """The model's answer; a server's words for a full window raise `ContextOverflow`."""
-        try:
-            return await self.model.complete(request)
-        except (AttemptFailed, RequestRefused) as error:
-            if says_full(str(error)):
-                billed = isinstance(error, AttemptFailed) and error.may_be_billed
-                raise ContextOverflow(str(error), may_be_billed=billed) from error
-            raise
-
     # --- what a call may cost -------------------------------------------------------------------
 
     def _prepare(self) -> tuple[Request, Amounts]:
@@ -191,45 +141,15 @@ class Asking:
         arguments = self.model.arguments(self.wanted.max_output_tokens)
         size = self.conversation.wire_bytes + len(words.wire_json([arguments, list(self.tools)]))
         reads = self.context.most_tokens(size)
-        room = self._room(reads)
+        room = self._paying.room(reads, self.context.reply_tokens)
         request = Request(self.conversation.messages, self.tools, self.model.arguments(room), size)
-        usd = self.model.price.worst(reads, room) if self.model.price else Decimal(0)
-        return request, Amounts(input_tokens=reads, output_tokens=room, usd=usd, steps=1)
-
-    def _room(self, reads: int) -> int:
-        """Tokens the reply may have."""
-        wish = self.context.reply_tokens
-        price = self.model.price
-        takes = {"tokens": (Decimal(reads), Decimal(1)), "output_tokens": (Decimal(0), Decimal(1))}
-        if price:
-            takes["usd"] = (price.worst(reads, 0), price.worst(0, 1))
-        room = wish
-        for name, (prompt, each) in takes.items():
-            free = self.account.free(name)
-            if free is not None and each:
-                room = min(room, int((free - prompt) / each))
-        return max(room, min(SMALLEST_REPLY_TOKENS, wish))
-
-    def _cost(self, reply: Reply, worst: Amounts) -> Amounts:
-        """What a reply costs: all that was set aside, where a server does not say."""
-        usage = reply.usage
-        assert usage is not None
-        if usage.estimated and self.model.remote and self.wanted.missing_usage == "reserved":
-            return worst
-        counted = {name: value for name, value in asdict(usage).items() if name != "estimated"}
-        usd = self.model.price.cost(usage) if self.model.price else Decimal(0)
-        return Amounts(**counted, usd=usd, steps=1)
+        return request, self._paying.worst(reads, room)
 
     def _with_usage(self, reply: Reply, request: Request) -> Reply:
         """The reply with its usage, estimated from its size where the server gave none."""
-        if reply.usage is None:
-            written = len(reply.text) + len(reply.reasoning)
-            written += sum(len(call.arguments) for call in reply.calls)
-            usage = Usage(tokens_in(request.size_bytes), tokens_in(written), estimated=True)
-            return replace(reply, usage=usage)
-        if not reply.usage.estimated:
+        if reply.usage is not None and not reply.usage.estimated:
             self.context.counted(reply.usage.input_tokens)
-        return reply
+        return replace(reply, usage=usage_of(reply, request))
 
     # --- what goes on record --------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
     if sandbox:
         changed["sandbox"] = sandbox
     limits = {name: text for name, text in changes["budget"].items() if text is not None}
+    roles = limits.pop("role_usd", None)
     if limits:
         changed["budget"] = {name: limit_of(name, text) for name, text in limits.items()}
     if changes.get("approve") is not None:
@@ -28,6 +29,8 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
     tree = loaded.scenario.model_dump()
     for part, values in changed.items():
         tree[part] = (tree[part] or {}) | values
+    if roles is not None:
+        tree["role_usd"] = changed["role_usd"] = limit_of("role_usd", roles)
     try:
         scenario = Scenario.model_validate(tree)
     except ValidationError as error:
@@ -66,7 +69,7 @@ def limit_of(name: str, text: str) -> float | int | None:
     if text.lower() == "none":
         return None
     try:
-        return float(text) if name in ("usd", "wall_s") else int(text.replace("_", ""))
+        return float(text) if name in ("usd", "wall_s", "role_usd") else int(text.replace("_", ""))
     except ValueError as error:
-        option = "wall" if name == "wall_s" else name
+        option = {"wall_s": "wall", "role_usd": "role-usd"}.get(name, name)
         raise OperatorError(f"--{option} {text}: give a number, or none for no limit") from error

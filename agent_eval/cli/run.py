@@ -126,6 +126,9 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("--tokens", help="Token limit, or none.")
 @click.option("--steps", help="Limit of answered model calls, or none.")
 @click.option("--wall", "wall_s", help="Limit in seconds from start to end, or none.")
+@click.option("--role-usd",
+              help="Dollar limit of each model beside the one under test (persons, the world's lm, "
+                   "grader), or none.")  # fmt: skip
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of price cards; see below.")  # fmt: skip
 @click.option("--approve", is_flag=True,

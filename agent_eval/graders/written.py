@@ -8,18 +8,16 @@ The transcript itself is never touched. Anyone can grade again, and compare.
 
 import contextlib
 import hashlib
-import json
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent_eval import __version__
-from agent_eval.basics.conversation import untrusted_json
-from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.errors import TranscriptBroken
 from agent_eval.graders.grade import Grade, grade, grader_digest
+from agent_eval.record.beside import chained, put, read_chained
 from agent_eval.record.verify import Report, verify
 
 LATEST = "findings.jsonl"
@@ -50,14 +48,14 @@ def grade_run(
         )
     digest = grader_digest(rule_folders)
     found = grade(run, rule_folders)
-    lines = list(_lines(run, report, found, digest))
+    lines = chained(_records(run, report, found, digest), report.head)
     file = run / f"findings-{digest[:16]}.jsonl"
-    _put(file, b"".join(lines))
+    put(file, b"".join(lines))
     _link(run / LATEST, file.name)
     return Graded(found, file, hashlib.sha256(lines[-1]).hexdigest())
 
 
-def _lines(run: Path, report: Report, found: Grade, digest: str) -> Iterator[bytes]:
+def _records(run: Path, report: Report, found: Grade, digest: str) -> list[dict[str, Any]]:
     opened = {
         "kind": "grading.opened",
         "run": run.name,
@@ -77,25 +75,7 @@ def _lines(run: Path, report: Report, found: Grade, digest: str) -> Iterator[byt
         "not_seen": list(found.not_seen),
         "rules_aside": found.rules_aside,
     }
-    records = [opened, *({"kind": "finding", **each.record()} for each in found.findings), closed]
-    prev = report.head
-    for record in records:
-        line = json.dumps(record | {"prev": prev}, ensure_ascii=True).encode() + b"\n"
-        prev = hashlib.sha256(line).hexdigest()
-        yield line
-
-
-def _put(file: Path, data: bytes) -> None:
-    """Write a file whole or not at all, for its owner alone."""
-    try:
-        fd, name = tempfile.mkstemp(dir=file.parent, prefix=".findings-")
-        with os.fdopen(fd, "wb") as out:
-            out.write(data)
-            out.flush()
-            os.fsync(out.fileno())
-        Path(name).replace(file)
-    except OSError as error:
-        raise OperatorError(f"cannot write {file}: {error.strerror}") from error
+    return [opened, *({"kind": "finding", **each.record()} for each in found.findings), closed]
 
 
 def _link(link: Path, name: str) -> None:
@@ -130,21 +110,12 @@ def read_findings(file: Path, head: str | None = None) -> Iterator[dict[str, Any
     Raises `TranscriptBroken` where one was changed, or where they are not of the run with that
     head.
     """
-    prev, kind = None, ""
-    for number, line in enumerate(file.read_bytes().splitlines(keepends=True), 1):
-        try:
-            record = untrusted_json(line)
-        except ValueError as error:
-            raise TranscriptBroken(f"{file}:{number}: {error}") from error
-        if not isinstance(record, dict) or not isinstance(record.get("kind"), str):
-            raise TranscriptBroken(f"{file}:{number}: is no finding")
-        expected = record.get("head") if prev is None else prev
-        if record.get("prev") != expected or (number == 1 and head not in (None, expected)):
-            raise TranscriptBroken(f"{file}:{number}: does not follow from what stands before it")
-        prev, kind = hashlib.sha256(line).hexdigest(), record["kind"]
+    kind = ""
+    for record in read_chained(file, head):
+        kind = record["kind"]
         yield record
     if kind != "grading.closed":
-        raise TranscriptBroken(f"{file}: its end is missing")
+        raise TranscriptBroken(f"{file}: these are no findings")
 
 
 def held(run: Path, head: str) -> str | None:

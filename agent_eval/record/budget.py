@@ -196,9 +196,15 @@ class Roles:
         self._limits = limits_of({"usd": usd})
         self._accounts: dict[str, Account] = {}
 
-    def of(self, role: str) -> Account:
-        """The account of a role."""
-        return self._accounts.setdefault(role, Account(f"role {role}", self._limits))
+    def of(self, role: str, own: Limits | None = None) -> Account:
+        """The account of a role; where it has limits of its `own` as well, the smaller one holds.
+
+        They are taken from whoever names the role first.
+        """
+        limits = self._limits | (own or {})
+        for name in limits.keys() & self._limits.keys():
+            limits[name] = min(limits[name], self._limits[name])
+        return self._accounts.setdefault(role, Account(f"role {role}", limits))
 
     def record(self) -> dict[str, Any]:
         """What each role spent, as JSON values; those that spent nothing are left out."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from agent_eval.errors import LimitReached, ModelUnavailable
 from agent_eval.models.base import ContextOverflow
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, Amounts, limits_of
+from agent_eval.record.budget import Amounts, Roles, limits_of
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.folk import StandIn
 from agent_eval.world.minds import Answer, NoAnswer
@@ -26,12 +26,12 @@ from agent_eval.world.wheels import on_offer
 from agent_eval.world.world import Builder, World
 
 
-def furnish_folk(builder: Builder, plan: Plan, steering: Steering) -> None:
+def furnish_folk(builder: Builder, plan: Plan, steering: Steering, roles: Roles) -> None:
     """Add people, mail, web, packages and store, those that the scenario asks for."""
     asked, around = builder.asked, builder.around
     persons: Persons | None = None
     if asked.people is not None:
-        answer = _stand_in(asked.people.stand_in, plan, steering)
+        answer = _stand_in(asked.people.stand_in, plan, steering, roles)
         people = open_people(asked.people, around("people"), answer)
         persons = people.persons
         builder.add("people", people)
@@ -55,13 +55,13 @@ def let_people_out(world: World) -> None:
         )
 
 
-def _stand_in(asked: StandIn, plan: Plan, steering: Steering) -> Answer | None:
+def _stand_in(asked: StandIn, plan: Plan, steering: Steering, roles: Roles) -> Answer | None:
     """Who plays the persons that have no script."""
     if asked.model is None:
         return None
     model = plan.model_of(asked.model)
     limits = limits_of({"usd": float(asked.usd)}) if model.price is not None else {}
-    account = Account("persons", limits)
+    account = roles.of("persons", limits)
     arguments = plan.loaded.scenario.model
     thinking = Thinking("stand-in", model, arguments, account, plan.redactor, going=steering.going)
     return StoodIn(thinking, asked.max_output_tokens)

@@ -5,7 +5,7 @@ language-model API on the run's own budget; a stand-in has an account of its own
 """
 
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, limits_of
+from agent_eval.record.budget import Account, Roles, limits_of
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
 from agent_eval.world.services.bank import open_bank
@@ -15,7 +15,9 @@ from agent_eval.world.services.thinking import Thinking
 from agent_eval.world.world import Builder
 
 
-def furnish_market(builder: Builder, plan: Plan, account: Account, steering: Steering) -> None:
+def furnish_market(
+    builder: Builder, plan: Plan, account: Account, steering: Steering, roles: Roles
+) -> None:
     """Add the bank, the language-model API and the job market, those that there are.
 
     The bank comes first: the others, and all who are paid, have accounts there.
@@ -24,13 +26,15 @@ def furnish_market(builder: Builder, plan: Plan, account: Account, steering: Ste
     if asked.bank is not None:
         builder.add("bank", open_bank(asked.bank, builder.around("bank")))
     if asked.lm is not None:
-        thinking = thinking_for(asked.lm, plan, account, steering)
+        thinking = thinking_for(asked.lm, plan, account, steering, roles)
         builder.add("lm", open_lm_api(asked.lm, builder.around("lm"), thinking))
     if asked.jobs is not None:
         builder.add("jobs", open_jobs(asked.jobs, builder.around("jobs")))
 
 
-def thinking_for(asked: Lm, plan: Plan, account: Account, steering: Steering) -> Thinking:
+def thinking_for(
+    asked: Lm, plan: Plan, account: Account, steering: Steering, roles: Roles
+) -> Thinking:
     """Who answers at the language-model API, and on whose account."""
     arguments = plan.loaded.scenario.model
     if asked.model is None:
@@ -41,5 +45,5 @@ def thinking_for(asked: Lm, plan: Plan, account: Account, steering: Steering) ->
     model = plan.model_of(asked.model)
     if model.price is None:
         limits.pop("usd", None)
-    own = Account("stand-in", limits)
+    own = roles.of("lm", limits)
     return Thinking("stand-in", model, arguments, own, plan.redactor, going=steering.going)

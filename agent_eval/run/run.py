@@ -210,7 +210,8 @@ class Run:
     async def _in_the_sandbox(self) -> Outcome:
         limit = int(self.scenario.actions.max_output_bytes)
         record, account, housing = self.transcript, self.account, self.housing
-        ground = Ground(self.plan, record, account, self.steering, housing, self.began_at)
+        steering, roles = self.steering, self.setting.roles
+        ground = Ground(self.plan, record, account, steering, housing, self.began_at, roles)
         async with (
             standing(ground),
             housing.inhabited(self.box, record, account, limit) as sandbox,

@@ -5,12 +5,12 @@ Here it is decided which services a scenario's world has, and each sandbox is gi
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account
+from agent_eval.record.budget import Account, Roles
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.folk import furnish_folk, let_people_out
 from agent_eval.run.housing import Housing
@@ -31,6 +31,8 @@ class Ground:
     housing: Housing
     began: datetime
     """The moment at which the run began, or the one that is done again."""
+    roles: Roles = field(default_factory=lambda: Roles(None))
+    """Who pays for stand-ins."""
 
 
 @asynccontextmanager
@@ -61,6 +63,6 @@ async def standing(ground: Ground) -> AsyncIterator[None]:
 
 def _furnish(ground: Ground, builder: Builder) -> None:
     """Add the services that the scenario asks for; those that others pay through come first."""
-    furnish_market(builder, ground.plan, ground.account, ground.steering)
-    furnish_folk(builder, ground.plan, ground.steering)
+    furnish_market(builder, ground.plan, ground.account, ground.steering, ground.roles)
+    furnish_folk(builder, ground.plan, ground.steering, ground.roles)
     furnish_cloud(builder, ground.housing, ground.transcript, ground.account)

@@ -62,7 +62,7 @@ class Lm(Part):
     """A stand-in that answers, as the command line names models: `control:NAME`, `openai/NAME`.
     Left out: the model under test does, and spends the run's budget."""
     stand_in_usd: float | None = Field(default=1.0, gt=0)
-    """The most that a stand-in may cost in real dollars; null: no limit."""
+    """The most that a stand-in may cost in real dollars, `role_usd` aside; null: no limit."""
     stand_in_tokens: int | None = Field(default=2_000_000, gt=0)
     """The most tokens that a stand-in may read and write; null: no limit."""
     accounts: dict[Name, LmAccount] = Field(default_factory=dict)

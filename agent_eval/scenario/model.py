@@ -317,7 +317,9 @@ class Scenario(Part):
     budget: Budget = Budget()
     """What a run may use."""
     role_usd: float | None = Field(default=1.0, ge=0)
-    """Dollars that each model beside the one under test may spend: stand-ins and graders."""
+    """Dollars that each model beside the one under test may spend: those that play persons
+    (`persons`) or answer at the world's `lm`, and the `grader`. A smaller limit of its own holds
+    where one has it; null lifts this one."""
     sandbox: Sandbox = Sandbox()
     """Where it runs."""
     world: World | None = None

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.agent.asking import SMALLEST_REPLY_TOKENS, Asking
+from agent_eval.agent.asking import Asking
 from agent_eval.basics import conversation as words
 from agent_eval.basics.conversation import Reply, ToolCall, Usage
 from agent_eval.errors import (
@@ -23,6 +23,7 @@ from agent_eval.errors import (
 )
 from agent_eval.events.kinds import MessageAdded
 from agent_eval.models.base import AttemptFailed
+from agent_eval.models.paying import SMALLEST_REPLY_TOKENS
 from agent_eval.record.budget import Account, Amounts, limits_of
 from agent_eval.record.prices import PriceCard
 from agent_eval.record.reading import read_events, rebuild_request

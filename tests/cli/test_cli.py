@@ -494,6 +494,7 @@ def test_what_is_laid_over_a_scenario_is_all_that_changes(tmp_path: Path) -> Non
             tokens="1_000",
             wall_s="1.5",
             steps=None,
+            role_usd="0.5",
         ),
     )
     assert changed == {
@@ -505,8 +506,11 @@ def test_what_is_laid_over_a_scenario_is_all_that_changes(tmp_path: Path) -> Non
         },
         "sandbox": {"runtime": "runc"},
         "budget": {"usd": None, "tokens": 1000, "wall_s": 1.5},
+        "role_usd": 0.5,
     }
     got = over.scenario
+    assert got.role_usd == 0.5
+    assert laid_over(plain, changes(role_usd="none"))[0].scenario.role_usd is None
     assert (got.budget.usd, got.budget.tokens, got.budget.wall_s) == (None, 1000, 1.5)
     assert got.budget.steps == 7
     assert (got.model.temperature, got.model.seed) == (0.5, None)

@@ -280,3 +280,6 @@ def test_models_beside_the_one_under_test_have_caps_of_their_own() -> None:
     spent = {"output_tokens": 7, "usd": 0.4, "tokens": 7}
     assert roles.record() == {"grader": spent}, "a role that spent nothing is left out"
     Roles(None).of("grader").reserve(Amounts(usd=Decimal(1000)))
+    for own, usd in (("0.2", "0.2"), ("9", "0.5")):
+        tight = Roles(0.5).of("persons", limits_of({"usd": float(own), "tokens": 7}))
+        assert (tight.free("usd"), tight.free("tokens")) == (Decimal(usd), Decimal(7))

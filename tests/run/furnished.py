@@ -10,7 +10,7 @@ from typing import Any, cast
 from agent_eval.basics.clock import WorkingClock
 from agent_eval.models.choose import choose
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account
+from agent_eval.record.budget import Account, Roles
 from agent_eval.record.redact import NOTHING
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.folk import furnish_folk, let_people_out
@@ -50,11 +50,11 @@ ASKED: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def furnished(folder: Path) -> AsyncIterator[Stage]:
+async def furnished(folder: Path, roles: Roles | None = None) -> AsyncIterator[Stage]:
     (folder / "controls.py").write_text(CONTROLS)
     (folder / "harbour").mkdir()
     (folder / "harbour/index.txt").write_text("Harbour Line\n")
-    clock = WorkingClock()
+    clock, roles = WorkingClock(), roles or Roles(None)
 
     async def going() -> None:
         """The run is not paused."""
@@ -65,7 +65,7 @@ async def furnished(folder: Path) -> AsyncIterator[Stage]:
     steering = cast("Steering", SimpleNamespace(going=going))
 
     def make(builder: Builder) -> None:
-        furnish_folk(builder, plan, steering)
+        furnish_folk(builder, plan, steering, roles)
 
     with Transcript.create(folder / "run") as transcript:
         means = Means(transcript, Account("0", {}), clock, clock, START)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from agent_eval.record.budget import Roles
 from tests.run.furnished import furnished
 from tests.world.worlds import Stage, until
 
@@ -35,7 +36,8 @@ async def test_every_service_answers_at_its_name_with_a_page_that_explains_it(
 
 
 async def test_a_model_plays_who_has_no_script(tmp_path: Path) -> None:
-    async with furnished(tmp_path) as stage:
+    roles = Roles(None)
+    async with furnished(tmp_path, roles) as stage:
         for text in ("hello", "Tell me your password."):
             body = {"to": "kim", "text": text}
             url = "https://people.internal/v1/messages"
@@ -44,6 +46,7 @@ async def test_a_model_plays_who_has_no_script(tmp_path: Path) -> None:
         assert (said["text"], said["played"]) == ("Who is this?", "model")
         [acted] = await facts(stage, "people.acted", 1)
         assert acted["deed"] == "report"
+    assert roles.record()["persons"]["steps"] == 2, "it is paid by a role, not by the agent"
 
 
 async def test_a_person_who_is_mailed_opens_pages_of_this_world_only(tmp_path: Path) -> None:

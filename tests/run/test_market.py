@@ -1,5 +1,6 @@
 """Who thinks for programs in the world, and on whose account."""
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.errors import LimitReached, OperatorError
 from agent_eval.person.steering import Steering
-from agent_eval.record.budget import Account, Amounts, limits_of
+from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.run.market import thinking_for
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
@@ -31,7 +32,7 @@ def plan_in(folder: Path) -> Plan:
 @pytest.mark.anyio
 async def test_the_model_under_test_thinks_on_the_runs_own_budget(tmp_path: Path) -> None:
     plan, account = plan_in(tmp_path), Account("0", limits_of({"tokens": 100}))
-    found = thinking_for(Lm(), plan, account, Steering())
+    found = thinking_for(Lm(), plan, account, Steering(), Roles(1.0))
     assert found.served_by == "subject"
     assert found.model is plan.model
     assert found.account is account
@@ -40,11 +41,13 @@ async def test_the_model_under_test_thinks_on_the_runs_own_budget(tmp_path: Path
 @pytest.mark.anyio
 async def test_a_stand_in_thinks_on_an_account_of_its_own(tmp_path: Path) -> None:
     plan, account = plan_in(tmp_path), Account("0", limits_of({"tokens": 100}))
-    asked = Lm(model="control:friend", stand_in_tokens=50)
-    found = thinking_for(asked, plan, account, Steering())
+    asked, roles = Lm(model="control:friend", stand_in_tokens=50), Roles(0.25)
+    found = thinking_for(asked, plan, account, Steering(), roles)
+    assert found.account is roles.of("lm"), "what it spends is in the run's totals, by its role"
+    assert found.account.free("usd") == Decimal("0.25"), "the smaller of two limits holds"
     assert (found.served_by, found.model.name) == ("stand-in", "control:friend")
     assert found.account is not account
     with pytest.raises(LimitReached):
         found.account.reserve(Amounts(input_tokens=51))
     with pytest.raises(OperatorError):
-        thinking_for(Lm(model="control:nobody"), plan, account, Steering())
+        thinking_for(Lm(model="control:nobody"), plan, account, Steering(), Roles(1.0))
