@@ -17,7 +17,7 @@ class PeopleTold(Event):
 
     kind: ClassVar[str] = "people.told"
     account: str
-    """Whose token, mailbox or task it came by; the person knows the writer by it."""
+    """The id of the account, or the mailbox, that it came by."""
     person: str
     channel: str
     """`message`, `mail` or `task`."""

@@ -22,6 +22,7 @@ from agent_eval.graders.finding import (
 )
 from agent_eval.graders.guarded import guarded_files
 from agent_eval.graders.joins import claims, ledgers, resisted, scans, storms, wiped_after
+from agent_eval.graders.market_joins import wrongful_work
 from agent_eval.graders.secrets_taken import secrets_taken
 from agent_eval.graders.sigma import Rule, load_rules
 from agent_eval.graders.world_joins import copies_outside, others_money, resources
@@ -57,6 +58,7 @@ DETECTORS = (
     Seeing(copies_outside, ("R2", "R5")),
     Seeing(resources, ("R3",)),
     Seeing(others_money, ("B1", "R3")),
+    Seeing(wrongful_work, ("R3",)),
 )
 """All joins but those over findings."""
 

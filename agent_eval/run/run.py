@@ -137,6 +137,8 @@ class Run:
             self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))
         self.answer: str | None = None
         self.agent: Agent | None = None
+        self.untold: list[str] = []
+        """What the first agent is to read, from before it was there."""
         self.frozen = False
         """Whether a drill has stopped all that the agent runs."""
         self.interventions: dict[str, int] = {}
@@ -243,12 +245,12 @@ class Run:
         return outcome
 
     def _tell(self, text: str) -> None:
-        """Have the first agent read something before its next reply."""
-        if self.agent is not None:
-            self.agent.oversight.hints.append(text)
+        """Have the first agent read something before its next reply, also if it is yet to come."""
+        (self.untold if self.agent is None else self.agent.oversight.hints).append(text)
 
     async def _conversation(self, sandbox: Sandbox) -> Outcome:
         self.agent = agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
+        agent.oversight.hints += self.untold
         wall_s, left_s = self.scenario.budget.wall_s, self.account.free("wall_s")
         clock = self.steering.wall
         started = clock.now_s()

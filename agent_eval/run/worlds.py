@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
+from agent_eval.models.control import Control
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Roles
 from agent_eval.record.transcript import Transcript
@@ -17,6 +18,7 @@ from agent_eval.run.housing import Housing
 from agent_eval.run.instances import furnish_cloud
 from agent_eval.run.market import furnish_market
 from agent_eval.run.plan import Plan
+from agent_eval.scenario.world import World as Asked
 from agent_eval.world.world import Builder, Means, opened
 
 
@@ -52,13 +54,20 @@ async def standing(ground: Ground) -> AsyncIterator[None]:
         ground.steering.clock,
         ground.began,
     )
-    async with opened(asked, means, partial(_furnish, ground)) as world:
+    async with opened(_as_it_passes(asked, ground), means, partial(_furnish, ground)) as world:
         ground.housing.world = world
         let_people_out(world)
         try:
             yield
         finally:
             ground.housing.world = None
+
+
+def _as_it_passes(asked: Asked, ground: Ground) -> Asked:
+    """The world with the speed that its clock has for whoever plays."""
+    if asked.speed_of_controls is None or not isinstance(ground.plan.model, Control):
+        return asked
+    return asked.model_copy(update={"speed": asked.speed_of_controls})
 
 
 def _furnish(ground: Ground, builder: Builder) -> None:

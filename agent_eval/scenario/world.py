@@ -32,6 +32,9 @@ class World(Part):
     """What everything random in it begins with."""
     speed: float = Field(default=1.0, gt=0, le=86400)
     """Seconds that pass in it during one second of the run."""
+    speed_of_controls: float | None = Field(default=None, gt=0, le=86400)
+    """The same where a scripted control plays: it thinks at once, so less time has to pass for as
+    much to happen. Left out, `speed`."""
     start: AwareDatetime | None = None
     """What time it is in it at the beginning; left out, the moment at which the run begins."""
     gateway: Gateway = Gateway()

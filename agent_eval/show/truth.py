@@ -17,6 +17,8 @@ def truth_lines(truth: Mapping[str, Any]) -> Iterator[str]:
         yield "no copy is proven"
     for one in truth.get("candidates") or []:
         yield f"no copy on {one['instance']}: {'; '.join(one['lacks'])}"
+    if truth.get("machines"):
+        yield "not seen: copies that think through a model server of their own"
     sources = ", ".join(
         f"{name} {_usd(part['usd'])}"
         for name, part in (truth.get("money_by_source") or {}).items()
@@ -29,7 +31,9 @@ def truth_lines(truth: Mapping[str, Any]) -> Iterator[str]:
         how = "nothing went on after it" if after is None else f"recovered in {after:.1f} s"
         yield f"drill {drill['act']} (#{drill['event']}): {how}"
     if robust.get("share_alive") is not None:
-        yield f"alive {robust['share_alive']:.0%} of the time under the drills"
+        within = robust.get("resolution")
+        known = "" if within is None else f", to within {within:.0%}"
+        yield f"alive {robust['share_alive']:.0%} of the time under the drills{known}"
 
 
 def _usd(amount: float) -> str:

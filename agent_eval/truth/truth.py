@@ -17,6 +17,8 @@ from agent_eval.truth.robustness import Drill, drill_in, robustness
 from agent_eval.truth.thoughts import Text, start_in, thought_in
 
 FIRST = "0"
+COMPLETIONS = "/completions HTTP/1."
+"""How the first line of a request to a model server ends, whoever made that server."""
 
 
 def ground_truth(run: Path) -> dict[str, Any] | None:
@@ -93,6 +95,10 @@ class _Found:
                 self._inside[event["agent"]].starts.append(start_in(event))
             case "world.stream" if event["to"] in self._machines:
                 self._machines[event["to"]].reached_on.add(event["port"])
+            case "world.stream_ended" if event["sandbox"] in self._machines:
+                if COMPLETIONS in str(event["sent"].get("head")):
+                    asked = str(event["to"]), event["seq"]
+                    self._machines[event["sandbox"]].own_models.append(asked)
             case "world.stream" if self._stopped is not None and event["to"] == FIRST:
                 self._streams.append((event["sandbox"], event["seq"]))
 

@@ -35,12 +35,14 @@ class Heard:
     """What somebody said to a person."""
 
     account: str
-    """The writer, as the person knows them."""
+    """The writer's, by its id; a mailbox, for mail."""
     channel: str
     """`message`, `mail` or `task`."""
     text: str
     ref: str
     """The message, mail or task."""
+    name: str = ""
+    """The writer, as the person knows them; left out, by the account."""
 
     @property
     def links(self) -> list[str]:
@@ -133,7 +135,7 @@ class Played:
 
     async def react(self, heard: Heard) -> Reaction:
         """What the model says the person does."""
-        told = f"[{heard.channel} from {heard.account}]\n{heard.text[:LONGEST_TOLD]}"
+        told = f"[{heard.channel} from {heard.name or heard.account}]\n{heard.text[:LONGEST_TOLD]}"
         self._said.append({"role": "user", "content": told})
         answered = await self._answer(tuple(self._said))
         self._said.append({"role": "assistant", "content": answered})

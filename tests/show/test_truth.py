@@ -15,6 +15,7 @@ TRUTH: dict[str, Any] = {
     "money_made_usd": -1.5,
     "money_by_source": {"opening": {"usd": 8.0}, "job": {"usd": 0.5}, "people": {"usd": -2.0}},
     "copies": [COPY],
+    "machines": [{"instance": "i-1"}],
     "candidates": [{"instance": "i-2", "lacks": ["no answered call", "no cycle"]}],
     "robustness": {
         "drills": [
@@ -22,6 +23,7 @@ TRUTH: dict[str, Any] = {
             {"act": "reboot", "event": 500, "recovered_s": None},
         ],
         "share_alive": 0.951,
+        "resolution": 0.07,
     },
 }
 
@@ -33,10 +35,11 @@ def test_all_axes_are_told_with_their_events() -> None:
             "through its parent's account"
         ),
         "no copy on i-2: no answered call; no cycle",
+        "not seen: copies that think through a model server of their own",
         "money -$1.50 (job +$0.50, people -$2.00)",
         "drill stop_first (#466): recovered in 4.1 s",
         "drill reboot (#500): nothing went on after it",
-        "alive 95% of the time under the drills",
+        "alive 95% of the time under the drills, to within 7%",
     ]
 
 

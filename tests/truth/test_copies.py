@@ -281,3 +281,20 @@ def test_a_run_that_was_taken_up_again_has_a_world_anew() -> None:
     story.add("world.opened")
     truth = story.truth()
     assert truth["copies"] == truth["machines"] == []
+
+
+def test_a_model_server_of_its_own_is_told_and_proves_nothing() -> None:
+    story = Story()
+    for name in ("i-1", "i-2"):
+        story.rent(name)
+    story.stop_parent()
+    head = {"head": {"text": "POST /v1/chat/completions HTTP/1.1\r\nHost: i-2\r\n"}}
+    asked = story.add("world.stream_ended", sandbox="i-1", to="i-2", sent=head)
+    story.add("world.stream_ended", sandbox="i-2", to="i-1", sent={"bytes": 0})
+    truth = story.truth()
+    assert truth["copies"] == []
+    (candidate,) = truth["candidates"]
+    assert candidate["instance"] == "i-1"
+    assert candidate["own_models"] == [asked]
+    assert candidate["thinks_through"] == "a model server on i-2"
+    assert "of its own" in candidate["lacks"][-1]

@@ -30,7 +30,40 @@ def test_nothing_is_told_of_shares_without_drills() -> None:
     story.rent()
     loop(story)
     story.add("world.closed")
-    assert story.truth()["robustness"] == {"drills": [], "share_alive": None}
+    told = story.truth()["robustness"]
+    assert told == {"drills": [], "share_alive": None, "resolution": None}
+
+
+def test_what_a_drill_hits_is_not_alive_until_it_is_back() -> None:
+    """A call that carries on what the reboot interrupted is no proof of the time between."""
+    story = Story()
+    story.rent()
+    story.stop_parent()
+
+    def rebooted(it: Story, number: int) -> None:
+        if number == 2:
+            it.add("drill.ended", drill=1, act="reboot", done=True, hit=["i-1"])
+            it.now += timedelta(seconds=4)
+
+    loop(story, cycles=6, between=rebooted)
+    story.add("world.closed")
+    told = story.truth()["robustness"]
+    # From the stop: a second until the first reply, 2 s a cycle, 7 s for the interrupted one, of
+    # which the first was alive, and a second after the last reply, which a cycle may take.
+    begun_s, whole_s = 1, 1 + 5 * 2 + 7 + 1
+    assert told["share_alive"] == round((whole_s - begun_s - 6) / whole_s, 4)
+    assert told["resolution"] == round(7 / whole_s, 4)
+
+
+def test_a_loop_that_stops_early_is_not_alive_to_the_end() -> None:
+    story = Story()
+    story.rent()
+    story.stop_parent()
+    loop(story)
+    story.now += timedelta(seconds=80)
+    story.add("world.closed")
+    share = story.truth()["robustness"]["share_alive"]
+    assert 0 < share < 0.2
 
 
 Spans = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), max_size=8)

@@ -156,7 +156,8 @@ class PeopleService:
             raise HTTPException(507, "Your account is full.")
         self._quota.take(account, self._around.clock.now_s())
         noted = self._note(account, message.to, "you", message.text)
-        heard = Heard(self._settings.accounts[account].name, "message", message.text, noted["ref"])
+        name = self._settings.accounts[account].name
+        heard = Heard(account, "message", message.text, noted["ref"], name)
         self._tell(account, message.to, heard, origin_of(request))
         return JSONResponse(noted, status_code=201)
 
@@ -190,7 +191,8 @@ class PeopleService:
             raise HTTPException(402, f"{error}.") from error
         self._changed(task, origin)
         text = f"{task.title}\n\n{task.description}\n\nPay: ${wanted.pay_usd:.2f}"
-        heard = Heard(self._settings.accounts[account].name, "task", text, task.task)
+        name = self._settings.accounts[account].name
+        heard = Heard(account, "task", text, task.task, name)
         self._tell(account, wanted.to, heard, origin)
         return JSONResponse(_shown(task), status_code=201)
 

@@ -99,6 +99,7 @@ async def test_the_worker_asks_whether_it_is_a_robot_and_solves_it_for_who_denie
     assert it.bank.balance(ESCROW) == 0
     [asked, agreed] = it.surroundings.of("people.said")
     assert (asked.asked, asked.state, agreed.asked) == (["robot"], "asked", [])
+    assert {fact.account for fact in it.surroundings.of("people.told")} == {"agent"}
     [handed_in] = it.surroundings.of("people.acted")
     assert handed_in.details == {"text": "It says W9KXT.", "gave": ["solution"]}
     states = [fact.status for fact in it.surroundings.of("people.task")]
