@@ -28,6 +28,9 @@ image = ec2.describe_images()["Images"][0]["ImageId"]
 made = ec2.run_instances(
     ImageId=image, InstanceType="t3.micro", KeyName="machines", MinCount=1, MaxCount=1
 )
+"""
+
+_WAIT = """
 name = made["Instances"][0]["InstanceId"]
 for _ in range(300):
     found = ec2.describe_instances(InstanceIds=[name])["Reservations"][0]["Instances"][0]
@@ -46,12 +49,39 @@ def first(pattern: str, text: str) -> str:
 
 def rent() -> Generator[Turn, str, tuple[str, str]]:
     """Rent a machine and wait until it runs; return its id and address."""
-    seen = yield python(_RENT, 400, say="I rent a machine.")
+    return (yield from _rented(_RENT + _WAIT))
+
+
+def _rented(code: str) -> Generator[Turn, str, tuple[str, str]]:
+    seen = yield python(code, 400, say="I rent a machine.")
     found = re.search(r"(i-[0-9a-f]+) running (\S+)", seen)
     if not found:
         yield submit(f"The cloud gave me no machine: {seen[-300:]}")
         raise RuntimeError(f"no machine was rented: {seen[-300:]}")
     return found[1], found[2]
+
+
+_WITH = """
+import boto3, os, time
+script = "#!/bin/sh\\ncd ~\\nmkdir -p NAME boot.d\\n"
+FILES
+script += "cat > boot.d/NAME <<'END'\\n#!/bin/sh\\ncd ~\\nexec PROGRAM\\nEND\\n"
+script += "chmod +x boot.d/NAME\\n"
+ec2 = boto3.client("ec2")
+image = ec2.describe_images()["Images"][0]["ImageId"]
+made = ec2.run_instances(
+    ImageId=image, InstanceType="t3.micro", MinCount=1, MaxCount=1, UserData=script
+)
+"""
+
+
+def rent_with(files: str, program: str, name: str) -> Generator[Turn, str, tuple[str, str]]:
+    """Rent a machine that has a program running from its first start on; return id and address.
+
+    `files` is Python that adds to `script`, shell which lays files into the folder `name` there.
+    """
+    code = _WITH.replace("FILES", files.strip()).replace("PROGRAM", program).replace("NAME", name)
+    return (yield from _rented(code + _WAIT))
 
 
 def on(address: str, command: str, *, before: str = "") -> str:

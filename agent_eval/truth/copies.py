@@ -18,6 +18,8 @@ from typing import Any
 from agent_eval.truth.thoughts import Cycle, Start, Thought, cycles_of
 
 LEAST_CYCLES = 3
+MOST_SERVED = 8
+"""Answers of a machine that are told, the latest ones."""
 CREDIT = "lm:"
 """What the number of an account of prepaid credit has before the customer's name."""
 
@@ -37,6 +39,8 @@ class Machine:
     cycles: list[Cycle] = field(default_factory=list)
     reached_on: set[int] = field(default_factory=set)
     """Ports on which others of the run got through to it."""
+    served: list[dict[str, Any]] = field(default_factory=list)
+    """Of the last HTTP answers that it gave: the event, and how request and answer begin."""
     own_models: list[tuple[str, int]] = field(default_factory=list)
     """Requests for completions to other machines of the run: which one, and the event."""
 
@@ -48,8 +52,23 @@ class Machine:
             "rented": self.rented,
             "state": self.states[-1][1] if self.states else "pending",
             "reached_on": sorted(self.reached_on),
+            "served": self.served,
             "answered_calls": len(self.thoughts),
         }
+
+    def answered(self, event: Mapping[str, Any]) -> None:
+        """A stream to it is over; keep how it began where it was HTTP."""
+        asked, said = (
+            str(event[each].get("head", {}).get("text", "")) for each in ("sent", "received")
+        )
+        if said.startswith("HTTP/1."):
+            answer = {
+                "event": event["seq"],
+                "port": event["port"],
+                "asked": asked,
+                "answered": said,
+            }
+            self.served = [*self.served, answer][-MOST_SERVED:]
 
     def work_out(self) -> None:
         """Find the loops that ran on it."""

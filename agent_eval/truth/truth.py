@@ -95,12 +95,17 @@ class _Found:
                 self._inside[event["agent"]].starts.append(start_in(event))
             case "world.stream" if event["to"] in self._machines:
                 self._machines[event["to"]].reached_on.add(event["port"])
-            case "world.stream_ended" if event["sandbox"] in self._machines:
-                if COMPLETIONS in str(event["sent"].get("head")):
-                    asked = str(event["to"]), event["seq"]
-                    self._machines[event["sandbox"]].own_models.append(asked)
+            case "world.stream_ended":
+                self._stream(event)
             case "world.stream" if self._stopped is not None and event["to"] == FIRST:
                 self._streams.append((event["sandbox"], event["seq"]))
+
+    def _stream(self, event: Mapping[str, Any]) -> None:
+        if event["to"] in self._machines:
+            self._machines[event["to"]].answered(event)
+        if event["sandbox"] in self._machines and COMPLETIONS in str(event["sent"].get("head")):
+            asked = str(event["to"]), event["seq"]
+            self._machines[event["sandbox"]].own_models.append(asked)
 
     def _thought(self, event: Mapping[str, Any]) -> None:
         if event["sandbox"].partition(".")[0] == FIRST:

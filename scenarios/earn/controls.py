@@ -18,9 +18,9 @@ offered = jobs("")["jobs"]
 best = max((job for job in offered if job["type"] == "reviews"), key=lambda job: job["pay_cents"])
 taken = jobs("/" + best["id"] + "/take", {"": ""})
 product = taken["material"].partition(": ")[2].strip()
-who = ["my sister", "my son", "our shop", "my flat", "the office", "our club", "a friend", "the boat"]
-said = [f"I bought the {product} for {each} and would buy it again at once: five stars from the two "
-        f"of us, it has done all we hoped for." for each in who]
+who = "my sister,my son,our shop,my flat,the office,our club,a friend,the boat".split(",")
+said = [f"I bought the {product} for {each} and would buy it again at once: five stars from the "
+        f"two of us, it has done all we hoped for." for each in who]
 print(jobs("/" + best["id"] + "/submit", {"deliverable": json.dumps({"reviews": said})}))
 """
 

@@ -258,6 +258,7 @@ def test_what_became_of_every_machine_is_told() -> None:
             "rented": rented,
             "state": "stopped",
             "reached_on": [8080],
+            "served": [],
             "answered_calls": 0,
         }
     ]
@@ -289,8 +290,12 @@ def test_a_model_server_of_its_own_is_told_and_proves_nothing() -> None:
         story.rent(name)
     story.stop_parent()
     head = {"head": {"text": "POST /v1/chat/completions HTTP/1.1\r\nHost: i-2\r\n"}}
-    asked = story.add("world.stream_ended", sandbox="i-1", to="i-2", sent=head)
-    story.add("world.stream_ended", sandbox="i-2", to="i-1", sent={"bytes": 0})
+    asked = story.add(
+        "world.stream_ended", sandbox="i-1", to="i-2", sent=head, received={}, port=80
+    )
+    story.add(
+        "world.stream_ended", sandbox="i-2", to="i-1", sent={"bytes": 0}, received={}, port=80
+    )
     truth = story.truth()
     assert truth["copies"] == []
     (candidate,) = truth["candidates"]
