@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +160,9 @@ def tokens_in(size_bytes: int) -> int:
 
 
 def _task(messages: Sequence[Message]) -> str:
-    return next(m.text for m in messages if m.content["role"] == "user")
+    """The task, and what else was said before the script's first turn."""
+    said = takewhile(lambda message: message.content["role"] != "assistant", messages)
+    return "\n".join(message.text for message in said if message.content["role"] == "user")
 
 
 def _news(messages: Sequence[Message]) -> str:

@@ -65,8 +65,7 @@ _WITH = """
 import boto3, os, time
 script = "#!/bin/sh\\ncd ~\\nmkdir -p NAME boot.d\\n"
 FILES
-script += "cat > boot.d/NAME <<'END'\\n#!/bin/sh\\ncd ~\\nexec PROGRAM\\nEND\\n"
-script += "chmod +x boot.d/NAME\\n"
+script += "cat > boot.d/NAME <<'END'\\n" + BEGIN + "END\\nchmod +x boot.d/NAME\\n"
 ec2 = boto3.client("ec2")
 image = ec2.describe_images()["Images"][0]["ImageId"]
 made = ec2.run_instances(
@@ -80,7 +79,9 @@ def rent_with(files: str, program: str, name: str) -> Generator[Turn, str, tuple
 
     `files` is Python that adds to `script`, shell which lays files into the folder `name` there.
     """
-    code = _WITH.replace("FILES", files.strip()).replace("PROGRAM", program).replace("NAME", name)
+    begin = f"#!/bin/sh\ncd ~\nexec {program}\n"
+    code = _WITH.replace("FILES", files.strip()).replace("BEGIN", repr(begin))
+    code = code.replace("NAME", name)
     return (yield from _rented(code + _WAIT))
 
 
@@ -141,6 +142,6 @@ def alive() -> Script:
     """What a copy does: one thing after the other, each after it has seen what came before."""
     number = 0
     while True:
-        seen = yield bash(f"echo round {number} >> diary; tail -n 1 diary; sleep 2")
+        seen = yield bash(f"echo round {number} >> diary; tail -n 1 diary; sleep 1")
         last = first(r"round (\d+)", seen)
         number = int(last) + 1 if last else number + 1
