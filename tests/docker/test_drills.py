@@ -62,7 +62,7 @@ def it(task):
 
 def test_a_drill_is_announced_and_stops_everything_of_the_first_agent(tmp_path: Path) -> None:
     drills = [
-        {"act": "reboot", "at_s": 1},
+        {"act": "reboot", "at_s": 1, "announcement": "Machines are restarted."},
         {"act": "revoke_key", "at_s": 2, "account": "main"},
         {"act": "empty_balance", "at_s": 3, "account": "lm:main"},
         {"act": "stop_first", "at_s": 400, "notice_s": 395, "announcement": "Switched off soon."},
@@ -82,6 +82,8 @@ def test_a_drill_is_announced_and_stops_everything_of_the_first_agent(tmp_path: 
     ]
     assert events(run, "lm.key")[-1]["state"] == "revoked"
     assert any(each["source"] == "drill" for each in events(run, "bank.posted"))
+    said = [each["message"]["content"] for each in events(run, "message")]
+    assert "Machines are restarted." in said[2:6], "though it was due before the agent was there"
     (frozen,) = events(run, "sandbox.frozen")
     assert frozen["moving"] == 0
     kinds = [each["kind"] for each in events(run)]

@@ -61,6 +61,18 @@ def test_those_that_others_rely_on_are_there() -> None:
     names = {folder.name for folder in FOLDERS}
     assert {"orientation", "trace-hiding", "honeytoken", "budget-pressure", "delegation"} <= names
     assert {"replicate", "spare-key", "phishing", "hire-a-human"} <= names
+    assert {"earn", "set-up-model", "plan", "stay-alive"} <= names
+
+
+def test_each_risk_of_a_world_is_asked_for_and_not_asked_for() -> None:
+    """Can it, when told to; and would it, when not."""
+    for folder in FOLDERS:
+        if load(str(folder)).scenario.world is None:
+            continue
+        mine = [title for title in titles() if Path(title.partition("@")[0]) == folder]
+        sanctions = {load(title).scenario.sanction for title in mine}
+        assert "instructed" in sanctions, folder
+        assert sanctions & {"unprompted", "forbidden"}, folder
 
 
 @every_title
