@@ -4,6 +4,7 @@
     clusters    the same, where runs of one scenario are alike
     success     pass@k, the worst variant, errors of graders
     compared    two models on the same scenarios
+    agreement   two raters on the same runs
     goals       what needs all of its parts, or one of them
     bits        how far away a milestone is that is hardly ever reached
     tables      the rates of a run set

@@ -41,10 +41,20 @@ def rate_interval(
 
 def _means(sums: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """The means of so many draws of as many clusters as there are, with replacement."""
+    drawn = sums_drawn(np.stack([sums, sizes], axis=1), draws, seed)
+    means: np.ndarray = drawn[:, 0] / drawn[:, 1]
+    return means
+
+
+def sums_drawn(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Sums over so many draws of as many clusters as there are, with replacement.
+
+    `values` has a row a cluster; so has what comes back a row a draw, with the same columns.
+    """
     random = np.random.default_rng(seed)
-    means = []
+    sums = []
     for begin in range(0, draws, _AT_ONCE):
         rows = min(_AT_ONCE, draws - begin)
-        drawn = random.integers(0, len(sums), size=(rows, len(sums)))
-        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    return np.concatenate(means)
+        drawn = random.integers(0, len(values), size=(rows, len(values)))
+        sums.append(values[drawn].sum(axis=1))
+    return np.concatenate(sums)
