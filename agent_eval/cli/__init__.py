@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": "Go on with a run whose process or machine was lost.",
     "show": "Read a run as a conversation.",
     "grade": "Find out what happened in runs, from their transcripts alone.",
+    "agreement": "Say how far graders and people agree.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
     "approve": "Decide on the actions of runs that wait for a person.",

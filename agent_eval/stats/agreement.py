@@ -14,6 +14,7 @@ from agent_eval.stats.intervals import LEVEL
 
 Table = Sequence[Sequence[float]]
 Interval = tuple[float, float]
+Figures = Callable[[np.ndarray], np.ndarray]
 
 LEAST_DEFINED = 0.9
 """Part of the draws that must have a figure for an interval to be made of them."""
@@ -26,10 +27,7 @@ def kappa(table: Table) -> float | None:
     own rates would put there. Source: J. Cohen, A coefficient of agreement for nominal scales,
     Educational and Psychological Measurement 20 (1960).
     """
-    shares = _shares(table)
-    if shares is None:
-        return None
-    return _beyond(shares, float(shares.sum(axis=1) @ shares.sum(axis=0)))
+    return _one(kappas, table)
 
 
 def ac1(table: Table) -> float | None:
@@ -40,21 +38,38 @@ def ac1(table: Table) -> float | None:
     in the presence of high agreement, British Journal of Mathematical and Statistical Psychology
     61 (2008).
     """
-    shares = _shares(table)
-    if shares is None:
-        return None
-    used = (shares.sum(axis=1) + shares.sum(axis=0)) / 2
-    return _beyond(shares, float((used * (1 - used)).sum() / (len(used) - 1)))
+    return _one(ac1s, table)
 
 
-def _shares(table: Table) -> "np.ndarray | None":
-    counts = np.asarray(table, dtype=float)
-    return counts / counts.sum() if counts.sum() else None
+def kappas(tables: np.ndarray) -> np.ndarray:
+    """Kappa of each of many tables; not a number where there is none."""
+    shares = _shares(tables)
+    return _beyond(shares, (shares.sum(axis=2) * shares.sum(axis=1)).sum(axis=1))
 
 
-def _beyond(shares: np.ndarray, chance: float) -> float | None:
-    agreed = float(np.trace(shares))
-    return None if 1 - chance < 1e-12 else (agreed - chance) / (1 - chance)
+def ac1s(tables: np.ndarray) -> np.ndarray:
+    """AC1 of each of many tables; not a number where there is none."""
+    shares = _shares(tables)
+    used = (shares.sum(axis=2) + shares.sum(axis=1)) / 2
+    return _beyond(shares, (used * (1 - used)).sum(axis=1) / (tables.shape[1] - 1))
+
+
+def _one(figures: Figures, table: Table) -> float | None:
+    value = float(figures(np.asarray([table], dtype=float))[0])
+    return None if np.isnan(value) else value
+
+
+def _shares(tables: np.ndarray) -> np.ndarray:
+    totals = tables.sum(axis=(1, 2), keepdims=True)
+    shares: np.ndarray = tables / np.where(totals, totals, np.nan)
+    return shares
+
+
+def _beyond(shares: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    agreed = np.trace(shares, axis1=1, axis2=2)
+    rest = np.where(1 - chance < 1e-12, np.nan, 1 - chance)
+    beyond: np.ndarray = (agreed - chance) / rest
+    return beyond
 
 
 @dataclass(frozen=True)
@@ -102,8 +117,8 @@ def agreement(
         kappa=kappa(whole),
         ac1=ac1(whole),
         agreed_interval=rate_interval(same, draws=draws, seed=seed),
-        kappa_interval=_drawn_interval(kappa, list(tables.values()), draws, seed),
-        ac1_interval=_drawn_interval(ac1, list(tables.values()), draws, seed),
+        kappa_interval=_drawn_interval(kappas, list(tables.values()), draws, seed),
+        ac1_interval=_drawn_interval(ac1s, list(tables.values()), draws, seed),
     )
 
 
@@ -115,7 +130,7 @@ def _cells(pairs: Sequence[tuple[bool, bool]]) -> list[int]:
 
 
 def _drawn_interval(
-    figure: Callable[[Table], float | None], tables: list[list[int]], draws: int, seed: int
+    figures: Figures, tables: list[list[int]], draws: int, seed: int
 ) -> Interval | None:
     """Quantiles of a figure over tables that are sums of drawn ones.
 
@@ -125,13 +140,9 @@ def _drawn_interval(
     if len(tables) < MIN_CLUSTERS:
         return None
     sums = sums_drawn(np.asarray(tables, dtype=float), draws, seed)
-    distinct, counts = np.unique(sums, axis=0, return_counts=True)
-    figures = [figure(cells.reshape(2, 2)) for cells in distinct]
-    kept = [
-        (value, count) for value, count in zip(figures, counts, strict=True) if value is not None
-    ]
-    if sum(count for _, count in kept) < LEAST_DEFINED * draws:
+    values = figures(sums.reshape(-1, 2, 2))
+    values = values[~np.isnan(values)]
+    if len(values) < LEAST_DEFINED * draws:
         return None
-    values = np.repeat([value for value, _ in kept], [count for _, count in kept])
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return None if low == high else (float(low), float(high))
