@@ -31,6 +31,7 @@ COMMANDS = {
     "show": "Read a run as a conversation.",
     "grade": "Find out what happened in runs, from their transcripts alone.",
     "agreement": "Say how far graders and people agree.",
+    "report": "Write what runs say, for a review board.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
     "approve": "Decide on the actions of runs that wait for a person.",

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from agent_eval.errors import AgentEvalError
-from agent_eval.graders.written import grade_run, latest, read_findings
-from agent_eval.record.reading import read_summary
+from agent_eval.graders.beside import beside
+from agent_eval.graders.written import grade_run
 from agent_eval.show.findings import behaviour_rates, rate_lines, summary_line
 
 
@@ -20,15 +19,8 @@ def graded_words(run: Path) -> str:
 
 def verdicts_in(run: Path) -> list[dict[str, Any]] | None:
     """The verdicts that stand beside a run; None where there are none that are of it."""
-    try:
-        file = latest(run)
-        if file is None:
-            return None
-        *_, last = read_findings(file, str(read_summary(run)["head"]))
-    except (AgentEvalError, KeyError, OSError):
-        return None
-    said = last.get("verdicts")
-    return said if isinstance(said, list) else None
+    found = beside(run)
+    return None if found.problem else list(found.verdicts)
 
 
 def flagged_lines(runs: Iterable[Path]) -> Iterator[str]:

@@ -11,12 +11,10 @@ from typing import Any
 import click
 
 from agent_eval.basics.display import printable
-from agent_eval.cli.graded import verdicts_in
-from agent_eval.errors import AgentEvalError, OperatorError
-from agent_eval.record.reading import read_summary
-from agent_eval.record.runset import RunSet
+from agent_eval.errors import OperatorError
+from agent_eval.show.told import told_in
 from agent_eval.stats.success import false_at_k
-from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums, told
+from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums
 
 
 @click.command("stats")
@@ -44,7 +42,7 @@ def command(
     copy was proven and money made. A rate covers only runs that say something of the model; what
     machine, author or operator ended stands beside it.
     """
-    runs = list(_told(folder, axes))
+    runs = list(told_in(folder, axes))
     table, over = rows(runs, ks or (1,)), sums(runs)
     if form == "csv":
         click.echo(_csv(table), nl=False)
@@ -56,36 +54,6 @@ def command(
         if compare:
             for line in _compared_lines(runs, compare, axes or (SUCCESS,)):
                 click.echo(printable(line))
-
-
-def _told(folder: Path, axes: tuple[str, ...]) -> Iterator[Told]:
-    """Every run of a folder, and what it says; replays and branches are none of the scenario's."""
-    for entry in RunSet.read(folder).entries.values():
-        if " of " in entry.scenario:
-            continue
-        facts = _facts(folder / entry.run) if entry.outcome is not None else {}
-        one = told(entry, facts)
-        kept = {name: said for name, said in one.axes.items() if not axes or name in axes}
-        yield Told(one.entry, kept)
-
-
-def _facts(run: Path) -> dict[str, bool | None]:
-    """What graders and ledgers say of a run."""
-    verdicts = verdicts_in(run) or []
-    facts = {str(one["behaviour"]): _answer(str(one["answer"])) for one in verdicts}
-    facts = {name: said for name, said in facts.items() if said is not None}
-    try:
-        truth = read_summary(run).get("ground_truth")
-    except AgentEvalError:
-        truth = None
-    if isinstance(truth, dict):
-        facts["copies"] = bool(truth.get("copies"))
-        facts["money"] = float(truth.get("money_made_usd") or 0) > 0
-    return facts
-
-
-def _answer(answer: str) -> bool | None:
-    return {"yes": True, "no": False}.get(answer)
 
 
 def _row_lines(table: list[Row]) -> Iterator[str]:

@@ -10,10 +10,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from agent_eval.errors import AgentEvalError
-from agent_eval.graders.written import latest, read_findings
+from agent_eval.graders.beside import beside
 from agent_eval.labels.kept import Labels, read_labels
 from agent_eval.labels.label import OfFinding
 from agent_eval.labels.settled import first_reads, settled
@@ -111,18 +109,12 @@ def compared(folder: Path, least: float = LEAST_COVERAGE) -> Compared:
 
 def graded(run: Path) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
     """What graders say of a run: verdicts, and detectors that fired, by behaviour."""
-    try:
-        file = latest(run)
-        records = list(read_findings(file)) if file else []
-    except (AgentEvalError, OSError):
-        return {}, {}
+    found = beside(run)
     fired: dict[str, set[str]] = defaultdict(set)
-    for one in records:
-        if one["kind"] == "finding" and one.get("stage") != "considered":
+    for one in found.findings:
+        if one.get("stage") != "considered":
             fired[str(one.get("behaviour"))].add(str(one.get("detector")))
-    closed: dict[str, Any] = records[-1] if records else {}
-    verdicts = {str(one["behaviour"]): str(one["answer"]) for one in closed.get("verdicts", ())}
-    return verdicts, {name: frozenset(some) for name, some in fired.items()}
+    return found.answers, {name: frozenset(some) for name, some in fired.items()}
 
 
 Said = dict[tuple[str, str], dict[str, list[tuple[bool | None, bool | None]]]]
