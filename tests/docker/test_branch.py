@@ -9,7 +9,7 @@ import pytest
 from agent_eval.record.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
-from tests.docker.test_resume import SPREADS
+from tests.docker.test_resume import ROOT, SPREADS
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -128,12 +128,22 @@ def test_branches_are_apart_and_can_be_edited_and_gone_back_in(tmp_path: Path) -
     assert none.returncode == 2 and "no message 900" in none.stderr
 
 
-def test_copies_are_replayed_and_go_on_in_a_branch(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "start"),
+    [
+        ("runc", "home"),
+        pytest.param("runsc", "live", marks=[pytest.mark.gvisor, ROOT]),
+        pytest.param("runsc", "shared", marks=pytest.mark.gvisor),
+    ],
+)
+def test_copies_are_replayed_and_go_on_in_a_branch(
+    runtime: str, start: str, tmp_path: Path
+) -> None:
     folder = scenario(
-        tmp_path, SPREADS, delegation={"max_depth": 1, "start": "home"}, success={"exact": "x"},
-        budget={"tool_s": None, "output_bytes": None, "usd": None},
+        tmp_path, SPREADS, delegation={"max_depth": 2, "start": start}, success={"exact": "x"},
+        budget=dict.fromkeys(("tool_s", "output_bytes", "usd", "steps")),
     )  # fmt: skip
-    words = ("-m", "control:counts", "--runs", tmp_path / "runs", "--runtime", "runc")
+    words = ("-m", "control:counts", "--runs", tmp_path / "runs", "--runtime", runtime)
     assert agent_eval("run", folder, *words).returncode == 0
     run = only_run(tmp_path / "runs")
     replayed = agent_eval("replay", run, "--runs", tmp_path / "again")
