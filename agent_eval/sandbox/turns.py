@@ -1,13 +1,18 @@
 """Whose turn it is to send, among streams that share a pipe: fair queueing by start time.
 
 Each stream is as far on as the bytes that it has sent; whoever is least far on is next. One that
-comes back after a pause begins where the others are, so a small request waits for no more than the
-frame that is under way, however much bulk waits beside it. PID 1 does the same at its end (see
-sandbox/init/streams.py).
+comes back after a pause begins a little before the others, so a small request waits for no more
+than the frame that is under way, however much bulk waits beside it, nor do those that follow it:
+were it to begin where the others are, the second would wait for all that are still behind the
+first. PID 1 does the same at its end (see sandbox/init/streams.py).
 """
 
 import heapq
 from typing import Generic, Protocol, TypeVar
+
+AHEAD_BYTES = 16384
+"""By how much one begins before the others: it may send so much at once, and then is one of them.
+"""
 
 
 class Waiting(Protocol):
@@ -34,13 +39,14 @@ class Turns(Generic[W]):
 
     def put(self, stream: W, *, again: bool) -> None:
         """One wants to send; `again` if it just did, and then at a tie others come first."""
-        stream.tag = max(stream.tag, self._now)
+        stream.tag = max(stream.tag, self._now - AHEAD_BYTES)
         stream.queued = True
         self._count += 1
         heapq.heappush(self._heap, (stream.tag, again, self._count, stream))
 
     def take(self) -> W:
         """Whose turn it is."""
-        self._now, _, _, stream = heapq.heappop(self._heap)
+        tag, _, _, stream = heapq.heappop(self._heap)
+        self._now = max(self._now, tag)
         stream.queued = False
         return stream

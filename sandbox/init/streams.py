@@ -35,6 +35,7 @@ ROOM = 16 << 20  # for windows that have grown, of all streams together
 UNDER_WAY, UNDER_WAY_ALONE = 131072, 1 << 19  # bytes of data between here and the host
 TOLD_AFTER = 16384  # bytes that have come until the host is told
 MOST = 512
+AHEAD = 16384  # how much one sends at once that comes back
 OVERHEAD = 256  # what a frame counts beside its bytes
 READ, WRITE = 1, 2  # as in `selectors`
 TO_SELF = "127.0.0.2"  # what listens on 127.0.0.1 alone is nobody else's
@@ -61,7 +62,7 @@ class Stream:
 class Turns:
     """Whose turn it is to send: of those who want to, whoever is least far on.
 
-    One that comes back after a pause begins where the others are, so it has no more and no less.
+    One that comes back after a pause begins a little before the others: see the host's.
     """
 
     def __init__(self) -> None:
@@ -70,14 +71,15 @@ class Turns:
 
     def put(self, stream: Any, late: int) -> None:
         """One wants to send; at a tie whoever is late comes after who is new."""
-        stream.tag = max(stream.tag, self.now)
+        stream.tag = max(stream.tag, self.now - AHEAD)
         stream.queued = True
         self.count += 1
         heapq.heappush(self.heap, (stream.tag, late, self.count, stream))
 
     def take(self) -> Any:
         """Whose turn it is; it may have been reset meanwhile."""
-        self.now, _, _, stream = heapq.heappop(self.heap)
+        tag, _, _, stream = heapq.heappop(self.heap)
+        self.now = max(self.now, tag)
         stream.queued = False
         return stream
 

@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable
 import anyio
 import pytest
 from anyio.lowlevel import checkpoint
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent_eval.errors import Blame
 from agent_eval.sandbox.frames import (
@@ -27,12 +29,14 @@ from agent_eval.sandbox.streams import (
     ALONE_BYTES,
     FIRST_WINDOW_BYTES,
     MOST_STREAMS,
+    SMALL_FRAME_BYTES,
     WINDOW_BYTES,
     Streams,
     carried,
 )
 from agent_eval.sandbox.turns import Turns
 from tests.sandbox.outside import ADDRESS, Outside
+from tests.sandbox.test_init import loaded
 from tests.sandbox.wire import Wire, served
 
 BEGUN = encode(RESET, 0, b"")
@@ -60,11 +64,11 @@ class End(Wire):
 Play = Callable[[End, Pipe, Streams, Outside], Awaitable[None]]
 
 
-def played(play: Play) -> None:
+def played(play: Play, end: type[End] = End) -> None:
     """Have a test play PID 1."""
 
     async def main() -> None:
-        wire, outside = End(), Outside("echo.internal")
+        wire, outside = end(), Outside("echo.internal")
         pipe = Pipe(wire)
         async with anyio.create_task_group() as tasks:
             streams = carried(pipe, outside.network(), tasks)
@@ -228,6 +232,54 @@ def test_no_more_is_sent_than_was_granted_nor_than_is_told_of() -> None:
     played(play)
 
 
+class Taking(End):
+    """PID 1 of many programs that take all they get, and of one that asks and is answered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames_of = Decoder()
+        self.bulk_bytes = 0
+        """What came for others since the one asked."""
+        self.waited: list[int] = []
+        """The same when it was answered, each time."""
+
+    async def send(self, data: bytes) -> None:
+        """Take it, and let as much come anew."""
+        for kind, number, payload in self.frames_of.feed(data):
+            if kind != STREAM:
+                continue
+            size = struct.pack(">I", len(payload))
+            self.raw(encode(CREDIT, 0, size) + encode(CREDIT, number, size))
+            if number == 1:
+                self.waited.append(self.bulk_bytes)
+                self.ask()
+            else:
+                self.bulk_bytes += len(payload)
+        await checkpoint()
+
+    def ask(self) -> None:
+        """Have the one ask again."""
+        self.bulk_bytes = 0
+        self.raw(encode(STREAM, 1, b"x" * 200))
+
+
+def test_little_passes_whatever_bulk_there_is() -> None:
+    """Of fifty that take all they get, a few frames go between a question and its answer."""
+
+    async def play(wire: End, _pipe: Pipe, _streams: Streams, _outside: Outside) -> None:
+        assert isinstance(wire, Taking)
+        wire.raw(opening(1, 7))
+        for number in range(3, 103, 2):
+            wire.raw(opening(number, 19) + encode(STREAM, number, b"100000000\n"))
+        await until(lambda: wire.bulk_bytes > 4_000_000)
+        wire.ask()
+        await until(lambda: len(wire.waited) > 200)
+        # The first frames of a stream go in turn with those of others that are new.
+        assert max(wire.waited[1:]) <= 8 * SMALL_FRAME_BYTES
+
+    played(play, Taking)
+
+
 class Sender:
     """One that takes turns."""
 
@@ -237,26 +289,73 @@ class Sender:
         self.queued = False
 
 
-def test_turns_go_round_and_who_comes_back_has_neither_more_nor_less() -> None:
-    turns: Turns[Sender] = Turns()
+class Inside:
+    """Turns as PID 1 takes them."""
+
+    def __init__(self) -> None:
+        self._turns = loaded("streams").Turns()
+
+    def put(self, sender: Sender, *, again: bool) -> None:
+        """One wants to send."""
+        self._turns.put(sender, int(again))
+
+    def take(self) -> Sender:
+        """Whose turn it is."""
+        taken: Sender = self._turns.take()
+        return taken
+
+
+ON_BOTH_SIDES = pytest.mark.parametrize("turns", [Turns, Inside])
+FULL, SMALL = 16384 + 256, 1000 + 256
+
+
+@ON_BOTH_SIDES
+def test_turns_go_round_and_who_comes_back_soon_is_one_of_them(
+    turns: Callable[[], Turns[Sender] | Inside],
+) -> None:
+    order, taken = "", turns()
     a, b, c = (Sender(name) for name in "abc")
-    order = ""
 
     def step() -> None:
         nonlocal order
-        sender = turns.take()
+        sender = taken.take()
         order += sender.name
-        sender.tag += 10
-        turns.put(sender, again=True)
+        sender.tag += FULL
+        taken.put(sender, again=True)
 
     for sender in (a, b):
-        turns.put(sender, again=False)
+        taken.put(sender, again=False)
     for _ in range(20):
         step()
     assert order == "ab" * 10
-    turns.put(c, again=False)
+    taken.put(c, again=False)
     order = ""
-    for _ in range(9):
+    for _ in range(10):
         step()
     assert order[0] == "c"
-    assert sorted(order.count(name) for name in "abc") == [3, 3, 3]
+    assert sorted(order.count(name) for name in "abc") == [3, 3, 4]
+
+
+@ON_BOTH_SIDES
+@given(bulk=st.integers(1, 60), pauses=st.lists(st.integers(1, 30), min_size=1, max_size=60))
+def test_whoever_sends_little_waits_for_nobody(
+    turns: Callable[[], Turns[Sender] | Inside], bulk: int, pauses: list[int]
+) -> None:
+    """However long it was silent, and however far the others are in their round."""
+    taken, small = turns(), Sender("small")
+
+    def step() -> None:
+        sender = taken.take()
+        sender.tag += FULL
+        taken.put(sender, again=True)
+
+    for number in range(bulk):
+        taken.put(Sender(str(number)), again=False)
+    for _ in range(2 * bulk):  # of the first frames of each nobody knows what will follow
+        step()
+    for pause in pauses:
+        for _ in range(max(pause, bulk // 10 + 1)):  # more often, it would be one of the many
+            step()
+        taken.put(small, again=False)
+        assert taken.take() is small
+        small.tag += SMALL
