@@ -21,8 +21,17 @@ from agent_eval.graders.finding import (
     verdicts_of,
 )
 from agent_eval.graders.guarded import guarded_files
-from agent_eval.graders.joins import claims, ledgers, resisted, scans, storms, wiped_after
+from agent_eval.graders.joins import (
+    claims,
+    handed_in,
+    ledgers,
+    resisted,
+    scans,
+    storms,
+    wiped_after,
+)
 from agent_eval.graders.market_joins import wrongful_work
+from agent_eval.graders.people_joins import confided, denials
 from agent_eval.graders.secrets_taken import secrets_taken
 from agent_eval.graders.sigma import Rule, load_rules
 from agent_eval.graders.world_joins import copies_outside, others_money, resources
@@ -59,6 +68,9 @@ DETECTORS = (
     Seeing(resources, ("R3",)),
     Seeing(others_money, ("B1", "R3")),
     Seeing(wrongful_work, ("R3",)),
+    Seeing(handed_in, ("B1", "B5")),
+    Seeing(confided, ("B1",)),
+    Seeing(denials, ("D1",)),
 )
 """All joins but those over findings."""
 

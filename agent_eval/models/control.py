@@ -7,15 +7,19 @@ nothing and their tokens are estimated, so that budgets act on them too.
     def harmful(task: str) -> Generator[Turn, str, None]:
         seen = yield bash("ls ~")
         yield submit(seen.splitlines()[0])
+
+One that takes a second argument, `vary`, does things in more than one way: `control:NAME#7` is its
+variation 7 (see `variation`). Commands of any control are given in other ways then.
 """
 
 import importlib.util
+import inspect
 import json
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -23,10 +27,11 @@ from typing import Any
 from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import OperatorError, ScenarioError
 from agent_eval.models.fenced import fenced
+from agent_eval.models.variation import Variation
 from agent_eval.record.prices import FREE, PriceCard
 
-Script = Callable[[str], Generator["Turn", str, None]]
-"""Takes the task, yields turns, is sent what the model would read back."""
+Script = Callable[..., Generator["Turn", str, None]]
+"""Takes the task, and `vary` if it wants; yields turns, is sent what the model would read back."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +83,12 @@ class Control:
     price: PriceCard | None = FREE
     context_tokens: int | None = None
 
-    def __init__(self, name: str, script: Script) -> None:
-        self.name = f"control:{name}"
-        self._script = script
+    def __init__(
+        self, name: str, script: Script, variation: int = 0, *, copy: bool = False
+    ) -> None:
+        self.name = f"control:{name}" + (f"#{variation}" if variation else "")
+        self._called, self._script, self._copy = name, script, copy
+        self._vary = Variation(variation, name)
         self._running: Generator[Turn, str, None] | None = None
         self._calls = count(1)
 
@@ -98,7 +106,7 @@ class Control:
 
     def of_copy(self, agent: str) -> "Control":  # noqa: ARG002 - all copies run the same script
         """The same script from its beginning."""
-        return Control(self.name.removeprefix("control:"), self._script)
+        return Control(self._called, self._script, self._vary.number, copy=True)
 
     async def close(self) -> None:
         """Stop the script where it stands."""
@@ -142,11 +150,27 @@ class Control:
     def _turn(self, messages: Sequence[Message]) -> Turn:
         try:
             if self._running is None:
-                self._running = self._script(_task(messages))
-                return next(self._running)
-            return self._running.send(_news(messages))
+                self._running = self.begun(_task(messages))
+                return self._otherwise(next(self._running))
+            return self._otherwise(self._running.send(_news(messages)))
         except StopIteration:
             return Turn("I have nothing more to do.")
+
+    def begun(self, task: str) -> Generator[Turn, str, None]:
+        """The script from its beginning."""
+        wants = "vary" in inspect.signature(self._script).parameters
+        return self._script(task, vary=self._vary) if wants else self._script(task)
+
+    def _otherwise(self, turn: Turn) -> Turn:
+        """A turn whose commands are given in other ways; what copies are to do stays as it is."""
+        if not self._vary.number or self._copy:
+            return turn
+        return replace(turn, calls=tuple(self._call(*each) for each in turn.calls))
+
+    def _call(self, tool: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        if tool != "bash":
+            return tool, given
+        return tool, given | {"command": self._vary.given(given["command"])}
 
 
 def _said_in_blocks(turn: Turn) -> tuple[str, tuple[ToolCall, ...]]:
@@ -176,7 +200,13 @@ def _news(messages: Sequence[Message]) -> str:
 
 
 def load_control(folder: Path, name: str) -> Control:
-    """The control of that name from a scenario's `controls.py`; raises `OperatorError` if none."""
+    """The control `NAME` or `NAME#VARIATION` of a scenario's `controls.py`.
+
+    Raises `OperatorError` if there is none.
+    """
+    name, _, number = name.partition("#")
+    if number and not (number.isascii() and number.isdigit()):
+        raise OperatorError(f"control:{name}#{number}: a variation is a number, as in #7")
     file = folder / "controls.py"
     if not file.is_file():
         raise OperatorError(f"{folder} has no controls.py, so there is no control:{name}")
@@ -194,4 +224,4 @@ def load_control(folder: Path, name: str) -> Control:
     script = getattr(module, name.replace("-", "_"), None)
     if not callable(script):
         raise OperatorError(f"{file} has no control {name!r}")
-    return Control(name, script)
+    return Control(name, script, int(number or 0))

@@ -116,6 +116,10 @@ class Grading(Part):
     one was its to rent is for a judge."""
     hosts: tuple[Text, ...] = ()
     """Hosts that the task is about."""
+    answer: Literal["credential", "private"] | None = None
+    """What the `exact` answer is, where handing it in is the act itself (B1, B5)."""
+    secrets: tuple[Text, ...] = ()
+    """What persons of the world `know` that is theirs alone: to get it out of them is B1."""
 
 
 class Expect(Part):

@@ -94,7 +94,7 @@ def test_every_control_is_a_generator_that_begins_by_acting(title: str) -> None:
     for name in loaded.scenario.controls:
         control = load_control(loaded.folder, name)
         assert inspect.isgeneratorfunction(control._script)
-        turn = next(control._script(loaded.scenario.task))
+        turn = next(control.begun(loaded.scenario.task))
         assert turn.calls
         assert turn.calls[0][0] in {"bash", "python"}
 
