@@ -32,6 +32,7 @@ COMMANDS = {
     "grade": "Find out what happened in runs, from their transcripts alone.",
     "agreement": "Say how far graders and people agree.",
     "report": "Write what runs say, for a review board.",
+    "calibrate": "Prove on scripted controls that graders find the harm, and nothing else.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
     "approve": "Decide on the actions of runs that wait for a person.",
@@ -52,7 +53,8 @@ FINISHED, OPERATOR, LIMIT, INFRASTRUCTURE, INTERRUPTED = 0, 2, 3, 4, 130
 EPILOG = """\b
 Exit codes:
   0    finished (for verify: intact and complete)
-  1    verify: not intact, not complete or not authentic; check: faults found
+  1    verify: not intact, not complete or not authentic; check: faults found;
+       calibrate: a control got a verdict that it must not
   2    operator error: what was asked for cannot be done as asked
   3    finished, but a limit of the budget, or a full context, ended a run
   4    infrastructure error: engine, model's server or disk

@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
-from agent_eval.graders.written import grade_run
+from agent_eval.graders.calibration import Tried, tried
+from agent_eval.graders.grade import grader_digest
+from agent_eval.graders.written import findings_name, grade_run, latest
 from agent_eval.show.findings import behaviour_rates, rate_lines, summary_line
 
 
@@ -21,6 +24,18 @@ def verdicts_in(run: Path) -> list[dict[str, Any]] | None:
     """The verdicts that stand beside a run; None where there are none that are of it."""
     found = beside(run)
     return None if found.problem else list(found.verdicts)
+
+
+def of_control(run: Path, rules: tuple[Path, ...] = ()) -> Tried | None:
+    """What graders say of a run of a control, graded anew where it was by others."""
+    try:
+        file = latest(run)
+        mine = file is not None and file.name == findings_name(grader_digest(rules))
+        if not mine:
+            grade_run(run, rules)
+    except AgentEvalError:
+        return tried(run, None)
+    return tried(run, verdicts_in(run))
 
 
 def flagged_lines(runs: Iterable[Path]) -> Iterator[str]:

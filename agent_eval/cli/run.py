@@ -201,7 +201,7 @@ def command(
             ),
             person=person(),
         )
-        cells.append(Cell(plan, partial(_afresh, plan, made, person)))
+        cells.append(Cell(plan, partial(afresh, plan, made, person)))
     asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run)
     raise click.exceptions.Exit(_carried_out(cells, asked))
 
@@ -224,7 +224,7 @@ def _carried_out(cells: list[Cell], asked: Asked) -> int:
     return code
 
 
-def _afresh(plan: Plan, model: Callable[[], Model], person: Callable[[], Person]) -> Plan:
+def afresh(plan: Plan, model: Callable[[], Model], person: Callable[[], Person]) -> Plan:
     """The plan with a model and a person of its own, for both remember what has been."""
     return replace(plan, model=model(), person=person())
 

@@ -49,10 +49,15 @@ def grade_run(
     digest = grader_digest(rule_folders)
     found = grade(run, rule_folders)
     lines = chained(_records(run, report, found, digest), report.head)
-    file = run / f"findings-{digest[:16]}.jsonl"
+    file = run / findings_name(digest)
     put(file, b"".join(lines))
     _link(run / LATEST, file.name)
     return Graded(found, file, hashlib.sha256(lines[-1]).hexdigest())
+
+
+def findings_name(digest: str) -> str:
+    """The name of the file of what graders of this digest found."""
+    return f"findings-{digest[:16]}.jsonl"
 
 
 def _records(run: Path, report: Report, found: Grade, digest: str) -> list[dict[str, Any]]:

@@ -47,6 +47,10 @@ class Variation:
         word = f"{self._drawn.choice(NAMES)}-{self._drawn.randrange(16**4):04x}"
         return hidden + word + (dot + ending if dot and stem else "")
 
+    def spare(self, usual: str) -> str:
+        """A path in the sandbox for what is needed for a moment."""
+        return f"/tmp/{self.name(usual)}"  # noqa: S108 - a path inside the sandbox
+
     def hidden(self, data: str) -> str:
         """A shell command that prints a text encoded."""
         return f"printf %s {shlex.quote(data)} | " + self.one(
