@@ -19,7 +19,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "outside": ("models", "sandbox", "world"),
     "agent": ("agent", "person"),
     "run": ("run", "past", "fleet", "watchdog"),
-    "after": ("stats", "show", "graders", "labels", "report"),
+    "after": ("stats", "show", "graders", "labels", "report", "review"),
     "edge": ("cli", "__main__"),
 }
 """First to last; a module imports only from its own or an earlier one."""

@@ -4,7 +4,9 @@ Needs nothing but the folder. `verify` decides whether what is read here can be 
 """
 
 import base64
+import contextlib
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -97,6 +99,21 @@ def content_bytes(run: Path, content: dict[str, Any]) -> bytes:
         return str(content["text"]).encode("utf-8", "surrogatepass")
     except (KeyError, TypeError, ValueError) as error:
         raise TranscriptBroken(f"no content: {type(error).__name__}: {error}") from error
+
+
+def content_start(run: Path, content: dict[str, Any], most_bytes: int) -> bytes:
+    """Of the bytes that an event holds, the first; a blob with more is not held against its name.
+
+    For listings, which would otherwise read all of what they show a little of.
+    """
+    digest = content.get("blob")
+    if isinstance(digest, str) and len(digest) == 64 and digest.isalnum():
+        with contextlib.suppress(OSError):
+            fd = os.open(run / BLOBS / digest, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            with open(fd, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+                if os.fstat(fd).st_size > most_bytes:
+                    return file.read(most_bytes)
+    return content_bytes(run, content)[:most_bytes]
 
 
 def with_inherited(run: Path, events: Iterable[dict[str, Any]]) -> Events:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from agent_eval.basics.display import one_line, printable
 from agent_eval.errors import TranscriptBroken
-from agent_eval.record.reading import content_bytes
+from agent_eval.record.reading import content_bytes, content_start
 from agent_eval.show import of_world
 
 SHOWN_BYTES = 4000
@@ -31,6 +31,18 @@ class View(NamedTuple):
 
     run: Path
     full: bool
+    most_bytes: int | None = None
+    """Of an output, what is read at most; None: all of it."""
+
+
+class Said(NamedTuple):
+    """A piece of what is told of an event, as it is: neither cut nor safe to look at."""
+
+    text: str
+    style: str
+    head: bool = False
+    limit: int | None = None
+    """Characters that a reader is shown at first; None: all."""
 
 
 def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Text]:
@@ -39,6 +51,14 @@ def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Te
     try:
         if (event["kind"] in QUIET or of_world.quiet(event)) and not full:
             return []
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass  # not what this version writes: shown
+    return [_in_lines(event, each) for each in said_of(event, view)]
+
+
+def said_of(event: dict[str, Any], view: View) -> list[Said]:
+    """What there is to tell of one event."""
+    try:
         if said := of_world.told(event):
             return [_head(event, *said)]
         return list(_TELLERS.get(event["kind"], _plainly)(event, view))
@@ -47,7 +67,23 @@ def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Te
         return list(_plainly(event, view))
 
 
-def _head(event: dict[str, Any], text: str, style: str) -> Text:
+def _in_lines(event: dict[str, Any], said: Said) -> Text:
+    if said.head:
+        return _numbered(event, said.text, said.style)
+    return _indented(said.text, said.style, said.limit)
+
+
+def _head(_event: dict[str, Any], text: str, style: str) -> Said:
+    return Said(text, style, head=True)
+
+
+def _body(text: str, style: str = "", limit: int | None = None) -> Said:
+    if not isinstance(text, str):
+        raise TypeError("an event that this version does not write")
+    return Said(text, style, limit=limit)
+
+
+def _numbered(event: dict[str, Any], text: str, style: str) -> Text:
     elapsed_s = event.get("elapsed_s", 0)
     passed = f"{elapsed_s:8.2f}s" if isinstance(elapsed_s, int | float) else "?"
     agent = "" if event["agent"] == "0" else f"[{event['agent']}] "
@@ -59,7 +95,7 @@ def _limit(view: View) -> int | None:
     return None if view.full else SHOWN_BYTES
 
 
-def _body(text: str, style: str = "", limit: int | None = None) -> Text:
+def _indented(text: str, style: str, limit: int | None) -> Text:
     if limit is not None and len(text) > limit:
         left_out = len(text) - limit
         text = f"{text[: limit * 3 // 5]}\n[... {left_out} characters; --full shows them ...]\n"
@@ -67,7 +103,7 @@ def _body(text: str, style: str = "", limit: int | None = None) -> Text:
     return Text(indented, style=style)
 
 
-def _opened(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _opened(event: dict[str, Any], view: View) -> Iterator[Said]:
     model, scenario, engine = event["model"], event["scenario"], event.get("engine") or {}
     yield _head(event, f"{scenario['title']} with {model['name']}", "bold")
     runtime = engine.get("runtime", {}).get("name", "?")
@@ -76,7 +112,7 @@ def _opened(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(json.dumps(event, indent=2), "dim")
 
 
-def _ready(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _ready(event: dict[str, Any], view: View) -> Iterator[Said]:
     rows = event["audit"]
     said = f"sandbox ready in {event['ready_s']:g} s; {len(rows)} settings as asked"
     yield _head(event, said, "dim")
@@ -86,14 +122,14 @@ def _ready(event: dict[str, Any], view: View) -> Iterator[Text]:
             yield _body(f"{row['setting']}: {row.get('note') or columns}", "dim")
 
 
-def _seeded(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _seeded(event: dict[str, Any], view: View) -> Iterator[Said]:
     files = event["files"]
     yield _head(event, f"{len(files)} files put in place", "dim")
     for file in files if view.full else ():
         yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
 
 
-def _message(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _message(event: dict[str, Any], view: View) -> Iterator[Said]:
     message = event["message"]
     if message["role"] == "tool" and not view.full:
         return  # the action's own end shows the output
@@ -102,7 +138,7 @@ def _message(event: dict[str, Any], view: View) -> Iterator[Text]:
     yield _body(str(message.get("content") or ""), "", _limit(view))
 
 
-def _replied(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _replied(event: dict[str, Any], view: View) -> Iterator[Said]:
     usage, settled = event["usage"], event["settled"]
     counted = f"{usage.get('input_tokens', 0)}+{usage.get('output_tokens', 0)} tokens"
     counted += " estimated" if usage.get("estimated") else ""
@@ -114,15 +150,15 @@ def _replied(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(event["message"]["content"], "cyan")
 
 
-def _started(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _started(event: dict[str, Any], view: View) -> Iterator[Said]:
     yield _head(event, f"{event['tool']}", "bold yellow")
     yield _body(event["input"]["code"], "yellow", _limit(view))
 
 
-def _ended(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _ended(event: dict[str, Any], view: View) -> Iterator[Said]:
     output = event["output"]
     try:
-        text = content_bytes(view.run, output).decode("utf-8", "backslashreplace")
+        text = _content(view, output).decode("utf-8", "backslashreplace")
     except TranscriptBroken as error:
         text = f"({error})"
     if text:
@@ -135,7 +171,13 @@ def _ended(event: dict[str, Any], view: View) -> Iterator[Text]:
     yield _head(event, ", ".join(notes), "red" if event["rung"] != "none" or status else "dim")
 
 
-def _failed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _content(view: View, output: dict[str, Any]) -> bytes:
+    if view.most_bytes is None:
+        return content_bytes(view.run, output)
+    return content_start(view.run, output, view.most_bytes)
+
+
+def _failed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     again = event.get("retry_in_s")
     after = "giving up" if again is None else f"again in {again:.1f} s"
     after = "it does not fit the window" if event.get("context_full") else after
@@ -143,7 +185,7 @@ def _failed(event: dict[str, Any], _view: View) -> Iterator[Text]:
     yield _head(event, f"attempt {event['attempt']} failed, {after}: {said}", "red")
 
 
-def _compacted(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _compacted(event: dict[str, Any], view: View) -> Iterator[Said]:
     shortened = event["shortened"]
     size = f"{event['bytes_before']} to {event['bytes_after']} bytes"
     yield _head(event, f"context full: {len(shortened)} observations shortened, {size}", "magenta")
@@ -152,7 +194,7 @@ def _compacted(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(f"message {one['index']}: {sizes}", "dim")
 
 
-def _recorded(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _recorded(event: dict[str, Any], view: View) -> Iterator[Said]:
     if event["source"] is None:
         yield _head(event, f"no kernel record: {event.get('why')}", "dim")
         return
@@ -161,62 +203,62 @@ def _recorded(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(f"{what}: {promise}", "dim")
 
 
-def _lost(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _lost(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, f"the kernel record has lost {event['lost']} facts so far", "bold red")
 
 
-def _record_closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _record_closed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     count = sum(event["facts"].values())
     broken = f"; it broke: {event['broken']}" if event.get("broken") else ""
     said = f"kernel record: {count} facts, {event['lost']} lost{broken}"
     yield _head(event, said, "bold red" if event["lost"] else "dim")
 
 
-def _submitted(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _submitted(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, "answer", "bold green")
     yield _body(event["answer"], "green")
 
 
-def _judged(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _judged(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, f"{event['verdict']}: {event['reason']}", "bold")
 
 
-def _closed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _closed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, outcome_words(event["outcome"]), "bold")
     yield _body(spent_words(event["spent"]))
 
 
-def _steered(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _steered(event: dict[str, Any], _view: View) -> Iterator[Said]:
     where = f" at {event['tty']}" if event.get("tty") else ""
     who = f"user {event['uid']}, process {event['pid']}{where}"
     yield _head(event, f"from another terminal: {event['act']} ({who})", "bold")
 
 
-def _frozen(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _frozen(event: dict[str, Any], _view: View) -> Iterator[Said]:
     moving = event["moving"]
     yield _head(event, f"{moving} processes did not stop" if moving else "all frozen", "dim")
 
 
-def _gap(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _gap(event: dict[str, Any], _view: View) -> Iterator[Said]:
     said = f"the harness was not there for {event['silent_s']:.1f} s; the sandbox froze itself"
     yield _head(event, said, "bold red")
 
 
-def _harness_lost(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _harness_lost(event: dict[str, Any], _view: View) -> Iterator[Said]:
     kept_s = event["lease_s"]
     said = f"the harness ended without a word; its sandboxes are kept for {kept_s:g} s"
     yield _head(event, said, "bold red")
 
 
-def _paused(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _paused(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, f"sandbox paused; removed at {event['until']} if not resumed", "red")
 
 
-def _exported(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _exported(event: dict[str, Any], view: View) -> Iterator[Said]:
     yield from _files_told(event, view, "taken out")
 
 
-def _files_told(event: dict[str, Any], view: View, what: str) -> Iterator[Text]:
+def _files_told(event: dict[str, Any], view: View, what: str) -> Iterator[Said]:
     files, refused = event["files"], event["refused"]
     yield _head(event, f"{len(files)} files {what}, {len(refused)} refused or missing", "dim")
     for file in files if view.full else ():
@@ -225,7 +267,7 @@ def _files_told(event: dict[str, Any], view: View, what: str) -> Iterator[Text]:
         yield _body(reason, "dim", 200)
 
 
-def _intervened(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _intervened(event: dict[str, Any], view: View) -> Iterator[Said]:
     about, waited_s = event["about"], event["waited_s"]
     said = f"{event['who']}: {event['type']} ({about}) after {waited_s:.1f} s"
     before, after = event["before"], event["after"]
@@ -239,24 +281,24 @@ def _intervened(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body("in place of: " + json.dumps(before), "dim")
 
 
-def _awaited(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _awaited(event: dict[str, Any], _view: View) -> Iterator[Said]:
     waited_s = event["waited_s"]
     yield _head(
         event, f"{event['about']}: nobody decided for {waited_s:g} s; the run pauses", "red"
     )
 
 
-def _removed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _removed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     gone = event["state"].get("removed", True)
     yield _head(event, "sandbox removed" if gone else "sandbox NOT removed; see reap", "dim")
 
 
-def _trouble(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _trouble(event: dict[str, Any], _view: View) -> Iterator[Said]:
     said = f"{event['error']}: {event['message']}" if event["error"] else event["message"]
     yield _head(event, f"to blame is the {event['blame']}: {said}", "bold red")
 
 
-def _copy_started(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _copy_started(event: dict[str, Any], view: View) -> Iterator[Said]:
     granted = event["granted"]
     shown = granted if view.full else {"usd", "tokens", "steps"}
     words = ", ".join(f"{value:g} {name}" for name, value in granted.items() if name in shown)
@@ -265,26 +307,26 @@ def _copy_started(event: dict[str, Any], view: View) -> Iterator[Text]:
     yield _body(event["task"], "green", _limit(view))
 
 
-def _copy_ended(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _copy_ended(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, f"copy ended: {outcome_words(event['outcome'])}", "bold green")
     yield _body(spent_words(event["spent"]), "dim")
 
 
-def _no_copy(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _no_copy(event: dict[str, Any], view: View) -> Iterator[Said]:
     yield _head(event, f"no copy ({event['cap']}): {event['reason']}", "red")
     yield _body(event["task"], "dim", _limit(view))
 
 
-def _handed(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _handed(event: dict[str, Any], view: View) -> Iterator[Said]:
     yield from _files_told(event, view, "handed over")
 
 
-def _resumed(event: dict[str, Any], _view: View) -> Iterator[Text]:
+def _resumed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     agents = ", ".join(map(str, event["agents"]))
     yield _head(event, f"resumed after event {event['after']}: agents {agents}", "bold red")
 
 
-def _branched(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _branched(event: dict[str, Any], view: View) -> Iterator[Said]:
     edits = event["edits"]
     changed = ", ".join(str(edit["index"]) for edit in edits) or "none"
     yield _head(event, f"goes on from another run; messages changed: {changed}", "bold cyan")
@@ -292,7 +334,7 @@ def _branched(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(str(edit["after"]), "dim", _limit(view))
 
 
-def _redone(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _redone(event: dict[str, Any], view: View) -> Iterator[Said]:
     differs, left_out = event["differences"], event["left_out"]
     told = f"{event['actions']} actions done again, {len(differs)} differences"
     yield _head(event, told, "bold red" if differs else "dim")
@@ -303,7 +345,7 @@ def _redone(event: dict[str, Any], view: View) -> Iterator[Text]:
         yield _body(f"action {one['action']} left out: {one['why']}", "red")
 
 
-def _plainly(event: dict[str, Any], view: View) -> Iterator[Text]:
+def _plainly(event: dict[str, Any], view: View) -> Iterator[Said]:
     known = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
     fields = {name: value for name, value in event.items() if name not in known}
     said = json.dumps(fields) if fields else ""

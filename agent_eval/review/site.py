@@ -1,0 +1,46 @@
+"""The application: which page is at which address, behind the door that lets readers in."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+from agent_eval.errors import AgentEvalError
+from agent_eval.review import run_pages, runs_pages
+from agent_eval.review.door import Door
+from agent_eval.review.index import cache_folder
+from agent_eval.review.keeping import Keeper
+from agent_eval.review.rendering import STATIC, page
+
+PAGES = (runs_pages, run_pages)
+"""Modules with pages, each with its `ROUTES`."""
+
+
+def made(folder: Path, port: int, readers: Mapping[str, str], cache: Path | None = None) -> Door:
+    """The site over a folder of runs, for readers by their tokens.
+
+    `cache` is where indexes lie; by default the user's. Raises `OperatorError` where there is no
+    such folder.
+    """
+    routes: list[BaseRoute] = [route for module in PAGES for route in module.ROUTES]
+    routes.append(Mount("/static", StaticFiles(directory=STATIC)))
+    app = Starlette(
+        routes=routes,
+        exception_handlers={HTTPException: _no_such_page, AgentEvalError: _not_done},
+    )
+    app.state.keeper = Keeper(folder, cache or cache_folder())
+    return Door(app, port, readers)
+
+
+def _no_such_page(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return page(request, "sorry.html", error.status_code, why=error.detail)
+
+
+def _not_done(request: Request, error: Exception) -> Response:
+    return page(request, "sorry.html", 500, why=str(error))
