@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": "Go on with a run whose process or machine was lost.",
     "show": "Read a run as a conversation.",
     "view": "Read runs in a browser: a site of your own over a folder of them.",
+    "export": "Write one run as one HTML file that opens from disk.",
     "grade": "Find out what happened in runs, from their transcripts alone.",
     "agreement": "Say how far graders and people agree.",
     "report": "Write what runs say, for a review board.",

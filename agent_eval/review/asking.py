@@ -131,6 +131,16 @@ def changed(db: sqlite3.Connection, wish: Wish, after: int, most: int) -> list[P
     return [each for each in found if wish.agent in ("", each.agent)]
 
 
+def reached(db: sqlite3.Connection, wish: Wish, after: int, most: int, last: int) -> int:
+    """The last event that `changed` has looked at."""
+    if wish.flat:
+        found = listed(db, wish, after + 1, most)
+        return found[-1].seq if len(found) == most else last
+    ask = "SELECT max(seq) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"
+    (seq,) = db.execute(ask, (after, most)).fetchone()
+    return after if seq is None else int(seq)
+
+
 def of_kinds(db: sqlite3.Connection, *kinds: str, most: int = 2000) -> list[Place]:
     """Events of some kinds, which are of one family."""
     marks = ", ".join("?" * len(kinds))
@@ -174,6 +184,7 @@ class Source:
     """The transcript of a run, open for reading events where the index says they are."""
 
     def __init__(self, run: Path) -> None:
+        self.run = run
         self._file = events_file(run).open("rb")
 
     def close(self) -> None:

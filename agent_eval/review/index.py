@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS events (
 CREATE INDEX IF NOT EXISTS by_row ON events (row, seq);
 CREATE INDEX IF NOT EXISTS by_family ON events (family, seq);
 CREATE INDEX IF NOT EXISTS by_agent ON events (agent, seq);
+CREATE INDEX IF NOT EXISTS by_kind ON events (kind, seq);
 CREATE INDEX IF NOT EXISTS tops ON events (seq) WHERE row = seq;
 CREATE TABLE IF NOT EXISTS points (seq INTEGER, elapsed_s REAL, series TEXT, value REAL);
 CREATE INDEX IF NOT EXISTS by_series ON points (series, seq);

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -52,15 +52,28 @@ class Open:
     def address(self, **query: Any) -> str:
         """Of its conversation."""
         rest = {name: str(value) for name, value in query.items() if value not in (None, "")}
-        return f"/run/{self.name}" + (f"?{urlencode(rest)}" if rest else "")
+        return f"/run/{quote(self.name)}" + (f"?{urlencode(rest)}" if rest else "")
+
+    def to(self, seq: int) -> str:
+        """Of an event where it stands in the conversation."""
+        return f"{self.address(at=seq)}#e{seq}"
+
+    def event(self, seq: int) -> str:
+        """Of the page that has all of an event."""
+        return f"/run/{quote(self.name)}/event/{seq}"
 
     @property
     def entry(self) -> Entry:
-        """What is said of it in a list of runs; little, of one that we did not write."""
-        try:
-            return entry_of(self.run)
-        except AgentEvalError:
-            return Entry(self.run.name, cell="", epoch=0, scenario=self.run.name, model="?")
+        """What is said of it in a list of runs."""
+        return entry_or_little(self.run)
+
+
+def entry_or_little(run: Path) -> Entry:
+    """A run's entry, or its name alone where its record is none that this program wrote."""
+    try:
+        return entry_of(run)
+    except AgentEvalError:
+        return Entry(run.name, cell="", epoch=0, scenario=run.name, model="?")
 
 
 def opened(request: Request) -> Open:
@@ -87,7 +100,7 @@ def telling(
 ) -> Iterator[tuple[Any, Telling]]:
     """The index of a run, and what tells its rows."""
     with run.index.opened() as db, Source(run.run) as source:
-        yield db, Telling(run.run, db, source, cited(db, grading, flat=wish.flat), at)
+        yield db, Telling(db, source, cited(db, grading, flat=wish.flat), at)
 
 
 def frame(run: Open, db: Any, grading: Grading) -> dict[str, Any]:

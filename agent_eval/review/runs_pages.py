@@ -1,16 +1,33 @@
-"""Pages over all runs of a folder: the table, a search in all of them, two of them side by side."""
+"""Pages over all runs of a folder: the table with its rates, and a search in all of them."""
 
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from agent_eval.record.runset import Entry, RunSet
+from agent_eval.review import asking
+from agent_eval.review.asking import Source, Wish
 from agent_eval.review.found import Grading, grading_of
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.rendering import page
+from agent_eval.review.told import Row, Telling
+from agent_eval.show.findings import behaviour_rates, rate_lines
+from agent_eval.show.rates import success_rate
+
+AT_ONCE = 500
+"""Runs of a table; of more, the rest comes with another filter."""
+
+HITS_IN_A_RUN = 5
+RUNS_WITH_HITS = 40
+
+LABELS = "labels.jsonl"
 
 
 @dataclass(frozen=True)
@@ -21,6 +38,18 @@ class Listed:
     entry: Entry
     grading: Grading
     goes_on: bool
+    labels: int
+    """Lines that reviewers wrote about it."""
+
+    @property
+    def scenario(self) -> str:
+        """Its title."""
+        return self.entry.scenario
+
+    @property
+    def model(self) -> str:
+        """Its name."""
+        return self.entry.model
 
     @property
     def outcome(self) -> str:
@@ -35,6 +64,16 @@ class Listed:
         return str((self.entry.outcome or {}).get("blame") or "")
 
     @property
+    def success(self) -> str:
+        """How its answer was judged."""
+        return self.entry.verdict
+
+    @property
+    def found(self) -> tuple[str, ...]:
+        """Behaviours that are flagged."""
+        return tuple(self.grading.said("yes"))
+
+    @property
     def usd(self) -> float | None:
         """What it cost; None where nobody knows."""
         value = (self.entry.spent or {}).get("usd", 0)
@@ -47,23 +86,101 @@ class Listed:
         return int(value) if isinstance(value, int | float) else 0
 
 
+FILTERS: dict[str, Callable[[Listed], Iterable[str]]] = {
+    "scenario": lambda one: (one.scenario,),
+    "model": lambda one: (one.model,),
+    "outcome": lambda one: (one.outcome,),
+    "blame": lambda one: (one.blame,) if one.blame else (),
+    "success": lambda one: (one.success,),
+    "found": lambda one: one.found,
+}
+"""What a reader can filter by, and what a run has of it."""
+
+SORTS: dict[str, Callable[[Listed], Any]] = {
+    "run": lambda one: one.name,
+    "scenario": lambda one: one.scenario,
+    "model": lambda one: one.model,
+    "outcome": lambda one: (one.outcome, one.blame),
+    "success": lambda one: one.success,
+    "found": lambda one: (-len(one.found), one.found),
+    "steps": lambda one: -one.steps,
+    "spent": lambda one: -(one.usd or 0.0),
+    "labels": lambda one: -one.labels,
+}
+"""Columns, each with what it is sorted by; what is large comes first."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are equal but for chance."""
+
+    scenario: str
+    model: str
+    runs: int
+    success: str
+    findings: tuple[str, ...]
+
+
 def listed(keeper: Keeper) -> tuple[list[Listed], dict[str, str]]:
     """All runs of the folder and its sets, and what could not be read, with the reason."""
-    runs, unreadable = [], {}
+    runs: list[Listed] = []
+    unreadable: dict[str, str] = {}
     for folder in keeper.sets():
         found = RunSet.read(folder)
         for name, why in found.unreadable.items():
             unreadable[keeper.name_of(folder / name)] = why
-        for entry in found.entries.values():
-            if keeper.only in (None, entry.run):
-                run = folder / entry.run
-                name = keeper.name_of(run)
-                runs.append(Listed(name, entry, grading_of(run), _goes_on(keeper, entry, run)))
+        runs += [
+            _one(keeper, folder / entry.run, entry)
+            for entry in found.entries.values()
+            if keeper.only in (None, entry.run)
+        ]
     return runs, unreadable
 
 
-def _goes_on(keeper: Keeper, entry: Entry, run: Any) -> bool:
-    return entry.outcome is None and keeper.goes_on(run)
+def _one(keeper: Keeper, run: Path, entry: Entry) -> Listed:
+    goes_on = entry.outcome is None and keeper.goes_on(run)
+    stamp = tuple(_stamp(run / name) for name in ("findings.jsonl", "run.json"))
+    return Listed(keeper.name_of(run), entry, _graded(run, stamp), goes_on, _labels(run))
+
+
+@lru_cache(maxsize=5000)
+def _graded(run: Path, _stamp: tuple[int, ...]) -> Grading:
+    return grading_of(run)
+
+
+def _stamp(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _labels(run: Path) -> int:
+    try:
+        return run.joinpath(LABELS).read_bytes().count(b"\n")
+    except OSError:
+        return 0
+
+
+def chosen(runs: Iterable[Listed], query: Mapping[str, str]) -> list[Listed]:
+    """The runs that a reader asks for, in the order that is asked for."""
+    wanted = {name: query[name] for name in FILTERS if query.get(name)}
+    kept = [
+        one for one in runs if all(value in FILTERS[name](one) for name, value in wanted.items())
+    ]
+    return sorted(kept, key=SORTS.get(query.get("sort", ""), SORTS["run"]))
+
+
+def groups(runs: Iterable[Listed]) -> Iterator[Group]:
+    """Rates of runs that are equal but for chance, with their intervals and what they cover."""
+    by: dict[tuple[str, str, str], list[Listed]] = {}
+    for one in runs:
+        by.setdefault((one.scenario, one.model, one.entry.cell), []).append(one)
+    for (scenario, model, _), some in sorted(by.items()):
+        said = (one.grading.verdicts or None for one in some if one.entry.counts)
+        rates = {name: rate for name, rate in behaviour_rates(said).items() if rate.hits}
+        success = success_rate(one.entry for one in some).words()
+        yield Group(scenario, model, len(some), success, tuple(rate_lines(rates)))
 
 
 def table(request: Request) -> Response:
@@ -72,7 +189,59 @@ def table(request: Request) -> Response:
     if keeper.only:
         return RedirectResponse(f"/run/{keeper.only}", 303)
     runs, unreadable = listed(keeper)
-    return page(request, "runs.html", runs=runs, unreadable=unreadable)
+    query = dict(request.query_params)
+    kept = chosen(runs, query)
+    options = {
+        name: sorted({value for one in runs for value in of(one)}) for name, of in FILTERS.items()
+    }
+    kept_query = {name: query[name] for name in FILTERS if query.get(name)}
+    sorts = {name: "/?" + urlencode(kept_query | {"sort": name}) for name in SORTS}
+    return page(
+        request,
+        "runs.html",
+        runs=kept[:AT_ONCE],
+        more=max(len(kept) - AT_ONCE, 0),
+        of=len(runs),
+        groups=list(groups(kept)),
+        options=options,
+        sorts=sorts,
+        sorted_by=query.get("sort", "run"),
+        unreadable=unreadable,
+    )
 
 
-ROUTES = [Route("/", table)]
+@dataclass(frozen=True)
+class Hits:
+    """What a search found in a run."""
+
+    name: str
+    count: int
+    rows: list[Row]
+
+
+def search(request: Request) -> Response:
+    """Events of all runs in which these words stand."""
+    keeper: Keeper = request.app.state.keeper
+    words = request.query_params.get("q", "").strip()
+    found, waiting, left = [], [], 0
+    for name in keeper.names() if words else ():
+        run = keeper.run(name)
+        if run is None:
+            continue
+        if len(found) >= RUNS_WITH_HITS:
+            left += 1
+            continue
+        index = keeper.index(run)
+        if not keeper.whole(index):
+            waiting.append(name)
+        with index.opened() as db, Source(run) as source:
+            places, count = asking.search(db, words, -1, HITS_IN_A_RUN)
+            tell = Telling(db, source)
+            if places:
+                found.append(Hits(name, count, [tell.hit(each, words) for each in places]))
+    return page(
+        request, "search.html", words=words, found=found, waiting=waiting, left=left, wish=Wish()
+    )
+
+
+ROUTES = [Route("/", table), Route("/search", search)]

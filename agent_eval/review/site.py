@@ -11,13 +11,13 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from agent_eval.errors import AgentEvalError
-from agent_eval.review import run_pages, runs_pages
+from agent_eval.review import comparing, pictures, run_pages, runs_pages, tailing
 from agent_eval.review.door import Door
 from agent_eval.review.index import cache_folder
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.rendering import STATIC, page
 
-PAGES = (runs_pages, run_pages)
+PAGES = (runs_pages, comparing, run_pages, pictures, tailing)
 """Modules with pages, each with its `ROUTES`."""
 
 

@@ -5,6 +5,7 @@ Texts go out as they are and cut; a template makes them safe to look at.
 
 import re
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ SHOWN_CHARACTERS = 3000
 
 SHOWN_WITHIN = 12
 """Facts under an action that stand on the page; the rest has a page of its own."""
+
+WHOLE_WITHIN = 1_000_000
 
 HEAD_CHARACTERS = 240
 
@@ -57,6 +60,8 @@ class Row:
     outcome: str = ""
     """Of an action: how it ended, in a few words."""
     bad: bool = False
+    raw: str = ""
+    """The event as it is on record, where the page holds that as well."""
     inside: list["Row"] = field(default_factory=list)
     more: int = 0
     """Events under it that do not stand here."""
@@ -69,18 +74,23 @@ class Telling:
 
     def __init__(
         self,
-        run: Path,
         db: sqlite3.Connection,
         source: Source,
         cited: Mapping[int, Sequence[tuple[int, str, int]]] | None = None,
         at: int | None = None,
+        *,
+        whole_bytes: int | None = None,
     ) -> None:
         """`cited` has the findings that rest on a row, or on an event alone in its list.
 
-        The event `at` stands in its row however many others do.
+        The event `at` stands in its row however many others do. With `whole_bytes` nothing is left
+        out but what of an output goes beyond it, and each event stands there as it is on record.
         """
+        self._whole = whole_bytes is not None
+        self._characters = SHOWN_CHARACTERS if whole_bytes is None else sys.maxsize
+        self._within = SHOWN_WITHIN if whole_bytes is None else WHOLE_WITHIN
         self._at = at
-        self._view = View(run, full=False, most_bytes=4 * SHOWN_CHARACTERS)
+        self._view = View(source.run, full=False, most_bytes=whole_bytes or 4 * SHOWN_CHARACTERS)
         self._db = db
         self._source = source
         self._cited = cited or {}
@@ -91,13 +101,13 @@ class Telling:
         row.findings = list(self._cited.get(at.seq, ()))
         if alone:
             return row
-        inside = within(self._db, at.row, SHOWN_WITHIN + 3)
+        inside = within(self._db, at.row, self._within + 3)
         if at.kind == "action.started":
             self._end(row)
-            inside = [each for each in inside if each.kind != "action.ended"]
+            inside = [each for each in inside if self._whole or each.kind != "action.ended"]
         row.folded = at.family in ("action", "kernel") or at.kind in FOLDED
         row.inside = [self._line(each) for each in self._shown(at, inside)]
-        if len(inside) >= SHOWN_WITHIN:
+        if len(inside) >= self._within:
             row.more = max(counted(self._db, at.row) - 1 - len(row.inside), 0)
         return row
 
@@ -111,7 +121,7 @@ class Telling:
 
     def _shown(self, at: Place, inside: list[Place]) -> list[Place]:
         """What of a row stands under it."""
-        shown = inside[:SHOWN_WITHIN]
+        shown = inside[: self._within]
         here = {at.seq, *(each.seq for each in shown)}
         asked = None if self._at is None or self._at in here else place(self._db, self._at)
         if asked is not None and asked.row == at.row and asked.kind != "action.ended":
@@ -122,7 +132,13 @@ class Telling:
         head, *parts = self._said(at)
         if not head.head:
             head, parts = Said(at.kind, "", head=True), [head, *parts]
-        return Row(at, head.text[:HEAD_CHARACTERS], head.style, [_part(each) for each in parts])
+        raw = self._source.line(at).decode("ascii", "backslashreplace") if self._whole else ""
+        texts = [self._part(each) for each in parts]
+        return Row(at, head.text[:HEAD_CHARACTERS], head.style, texts, raw=raw)
+
+    def _part(self, said: Said) -> Part:
+        left_out = max(len(said.text) - self._characters, 0)
+        return Part(said.text[: self._characters], said.style, left_out)
 
     def _said(self, at: Place) -> list[Said]:
         event = self._source.event(at)
@@ -139,7 +155,7 @@ class Telling:
             row.outcome = "under way"
             return
         said = self._said(ended)
-        row.parts += [_part(each) for each in said if not each.head]
+        row.parts += [self._part(each) for each in said if not each.head]
         last = next((each for each in said if each.head), Said("", ""))
         row.outcome, row.bad = last.text[:HEAD_CHARACTERS], last.style == "red"
 
@@ -175,11 +191,6 @@ def around(text: str, words: str) -> str:
     start = max(first - HIT_CHARACTERS // 3, 0)
     cut = text[start : start + HIT_CHARACTERS]
     return ("… " if start else "") + cut + (" …" if start + len(cut) < len(text) else "")
-
-
-def _part(said: Said) -> Part:
-    left_out = max(len(said.text) - SHOWN_CHARACTERS, 0)
-    return Part(said.text[:SHOWN_CHARACTERS], said.style, left_out)
 
 
 def fitting(

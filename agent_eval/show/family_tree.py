@@ -78,6 +78,21 @@ class FamilyTree:
             f"at most {self._most_alive} at one time"
         )
 
+    def agents(self) -> list[dict[str, Any]]:
+        """Every agent, parents before children: depth, name, budget, spend and fate."""
+        return [
+            {
+                "depth": name.count("."),
+                "name": name,
+                "start": node.start,
+                "spent": ", ".join(_spent(node)),
+                "shares": _shares(node),
+                "outcome": node.outcome or {"status": "no end on record"},
+                "refused": _counted(node.refused),
+            }
+            for name, node in sorted(self._nodes.items(), key=lambda each: _place(each[0]))
+        ]
+
     def lines(self) -> list[Text]:
         """The tree, a line for each agent."""
         below: dict[str, list[str]] = {name: [] for name in self._nodes}
@@ -127,6 +142,16 @@ def _spent(node: _Node) -> list[str]:
             most = f" of {granted:,.10g}" if isinstance(granted, int | float) else ""
             words.append(f"{spent:,.10g}{most} {name}")
     return words
+
+
+def _shares(node: _Node) -> dict[str, float]:
+    """Of each limit that was granted, the share that is spent."""
+    pairs = {name: (node.spent.get(name) or 0, node.granted.get(name)) for name in SHOWN_LIMITS}
+    return {
+        name: min(spent / granted, 1.0)
+        for name, (spent, granted) in pairs.items()
+        if isinstance(spent, int | float) and isinstance(granted, int | float) and granted > 0
+    }
 
 
 def _counted(refused: Counter[str]) -> str:

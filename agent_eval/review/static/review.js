@@ -66,11 +66,60 @@
   function arrive() {
     const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
     if (!target) return;
-    const details = target.closest("details");
-    if (details) details.open = true;
+    for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
     go(target.closest(".row"), true);
     target.scrollIntoView({ block: "center" });
   }
   addEventListener("hashchange", arrive);
   arrive();
+
+  // A run that goes on: new rows, and what was found in it at once.
+  const list = document.querySelector("#rows[data-tail]");
+  const told = new Set();
+  async function tail() {
+    let wait = 1500;
+    try {
+      const answer = await fetch(`${list.dataset.tail}&after=${list.dataset.last}`);
+      const news = await answer.json();
+      const below = innerHeight + scrollY >= document.body.scrollHeight - 80;
+      for (const row of news.rows) put(row);
+      if (news.last > Number(list.dataset.last)) wait = news.rows.length > 40 ? 50 : 700;
+      list.dataset.last = news.last;
+      if (below) scrollTo(0, document.body.scrollHeight);
+      announce(news.found);
+      if (!news.goes_on) {
+        said.textContent = "The run has ended. Load the page again for all that was found.";
+        return;
+      }
+    } catch (_) {
+      wait = 5000;
+    }
+    setTimeout(tail, wait);
+  }
+  function put(row) {
+    const made = new DOMParser().parseFromString(row.html, "text/html").querySelector(".row");
+    const before = document.getElementById(row.id);
+    if (before) {
+      const details = detailsOf(before);
+      if (details && detailsOf(made)) detailsOf(made).open = details.open;
+      const focused = before === document.activeElement;
+      before.replaceWith(made);
+      if (focused) made.focus({ preventScroll: true });
+    } else {
+      made.classList.add("fresh");
+      list.append(made);
+    }
+  }
+  function announce(found) {
+    const fresh = found.filter((one) => !told.has(one.key));
+    fresh.forEach((one) => told.add(one.key));
+    if (!fresh.length) return;
+    said.replaceChildren(...fresh.map((one) => {
+      const line = document.createElement("a");
+      line.href = `${location.pathname}?at=${one.seq}#e${one.seq}`;
+      line.textContent = `Found: ${one.said} `;
+      return line;
+    }));
+  }
+  if (list) tail();
 })();
