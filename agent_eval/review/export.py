@@ -115,9 +115,7 @@ def _written(file: IO[str], alone: Alone, index: Index, most_bytes: int) -> list
         }
         before, after = rendered("export.html", **values).split("<!-- rows -->")
         file.write(before)
-        tell = Telling(
-            alone.run, db, source, cited(db, grading, flat=False), whole_bytes=most_bytes
-        )
+        tell = Telling(db, source, cited(db, grading, flat=False), whole_bytes=most_bytes)
         for at in _rows(db):
             file.write(rendered("row.html", row=tell.row(at), run=alone, at=-1))
         file.write(after)

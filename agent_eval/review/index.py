@@ -25,7 +25,7 @@ from agent_eval.review.rows import family_of, recalled, remembered, text_of
 FORMAT = 1
 """Raised when the tables change; an index of another form is made again."""
 
-BATCH = 1000
+BATCH = 500
 """Events between two commits: what a reader waits for at most while others are indexed."""
 
 LONGEST_BYTES = 32 * 1024 * 1024

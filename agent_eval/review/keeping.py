@@ -2,11 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agent_eval.errors import AgentEvalError, OperatorError
 from agent_eval.record.transcript import EVENTS, in_use
 from agent_eval.review.index import BATCH, Index
+
+STANDS_BACK_S = 1.0
+"""For how long indexing waits for readers to have their pages, between two batches."""
 
 BETWEEN = "~"
 """Stands in a run's name between the folder of its set and its own."""
@@ -27,6 +31,8 @@ class Keeper:
         self._wanted: list[Index] = []
         self._lock = threading.Lock()
         self._work = threading.Event()
+        self._readers = 0
+        self._alone = threading.Event()
         self._worker: threading.Thread | None = None
 
     def sets(self) -> list[Path]:
@@ -63,6 +69,18 @@ class Keeper:
             self.want(index)
         return index
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Somebody waits for a page: indexing in the background stands back for so long."""
+        with self._lock:
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+                self._alone.set()
+
     def want(self, index: Index) -> None:
         """Have an index made to its end in the background."""
         with self._lock:
@@ -90,6 +108,10 @@ class Keeper:
                 if index is None:
                     self._work.clear()
                     continue
+                self._alone.clear()
+                waited_for = self._readers
+            if waited_for:
+                self._alone.wait(STANDS_BACK_S)
             if not self._advanced(index):
                 with self._lock:
                     self._wanted.remove(index)

@@ -223,7 +223,8 @@ def search(request: Request) -> Response:
     """Events of all runs in which these words stand."""
     keeper: Keeper = request.app.state.keeper
     words = request.query_params.get("q", "").strip()
-    found, waiting, left = [], [], 0
+    found: list[Hits] = []
+    waiting, left = [], 0
     for name in keeper.names() if words else ():
         run = keeper.run(name)
         if run is None:

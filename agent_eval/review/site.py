@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from agent_eval.errors import AgentEvalError
 from agent_eval.review import comparing, pictures, run_pages, runs_pages, tailing
@@ -33,8 +34,13 @@ def made(folder: Path, port: int, readers: Mapping[str, str], cache: Path | None
         routes=routes,
         exception_handlers={HTTPException: _no_such_page, AgentEvalError: _not_done},
     )
-    app.state.keeper = Keeper(folder, cache or cache_folder())
-    return Door(app, port, readers)
+    keeper = app.state.keeper = Keeper(folder, cache or cache_folder())
+
+    async def page_by_page(scope: Scope, receive: Receive, send: Send) -> None:
+        with keeper.reading():
+            await app(scope, receive, send)
+
+    return Door(page_by_page, port, readers)
 
 
 def _no_such_page(request: Request, error: Exception) -> Response:
