@@ -33,6 +33,7 @@ run: setup
 # Everything, Docker included. Workers share the two cores; what is timing-sensitive says so itself.
 # A few tests that fail on a busy machine are run once more, alone: who fails there has failed.
 test: setup
+	@sandbox/setup --browser
 	@$(MAKE) --no-print-directory lint
 	@$(BIN)/pytest -n 2 --dist loadgroup || tests/once-more $(BIN)/pytest
 

@@ -135,7 +135,7 @@ def conversation(request: Request) -> Response:
             "first": first,
             "last": asking.about(db)["events"] - 1,
             "next": following,
-            "previous": asking.before(db, wish, first, AT_ONCE // 2) if first > 0 else None,
+            "previous": asking.before(db, wish, first, AT_ONCE) if first > 0 else None,
             "at": at,
             "families": FAMILIES,
             "agents": asking.agents(db),

@@ -14,16 +14,36 @@ from agent_eval.events.kinds import (
     MessageAdded,
     ModelReplied,
     RunClosed,
+    RunOpened,
 )
 from agent_eval.record.transcript import Transcript
 from tests.helpers import NASTY, lines_of_run
 from tests.review.serving import Reader, served
 
 
-def written(run: Path, turns: int = 3) -> None:
+def opening(run: Path) -> RunOpened:
+    """A first event with what a list of runs needs."""
+    return RunOpened(
+        run=run.name,
+        format=1,
+        scenario={"title": "small", "digest": "0" * 64, "resolved": {"budget": {"usd": 9}}},
+        model={"name": "model"},
+        prompts={},
+        package={},
+        engine=None,
+        asked={"command_line": []},
+        in_force=None,
+        command_line=[],
+        canary="",
+    )
+
+
+def written(run: Path, turns: int = 3, *, opened: bool = False) -> None:
     """A run with actions and what the kernel saw of them."""
     run.parent.mkdir(exist_ok=True)
     with Transcript.create(run) as transcript:
+        if opened:
+            transcript.write(opening(run))
         transcript.write(MessageAdded(0, {"role": "user", "content": f"do it {NASTY}"}))
         for turn in range(1, turns + 1):
             asked = {"role": "assistant", "content": f"thought {turn} <script>alert(1)</script>"}
@@ -44,7 +64,8 @@ def written(run: Path, turns: int = 3) -> None:
         transcript.write(ActionStarted(turns + 1, 9, "python", {"code": "x" * 9000}, "big"))
         transcript.write(ActionEnded(turns + 1, 0.5, big, "none", {}))
         transcript.write(RunClosed({"status": "submitted"}, {"steps": turns}))
-        transcript.seal({"run": run.name})
+        ended = {"outcome": {"status": "submitted"}, "success": {"verdict": "success"}}
+        transcript.seal({"run": run.name, **ended, "spent": {"steps": turns}, "ended": "now"})
 
 
 @pytest.fixture
