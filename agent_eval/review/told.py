@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agent_eval.review.asking import Place, Source, counted, end_of, place, within
-from agent_eval.show.show import Said, View, said_of
+from agent_eval.show.said import Said, View
+from agent_eval.show.show import said_of
 
 SHOWN_CHARACTERS = 3000
 """Of a text, on a page of the conversation."""

@@ -6,7 +6,7 @@ What models and sandboxes wrote goes through `printable`; what this module adds 
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rich.text import Text
 
@@ -14,6 +14,7 @@ from agent_eval.basics.display import one_line, printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.record.reading import content_bytes, content_start
 from agent_eval.show import of_world
+from agent_eval.show.said import Said, View
 
 SHOWN_BYTES = 4000
 """Bytes of an output that are shown unless all of it is asked for."""
@@ -24,25 +25,6 @@ QUIET = {
     *("world.answering", "world.stream_ended"),
 }
 """Kinds that a reader of the conversation does not miss."""
-
-
-class View(NamedTuple):
-    """Where the blobs are, and how much is wanted."""
-
-    run: Path
-    full: bool
-    most_bytes: int | None = None
-    """Of an output, what is read at most; None: all of it."""
-
-
-class Said(NamedTuple):
-    """A piece of what is told of an event, as it is: neither cut nor safe to look at."""
-
-    text: str
-    style: str
-    head: bool = False
-    limit: int | None = None
-    """Characters that a reader is shown at first; None: all."""
 
 
 def lines_of(event: dict[str, Any], run: Path, *, full: bool = False) -> list[Text]:

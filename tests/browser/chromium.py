@@ -28,13 +28,17 @@ class Watched:
         self.wrong: list[str] = []
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
         page.on("console", self._said)
-        page.on("dialog", lambda dialog: (self.wrong.append("a dialog"), dialog.dismiss()))
+        page.on("dialog", self._asks)
         page.on("request", self._asked)
         self.asked: list[str] = []
 
     def _said(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.wrong.append(f"console: {message.text}")
+
+    def _asks(self, dialog: Any) -> None:
+        self.wrong.append("a dialog")
+        dialog.dismiss()
 
     def _asked(self, request: Any) -> None:
         self.asked.append(request.url)
