@@ -29,7 +29,7 @@ def test_a_wheel_alone_is_enough_to_view_and_to_export(tmp_path: Path) -> None:
         cwd=tmp_path, env=env, check=True, timeout=200,
     )  # fmt: skip
     assert "thought 3" in file.read_text()
-    view = [python, "-m", "agent_eval", "view", "runs"]
+    view = [str(python), "-m", "agent_eval", "view", "runs"]
     with subprocess.Popen(view, cwd=tmp_path, env=env, stdout=subprocess.PIPE, text=True) as site:
         try:
             assert site.stdout
