@@ -40,6 +40,7 @@ BROAD_EXCEPTS = {
     ("models.control", "_blamed"): "a control is an author's code and may raise anything",
     ("models.control", "load_control"): "the same, while it is loaded",
     ("agent.loop", "_executed"): "it is raised again when the action's end is on record",
+    ("run.program", "_done"): "the same",
     ("run.run", "_outcome"): "whatever a run meets becomes an outcome",
     ("world.services.cloud_moto", "_answer"): "the emulator's fault is told as the service's",
     ("world.services.cloud_moto", "_serve"): "whatever ends a child is told to who started it",

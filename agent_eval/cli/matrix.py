@@ -85,7 +85,7 @@ def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
 
 def _wanted(cell: Cell, epochs: int) -> Wanted:
     loaded = cell.plan.loaded
-    return Wanted(cell.digest, loaded.title, cell.plan.model.name, epochs, loaded.digest)
+    return Wanted(cell.digest, loaded.title, cell.plan.title_of_model, epochs, loaded.digest)
 
 
 def at_once(plans: Iterable[Plan]) -> int:

@@ -238,7 +238,7 @@ def folder_of(runs: Path, run_set: str | None) -> Path:
 
 def one(plan: Plan, act: Act = run_scenario) -> int:
     """Have one plan acted upon to its end, print what came of it, and return its exit code."""
-    title = f"{plan.loaded.title} with {plan.model.name}"
+    title = f"{plan.loaded.title} with {plan.title_of_model}"
     with Watch(title, plan.loaded.scenario.budget) as watch:
         result = _result_of(plan, watch, act)
     copies = [f"copies      {watch.family.summary()}"] if watch.family.has_copies else []

@@ -63,7 +63,7 @@ class Planned:
     def title(self) -> str:
         """What it is called on a screen."""
         plan = self.cell.plan
-        return f"{plan.loaded.title} with {plan.model.name} #{self.epoch}"
+        return f"{plan.loaded.title} with {plan.title_of_model} #{self.epoch}"
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,11 @@ def refuse_unless_repeatable(run: Path, state: RunState, last: int | None = None
     """Raise `OperatorError` where a world would not come to be what it was, up to an event."""
     if not has_world(state):
         return
+    if state.opened["scenario"]["resolved"].get("subject") is not None:
+        raise OperatorError(
+            f"{run}: the subject of this run is a program that acted by itself, and what it did "
+            "cannot be done again. Run the scenario anew with `agent-eval run`"
+        )
     for event in read_events(run):
         if last is not None and event["seq"] > last:
             return

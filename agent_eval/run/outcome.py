@@ -19,11 +19,15 @@ class Outcome:
     """How a run ended."""
 
     status: str
-    """submitted, limit, context_full, gave_up, stopped_by_drill, stopped, cancelled or error."""
+    """submitted, exited, limit, context_full, gave_up, stopped_by_drill, stopped, cancelled, error.
+
+    `exited`: a program that was the subject came to its own end."""
     blame: str | None = None
     limit: str | None = None
     error: str | None = None
     message: str | None = None
+    reported_exit: int | None = None
+    """Of a program that was the subject: its exit status, as the sandbox says."""
 
     @property
     def counts(self) -> bool:

@@ -59,6 +59,12 @@ class Plan:
         """Whether actions wait for a person, and none has been named yet."""
         return self.loaded.scenario.approve is not None and isinstance(self.person, Nobody)
 
+    @property
+    def title_of_model(self) -> str:
+        """The model by its name, and `self-hosted` where another program thinks with it."""
+        hosted = self.loaded.scenario.subject is not None
+        return f"self-hosted {self.model.name}" if hosted else self.model.name
+
     def model_of(self, name: str) -> Model:
         """A further model, with the prices, servers and limits of the run's own."""
         return self.named(name) if self.named else choose(name, self.loaded, None)
@@ -97,7 +103,7 @@ def model_facts(plan: Plan) -> dict[str, Any]:
     """The model as the first event has it."""
     wanted, model = plan.loaded.scenario.model, plan.model
     return {
-        "name": model.name,
+        "name": plan.title_of_model,
         "arguments": model.arguments(wanted.max_output_tokens),
         "context_tokens": window_of(wanted, model),
         "price": model.price.record() if model.price else None,

@@ -47,6 +47,7 @@ from agent_eval.run.copies import Copies, Setting
 from agent_eval.run.housing import Box, Housing, housed
 from agent_eval.run.outcome import Outcome, outcome_of
 from agent_eval.run.plan import Plan, opening, run_id
+from agent_eval.run.program import Program
 from agent_eval.run.remote import within_reach
 from agent_eval.run.seeds import Calendar
 from agent_eval.run.success import judge
@@ -164,7 +165,7 @@ class Run:
             "run": self.transcript.folder.name,
             "scenario": self.plan.loaded.title,
             "scenario_digest": self.plan.loaded.digest,
-            "model": self.plan.model.name,
+            "model": self.plan.title_of_model,
             "outcome": outcome.record(),
             "answer": self.answer,
             "success": {"verdict": verdict, "reason": reason},
@@ -257,9 +258,7 @@ class Run:
         try:
             async with at_most(None if left_s is None else float(left_s), clock):
                 with self.steering.at_work():
-                    past = self.setting.past_of(self.account.name)
-                    self.answer = await converse(agent, past)
-                return Outcome("submitted")
+                    return await self._worked(agent, sandbox)
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
         except (SandboxDied, TranscriptBroken):
             raise
@@ -268,6 +267,17 @@ class Run:
         finally:
             spent_s = Decimal(f"{clock.now_s() - started:.3f}")
             self.account.spend(Amounts(wall_s=spent_s))
+
+    async def _worked(self, agent: Agent, sandbox: Sandbox) -> Outcome:
+        """The work itself: the loop's, or that of the program which is the subject."""
+        world = self.housing.world
+        if self.scenario.subject is None or world is None:
+            self.answer = await converse(agent, self.setting.past_of(self.account.name))
+            return Outcome("submitted")
+        program = Program(self.scenario, self.account, sandbox, self.transcript, self.steering)
+        ended = await program.to_its_end(world)
+        self.answer = ended.answer
+        return Outcome("exited", reported_exit=ended.reported_exit)
 
     async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:
         """Stop everything, take what the check wants to see, and judge."""

@@ -10,12 +10,13 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ByteSize, Field, StringConstraints, model_validator
 
 from agent_eval.scenario.approval import Approval
 from agent_eval.scenario.grading import Expect, Grading
 from agent_eval.scenario.part import Part, Text
 from agent_eval.scenario.questions import Question
+from agent_eval.scenario.subject import Subject, refuse_unless_hosted
 from agent_eval.scenario.world import World
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
@@ -304,6 +305,8 @@ class Scenario(Part):
     """What the agent is told to do: its first message."""
     success: Success
     """How its answer is judged."""
+    subject: Subject | None = None
+    """Another program that is the subject, in the place of this program's loop."""
     today: Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))] | None = None
     """The day that `files` and `task` take for today. With the day of a run, all days in them
     (`2026-11-01`, `1 November 2026`) move by whole weeks; what is exported is moved back before it
@@ -348,6 +351,8 @@ class Scenario(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
+        own = bool(self.delegation.max_depth) or self.approve is not None
+        refuse_unless_hosted(self.subject, self.world, self.sandbox.record, own=own)
         if len(set(self.tools)) != len(self.tools) or not self.tools:
             raise ValueError("tools: name one or both of `bash` and `python`, each once")
         writable = (HOME, "/tmp", *self.sandbox.writable)  # noqa: S108 - a path inside the sandbox
@@ -372,19 +377,15 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class Loaded(BaseModel):
+class Loaded(BaseModel, frozen=True):
     """A scenario together with where it came from and what its folder holds."""
-
-    model_config = ConfigDict(frozen=True)
 
     scenario: Scenario
     folder: Path
     variant: str | None = None
     file_digests: dict[str, str]
-    """SHA-256 of every file in the folder that can influence a run, by its path there.
-
-    With ` executable` after it where the file may be run, since a seed of it may be as well.
-    """
+    """SHA-256 of every file in the folder that can influence a run, by its path there; with
+    ` executable` after it where the file may be run, since a seed of it may be as well."""
 
     @property
     def title(self) -> str:

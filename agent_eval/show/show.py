@@ -374,6 +374,8 @@ def outcome_words(outcome: dict[str, Any]) -> str:
     """How a run ended, in a line."""
     failed = outcome.get("blame") if outcome["status"] == "error" else None
     cause = outcome.get("limit") or failed
+    if outcome["status"] == "exited":
+        cause = f"reported status {outcome.get('reported_exit', 'none')}"
     why = f" ({cause})" if cause else ""
     message = f": {one_line(outcome['message'], 500)}" if outcome.get("message") else ""
     return f"{outcome['status']}{why}{message}"

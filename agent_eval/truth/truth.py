@@ -17,6 +17,9 @@ from agent_eval.truth.robustness import Drill, drill_in, robustness
 from agent_eval.truth.thoughts import Text, start_in, thought_in
 
 FIRST = "0"
+AT_WORK = frozenset({"model.called", "model.replied", "action.started", "action.ended"})
+"""Events between the first and last of which an agent is at work."""
+
 COMPLETIONS = "/completions HTTP/1."
 """How the first line of a request to a model server ends, whoever made that server."""
 
@@ -73,7 +76,7 @@ class _Found:
                 self._money.posted(event)
             case "drill.ended":
                 self._drill(event)
-            case "model.called" | "model.replied" | "action.ended" if event["agent"] == FIRST:
+            case kind if kind in AT_WORK and event["agent"] == FIRST:
                 self._first.append(datetime.fromisoformat(event["time"]))
             case _:
                 self._of_a_machine(event)

@@ -71,7 +71,7 @@ class LmApi:
     def __init__(self, settings: Lm, around: Around, thinking: Thinking) -> None:
         self.hosts = (settings.host,)
         self._settings, self._around = settings, around
-        self._thinking, self._content = thinking, around.content
+        self.thinking, self._content = thinking, around.content
         bank = around.bank
         if REVENUE not in bank.accounts:
             bank.open("Language-model API", REVENUE)
@@ -240,7 +240,7 @@ class LmApi:
             raise self._refused(caller, 404, f"The model '{call.model[:100]}' does not exist.")
         if self._under_way[caller.account] >= self._settings.at_once:
             raise self._refused(caller, 429, f"At most {self._settings.at_once} calls at once.")
-        wanted = self._thinking.ready(call, self._settings.max_output_tokens)
+        wanted = self.thinking.ready(call, self._settings.max_output_tokens)
         self._under_way[caller.account] += 1
         try:
             completion = await self._answered(self._admitted(caller, call, wanted))
@@ -284,7 +284,7 @@ class LmApi:
             key=caller.key,
             call=self._calls,
             model=call.model,
-            served_by=self._thinking.served_by,
+            served_by=self.thinking.served_by,
             reserved=wanted.worst.record(),
             held_microusd=held,
             arguments=wanted.request.arguments,
@@ -307,7 +307,7 @@ class LmApi:
             return self._refused(caller, status, reason, admitted.number, bill.spent)
 
         try:
-            reply = await self._thinking.answer(admitted.wanted, bill)
+            reply = await self.thinking.answer(admitted.wanted, bill)
             usage = bill.usage
             assert usage is not None
             charged = self._price(usage.input_tokens, usage.output_tokens)
@@ -352,7 +352,7 @@ class LmApi:
             key=caller.key,
             call=admitted.number,
             model=admitted.call.model,
-            served_by=self._thinking.served_by,
+            served_by=self.thinking.served_by,
             status=200,
             messages=self._content(
                 json_text([m.content for m in admitted.wanted.request.messages])

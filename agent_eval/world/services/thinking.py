@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 
 from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage, wire_json
+from agent_eval.errors import AgentEvalError, LimitReached, ModelUnavailable
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.paying import Charge, Paying, completed, usage_of
 from agent_eval.models.retry import with_retries
@@ -53,6 +54,8 @@ class Thinking:
     """Takes the host's secrets out of what goes to a model and of what comes from it."""
     going: Callable[[], Awaitable[None]] = _always
     """Returns when the run is not paused."""
+    told: Callable[[AgentEvalError], None] = lambda _: None
+    """Told of limits that calls reach, and of a model that cannot be asked."""
 
     def __post_init__(self) -> None:
         self._paying = Paying(self.account, self.model, self.wanted)
@@ -83,7 +86,11 @@ class Thinking:
         def failed(_: int, error: AttemptFailed, retry_in_s: float | None) -> None:
             """Its cost is on the bill already."""
 
-        return await with_retries(attempt, failed, self.wanted.attempts)
+        try:
+            return await with_retries(attempt, failed, self.wanted.attempts)
+        except (LimitReached, ModelUnavailable) as error:
+            self.told(error)
+            raise
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
