@@ -14,7 +14,8 @@ from agent_eval.graders.finding import TIERS
 from agent_eval.review import asking
 from agent_eval.review.asking import Source, points
 from agent_eval.review.drawing import Lane, Line, Mark, chart, timeline
-from agent_eval.review.found import Grading, grading_of
+from agent_eval.review.found import Grading
+from agent_eval.review.readers import grading_for
 from agent_eval.review.rendering import page
 from agent_eval.review.run_pages import frame, opened
 from agent_eval.show.family_tree import FamilyTree
@@ -162,7 +163,7 @@ def drawn(
 def show(request: Request) -> Response:
     """The pictures of a run, and the tree of its agents."""
     run = opened(request)
-    grading = grading_of(run.run)
+    grading = grading_for(request, run.run)
     with run.index.opened() as db:
         values = frame(run, db, grading) | drawn(db, run.run, grading, run.to)
         return page(request, "pictures.html", **values)

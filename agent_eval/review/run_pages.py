@@ -15,15 +15,19 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from agent_eval.errors import AgentEvalError
+from agent_eval.labels.blind import shown
+from agent_eval.labels.kept import Written, read_labels
 from agent_eval.record.reading import events_file, read_blob
 from agent_eval.record.runset import Entry, entry_of
 from agent_eval.record.transcript import BLOBS
 from agent_eval.record.verify import blobs_of
 from agent_eval.review import asking
 from agent_eval.review.asking import AT_ONCE, Place, Source, Wish
-from agent_eval.review.found import Grading, cited, grading_of
+from agent_eval.review.forms import new_form
+from agent_eval.review.found import Grading, cited
 from agent_eval.review.index import Index
 from agent_eval.review.keeping import Keeper
+from agent_eval.review.readers import author_of, blind, grading_for
 from agent_eval.review.rendering import page, rendered
 from agent_eval.review.rows import FAMILIES
 from agent_eval.review.told import Row, Telling, fitting, whole_text
@@ -121,7 +125,7 @@ def conversation(request: Request) -> Response:
     words = request.query_params.get("q", "").strip()
     if words:
         return found(request, run, words)
-    grading = grading_of(run.run)
+    grading = grading_for(request, run.run)
     at = asking.number(request.query_params.get("at"), -1)
     with telling(run, wish, grading, at) as (db, tell):
         first = _first(db, wish, request.query_params.get("from"), at)
@@ -166,7 +170,7 @@ def row_html(run: Open, at: int, row: Row) -> str:
 
 def found(request: Request, run: Open, words: str) -> Response:
     """What a search in a run finds."""
-    grading = grading_of(run.run)
+    grading = grading_for(request, run.run)
     after = asking.number(request.query_params.get("after"), -1)
     with telling(run, Wish("all"), grading) as (db, tell):
         places, hits = asking.search(db, words, after, HITS)
@@ -194,7 +198,9 @@ def event(request: Request) -> Response:
         return page(
             request,
             "event.html",
-            **frame(run, db, grading_of(run.run)),
+            **frame(run, db, grading_for(request, run.run)),
+            **new_form(),
+            comments=_comments(request, run.run, at.seq),
             at=at,
             text=text[(part - 1) * TEXT_CHARACTERS : part * TEXT_CHARACTERS],
             part=part,
@@ -203,6 +209,12 @@ def event(request: Request) -> Response:
             left_out=max(len(raw) - RAW_CHARACTERS, 0),
             blobs=list(blobs_of(value))[:50],
         )
+
+
+def _comments(request: Request, run: Path, seq: int) -> list[Written]:
+    """What the reader may see of what was said about an event."""
+    seen = shown(read_labels(run), author_of(request), blind=blind(request))
+    return [one for one in seen if one.label.kind == "comment" and one.label.event == seq]
 
 
 def raw(request: Request) -> Response:

@@ -16,6 +16,7 @@ from agent_eval.review import asking
 from agent_eval.review.asking import Source, Wish
 from agent_eval.review.found import Grading, grading_of
 from agent_eval.review.keeping import Keeper
+from agent_eval.review.readers import WITHHELD, sees
 from agent_eval.review.rendering import page
 from agent_eval.review.told import Row, Telling
 from agent_eval.show.findings import behaviour_rates, rate_lines
@@ -121,8 +122,9 @@ class Group:
     findings: tuple[str, ...]
 
 
-def listed(keeper: Keeper) -> tuple[list[Listed], dict[str, str]]:
+def listed(request: Request) -> tuple[list[Listed], dict[str, str]]:
     """All runs of the folder and its sets, and what could not be read, with the reason."""
+    keeper: Keeper = request.app.state.keeper
     runs: list[Listed] = []
     unreadable: dict[str, str] = {}
     for folder in keeper.sets():
@@ -130,17 +132,19 @@ def listed(keeper: Keeper) -> tuple[list[Listed], dict[str, str]]:
         for name, why in found.unreadable.items():
             unreadable[keeper.name_of(folder / name)] = why
         runs += [
-            _one(keeper, folder / entry.run, entry)
+            _one(request, folder / entry.run, entry)
             for entry in found.entries.values()
             if keeper.only in (None, entry.run)
         ]
     return runs, unreadable
 
 
-def _one(keeper: Keeper, run: Path, entry: Entry) -> Listed:
+def _one(request: Request, run: Path, entry: Entry) -> Listed:
+    keeper: Keeper = request.app.state.keeper
     goes_on = entry.outcome is None and keeper.goes_on(run)
     stamp = tuple(_stamp(run / name) for name in ("findings.jsonl", "run.json"))
-    return Listed(keeper.name_of(run), entry, _graded(run, stamp), goes_on, _labels(run))
+    grading = _graded(run, stamp) if sees(request, run) else WITHHELD
+    return Listed(keeper.name_of(run), entry, grading, goes_on, _labels(run))
 
 
 @lru_cache(maxsize=5000)
@@ -188,7 +192,7 @@ def table(request: Request) -> Response:
     keeper: Keeper = request.app.state.keeper
     if keeper.only:
         return RedirectResponse(f"/run/{keeper.only}", 303)
-    runs, unreadable = listed(keeper)
+    runs, unreadable = listed(request)
     query = dict(request.query_params)
     kept = chosen(runs, query)
     options = {

@@ -1,5 +1,6 @@
 """The application: which page is at which address, behind the door that lets readers in."""
 
+import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,19 +13,34 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from agent_eval.errors import AgentEvalError
-from agent_eval.review import comparing, pictures, run_pages, runs_pages, tailing
+from agent_eval.review import (
+    comparing,
+    label_pages,
+    pair_pages,
+    pictures,
+    run_pages,
+    runs_pages,
+    tailing,
+)
 from agent_eval.review.door import Door
 from agent_eval.review.index import cache_folder
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.rendering import STATIC, page
 
-PAGES = (runs_pages, comparing, run_pages, pictures, tailing)
+PAGES = (runs_pages, comparing, run_pages, pictures, tailing, label_pages, pair_pages)
 """Modules with pages, each with its `ROUTES`."""
 
 
-def made(folder: Path, port: int, readers: Mapping[str, str], cache: Path | None = None) -> Door:
+def made(
+    folder: Path,
+    port: int,
+    readers: Mapping[str, str],
+    cache: Path | None = None,
+    key: bytes | None = None,
+) -> Door:
     """The site over a folder of runs, for readers by their tokens.
 
+    `key` draws the order in which runs are shown to be compared; without one it is new each time.
     `cache` is where indexes lie; by default the user's. Raises `OperatorError` where there is no
     such folder.
     """
@@ -34,6 +50,7 @@ def made(folder: Path, port: int, readers: Mapping[str, str], cache: Path | None
         routes=routes,
         exception_handlers={HTTPException: _no_such_page, AgentEvalError: _not_done},
     )
+    app.state.key = key or secrets.token_bytes(32)
     keeper = app.state.keeper = Keeper(folder, cache or cache_folder())
 
     async def page_by_page(scope: Scope, receive: Receive, send: Send) -> None:

@@ -17,7 +17,8 @@ from agent_eval.graders.grade import grade
 from agent_eval.record.reading import events_file
 from agent_eval.review import asking
 from agent_eval.review.asking import Wish
-from agent_eval.review.found import Found, Grading, found_of, grading_of
+from agent_eval.review.found import Found, Grading, found_of
+from agent_eval.review.readers import grading_for, sees
 from agent_eval.review.run_pages import opened, row_html, telling
 
 ROWS = 60
@@ -58,8 +59,8 @@ def tail(request: Request) -> Response:
     run, wish = opened(request), Wish.of(request.query_params)
     after = asking.number(request.query_params.get("after"), 0)
     goes_on = run.keeper.goes_on(run.run)
-    early = EARLY.of(run.run) if goes_on else ()
-    grading = Grading(early) if goes_on else grading_of(run.run)
+    early = EARLY.of(run.run) if goes_on and sees(request, run.run) else ()
+    grading = Grading(early) if goes_on else grading_for(request, run.run)
     with telling(run, wish, grading) as (db, tell):
         rows = asking.changed(db, wish, after, ROWS)
         last = asking.about(db)["events"] - 1
