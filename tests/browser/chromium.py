@@ -13,7 +13,7 @@ SHOTS = Path(__file__).parent / "screenshots"
 """Where what was on the screen is kept, for people to look at."""
 
 NAMELESS = """() => [...document.querySelectorAll(
-    'a, button, input, select, summary, meter, [tabindex="0"], svg[role]')]
+    'a, button, input:not([type=hidden]), select, summary, meter, [tabindex="0"], svg[role]')]
   .filter((one) => !(one.innerText || one.textContent || '').trim()
     && !one.getAttribute('aria-label') && !(one.labels && one.labels.length))
   .map((one) => one.outerHTML.slice(0, 120))"""
