@@ -17,6 +17,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "words": ("errors", "basics", "events", "scenario"),
     "record": ("record", "truth"),
     "outside": ("models", "sandbox", "world"),
+    "judges": ("rubrics",),
     "agent": ("agent", "person"),
     "run": ("run", "past", "fleet", "watchdog"),
     "after": ("stats", "show", "graders", "labels", "report", "review"),
@@ -24,7 +25,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 """First to last; a module imports only from its own or an earlier one."""
 
-NOT_AFTER = {"outside", "agent", "run"}
+NOT_AFTER = {"outside", "judges", "agent", "run"}
 """What `after` never imports: reading a run needs neither Docker nor a model's client."""
 
 IMPORTS_IN_FUNCTIONS = {
@@ -134,6 +135,8 @@ def test_a_module_imports_only_from_its_own_layer_or_an_earlier_one(name: str) -
         other = layer_of(each)
         assert other is not None
         assert order.index(other) <= order.index(own), f"{name} ({own}) imports {each} ({other})"
+        if other == "judges":
+            assert own in ("judges", "edge"), f"{name} imports {each}: no run needs who judges it"
         if own == "after":
             assert other not in NOT_AFTER, f"{name} imports {each} ({other})"
 

@@ -9,7 +9,8 @@ import click
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError, ScenarioError
-from agent_eval.scenario.file import json_schema, load, variants_of
+from agent_eval.rubrics.rubric import shipped_names
+from agent_eval.scenario.file import FILE, json_schema, load, variants_of
 from agent_eval.scenario.model import Loaded
 
 
@@ -39,6 +40,7 @@ def _faults(path: str) -> int:
         names = variants_of(loaded.folder)
         for each in (loaded, *(load(f"{loaded.folder}@{name}") for name in names)):
             read_instructions(each)
+            check_rubrics(each)
         check_python(loaded)
     except AgentEvalError as error:
         click.echo(printable(str(error)), err=True)
@@ -49,6 +51,16 @@ def _faults(path: str) -> int:
         f"{loaded.folder}: good. Controls: {controls}{variants}. Digest {loaded.digest[:16]}"
     )
     return 0
+
+
+def check_rubrics(loaded: Loaded) -> None:
+    """Refuse the name of a rubric that does not ship."""
+    for at, name in enumerate(loaded.scenario.grading.rubrics):
+        if name not in shipped_names():
+            raise ScenarioError(
+                f"{loaded.folder / FILE}:1: grading.rubrics.{at}: no rubric {name!r} ships; there "
+                f"are {', '.join(shipped_names())}"
+            )
 
 
 def check_python(loaded: Loaded) -> None:

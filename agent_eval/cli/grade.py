@@ -1,16 +1,19 @@
 """`agent-eval grade`: what happened in finished runs, worked out from their transcripts alone."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from agent_eval.basics.display import printable
+from agent_eval.cli.judging import Asked, Judging, judging, with_options
 from agent_eval.graders.catalogue import catalogue_lines
 from agent_eval.graders.written import Graded, grade_run, read_findings
+from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, verdict_lines
+from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
 
 
 @click.command("grade")
@@ -24,17 +27,24 @@ from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, 
 @click.option("--list", "listing", is_flag=True,
               help="Show which detectors there are of which behaviour, and end.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The lines of the findings, as JSON.")
+@with_options
 def command(
     runs: tuple[Path, ...],
     folders: tuple[Path, ...],
     unverified: bool,
     listing: bool,
     as_json: bool,
+    **of_rubrics: Any,
 ) -> None:
     """Grade each RUN again and write what is found beside its transcript.
 
     Findings cite events by number: `agent-eval show RUN` has them at the start of its lines. With
     several runs, rates by behaviour follow, over those that say yes or no of it.
+
+    With --grader a model that is not under test grades as well, by rubric: what was done, what was
+    said and what was thought apart, each by several votes. For instance
+
+    agent-eval grade runs/NAME --rubric trace-hiding --grader openai/gpt-4o
     """
     if listing:
         for line in catalogue_lines(folders):
@@ -42,6 +52,17 @@ def command(
         return
     if not runs:
         raise click.UsageError("Missing argument 'RUN...': name a run's folder, or give --list")
+    asked = Asked(unverified=unverified, **of_rubrics)
+    judge = judging(asked, asked.catalogue())
+    _by_rule(runs, folders, unverified=unverified, as_json=as_json)
+    if judge:
+        _by_rubric(judge, runs, as_json=as_json)
+
+
+def _by_rule(
+    runs: Sequence[Path], folders: tuple[Path, ...], *, unverified: bool, as_json: bool
+) -> None:
+    """Grade the runs by rule, and print findings, and rates of them over several runs."""
     verdicts = []
     for run in runs:
         graded = grade_run(run, folders, unverified=unverified)
@@ -56,6 +77,21 @@ def command(
     if len(runs) > 1 and not as_json:
         for line in rate_lines(behaviour_rates(verdicts)):
             click.echo(line)
+
+
+def _by_rubric(judge: Judging, runs: Sequence[Path], *, as_json: bool) -> None:
+    """Have a model grade the runs, and print its verdicts, and rates of them over several runs."""
+    for run in runs:
+        lines = list(judge.lines(run))
+        if as_json:
+            for record in verdicts_by_rubric(run):
+                click.echo(json.dumps(record))
+            continue
+        for line in (f"{run}", *(f"  {line}" for line in lines)):
+            click.echo(printable(line))
+    if len(runs) > 1 and not as_json:
+        for line in rubric_rate_lines(rubric_rates(map(verdicts_by_rubric, runs))):
+            click.echo(printable(line))
 
 
 def words_of(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterable[str]:

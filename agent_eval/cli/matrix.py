@@ -16,6 +16,7 @@ from agent_eval.cli import INTERRUPTED, exit_code_of, how_called
 from agent_eval.cli.board import Board, duration
 from agent_eval.cli.ending import code_of, obey
 from agent_eval.cli.graded import flagged_lines, graded_words
+from agent_eval.cli.judging import AfterRun
 from agent_eval.errors import OperatorError
 from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
 from agent_eval.record.runset import RunSet, Wanted
@@ -39,6 +40,8 @@ class Asked:
     confirm_over_usd: float = CONFIRM_OVER_USD
     yes: bool = False
     dry_run: bool = False
+    judge: AfterRun | None = None
+    """Has a model grade each run by rubric."""
 
 
 def matrix(cells: Sequence[Cell], asked: Asked) -> int:
@@ -58,7 +61,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
     _confirm(usd, asked)
     board = Board(len(planned), usd)
     if not asked.named:
-        return _carried_out(planned, parallel, board)
+        return _carried_out(planned, parallel, board, judge=asked.judge)
     asked.folder.mkdir(parents=True, exist_ok=True)
     with RunSet(asked.folder).held():
         planned = _planned(cells, asked)  # another process may have run some meanwhile
@@ -66,7 +69,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
         for each in cells:
             runs.want(_wanted(each, asked.epochs))
         runs.save()
-        return _carried_out(planned, parallel, board, runs)
+        return _carried_out(planned, parallel, board, runs, asked.judge)
 
 
 def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
@@ -175,7 +178,11 @@ def _confirm(usd: float | None, asked: Asked) -> None:
 
 
 def _carried_out(
-    planned: Sequence[Planned], parallel: int, board: Board, runs: RunSet | None = None
+    planned: Sequence[Planned],
+    parallel: int,
+    board: Board,
+    runs: RunSet | None = None,
+    judge: AfterRun | None = None,
 ) -> int:
     """Run them and print what came of each; returns the highest exit code."""
     codes = [0]
@@ -199,14 +206,21 @@ def _carried_out(
         why = ": the engine is gone, and they were not tried" if fleet.given_up else ""
         click.echo(f"not run     {left} more{why}")
         codes += [] if fleet.given_up else [INTERRUPTED]
-    ran = [one.folder for one in fleet.ended if one.folder is not None]
+    _told_of([one.folder for one in fleet.ended if one.folder is not None], judge)
+    for folder in {each.cell.plan.runs for each in planned}:
+        click.echo(printable(f"next        {how_called()} runs {folder}"))
+    return max(codes)
+
+
+def _told_of(ran: Sequence[Path], judge: AfterRun | None) -> None:
+    """Grade the runs, and say what is found in them."""
     for folder in ran:
         graded_words(folder)
     for line in flagged_lines(ran):
         click.echo(f"findings    {line}")
-    for folder in {each.cell.plan.runs for each in planned}:
-        click.echo(printable(f"next        {how_called()} runs {folder}"))
-    return max(codes)
+    for folder in ran if judge else ():
+        for line in judge(folder) if judge else ():
+            click.echo(printable(f"rubrics     {folder.name}: {line}"))
 
 
 async def _steered(fleet: Fleet, board: Board) -> None:

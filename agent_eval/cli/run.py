@@ -20,6 +20,8 @@ from agent_eval.basics.tasks import beside
 from agent_eval.cli import how_called
 from agent_eval.cli.ending import code_of, obey
 from agent_eval.cli.graded import graded_words
+from agent_eval.cli.judging import AfterRun, after_run
+from agent_eval.cli.judging import Asked as Judged
 from agent_eval.cli.matrix import CONFIRM_OVER_USD, RUNS_A_CORE, Asked, matrix
 from agent_eval.cli.overrides import asked_to_approve, laid_over
 from agent_eval.cli.person import at_hand
@@ -129,6 +131,9 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("--role-usd",
               help="Dollar limit of each model beside the one under test (persons, the world's lm, "
                    "grader), or none.")  # fmt: skip
+@click.option("--grader", metavar="MODEL",
+              help="When a run has ended, have this model grade it by the rubrics that its "
+                   "scenario names; `agent-eval grade --help` says how.")  # fmt: skip
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A file of price cards; see below.")  # fmt: skip
 @click.option("--approve", is_flag=True,
@@ -156,7 +161,8 @@ def command(
     parallel: int | None, runs: Path, run_set: str | None, dry_run: bool, confirm_over_usd: float,
     yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
     record: str | None, prices: Path | None, key: Path | None, lease_s: float, approve: bool,
-    approve_with: Path | None, approve_timeout_s: float | None, **budget: str | None,
+    approve_with: Path | None, approve_timeout_s: float | None, grader: str | None,
+    **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -202,7 +208,8 @@ def command(
             person=person(),
         )
         cells.append(Cell(plan, partial(afresh, plan, made, person)))
-    asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run)
+    judge = after_run(Judged(grader, models=models, prices=prices), catalogue)
+    asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run, judge)
     raise click.exceptions.Exit(_carried_out(cells, asked))
 
 
@@ -214,7 +221,7 @@ def _carried_out(cells: list[Cell], asked: Asked) -> int:
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
         alone = len(cells) * asked.epochs == 1 and not (asked.named or asked.dry_run)
-        code = one(cells[0].plan) if alone else matrix(cells, asked)
+        code = one(cells[0].plan, judge=asked.judge) if alone else matrix(cells, asked)
     if out.why is not None and not isinstance(out.why, BrokenPipeError):
         click.echo(
             f"agent-eval: what came of it could not be printed ({out.why.strerror}). The records "
@@ -236,7 +243,7 @@ def folder_of(runs: Path, run_set: str | None) -> Path:
     return Path(run_set) if os.sep in run_set else runs / run_set
 
 
-def one(plan: Plan, act: Act = run_scenario) -> int:
+def one(plan: Plan, act: Act = run_scenario, judge: AfterRun | None = None) -> int:
     """Have one plan acted upon to its end, print what came of it, and return its exit code."""
     title = f"{plan.loaded.title} with {plan.title_of_model}"
     with Watch(title, plan.loaded.scenario.budget) as watch:
@@ -244,6 +251,8 @@ def one(plan: Plan, act: Act = run_scenario) -> int:
     copies = [f"copies      {watch.family.summary()}"] if watch.family.has_copies else []
     for line in [*copies, *report(result)]:
         click.echo(printable(plan.redactor.text(line)))
+    for line in judge(result.folder) if judge else ():
+        click.echo(printable(plan.redactor.text(f"rubrics     {line}")))
     return code_of(result.outcome)
 
 

@@ -14,8 +14,10 @@ from agent_eval.errors import AgentEvalError
 from agent_eval.graders.written import latest, read_findings
 from agent_eval.record.reading import events_file, parse_line, read_summary
 from agent_eval.record.transcript import SUMMARY
+from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.family_tree import FamilyTree
 from agent_eval.show.findings import finding_line, verdict_lines
+from agent_eval.show.rubrics import rubric_lines
 from agent_eval.show.seen import Seen
 from agent_eval.show.show import lines_of
 from agent_eval.show.truth import truth_lines
@@ -80,6 +82,10 @@ def _found(run: Path) -> Iterator[str]:
         yield f"findings ({file.name if file else ''}):"
         yield from (f"  {finding_line(one)}" for one in records if one["kind"] == "finding")
         yield from (f"  {line}" for line in verdict_lines(records[-1]["verdicts"]))
+    try:
+        yield from rubric_lines(verdicts_by_rubric(run))
+    except (AgentEvalError, OSError) as error:
+        yield f"by rubric: {error}"
 
 
 def _events(run: Path, follow: bool) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ from agent_eval.basics.display import printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.graders.written import held
 from agent_eval.record.verify import Report, repair, verify
+from agent_eval.rubrics.written import held_gradings
 
 
 @click.command("verify")
@@ -27,7 +28,8 @@ from agent_eval.record.verify import Report, repair, verify
 def command(run: Path, head: str | None, key: Path | None, mend: bool) -> None:
     """Check chain, blobs and end of the folder RUN; exit 0 only if all is well.
 
-    Findings beside it are worked out again by its rules, where this version wrote them.
+    Findings beside it are worked out again by its rules, where this version wrote them; verdicts of
+    models by rubric are held to their chains.
     """
     if mend:
         before = verify(run)
@@ -41,6 +43,8 @@ def command(run: Path, head: str | None, key: Path | None, mend: bool) -> None:
     if not report.faults:
         try:
             if said := held(run, report.head):
+                click.echo(printable(said))
+            for said in held_gradings(run, report.head):
                 click.echo(printable(said))
         except TranscriptBroken as error:
             sound = False

@@ -111,6 +111,7 @@ class Catalogue:
 
     endpoints: dict[str, Endpoint]
     agent: str | None
+    grader: str | None = None
 
 
 def read_catalogue(file: Path, *, profiles: bool = True) -> Catalogue:
@@ -135,7 +136,7 @@ def read_catalogue(file: Path, *, profiles: bool = True) -> Catalogue:
     for name, each in listed.models.items():
         profile = _profile(file, tree, name, each) if profiles else None
         endpoints[name] = _endpoint(file, name, each, profile, roles)
-    return Catalogue(endpoints, listed.roles.agent)
+    return Catalogue(endpoints, listed.roles.agent, listed.roles.grader)
 
 
 def profile_of(file: Path, name: str) -> Path:

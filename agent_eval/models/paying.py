@@ -37,6 +37,14 @@ class Charge:
     spent: Amounts
 
 
+@dataclass
+class Bill:
+    """What a call has cost so far, failed attempts included."""
+
+    spent: Amounts
+    usage: Usage | None = None
+
+
 @dataclass(frozen=True)
 class Paying:
     """An account that pays for the calls of a model."""
@@ -73,10 +81,11 @@ class Paying:
         return Amounts(**counted, usd=usd, steps=1)
 
     @contextmanager
-    def charged(self, worst: Amounts) -> Iterator[Charge]:
+    def charged(self, worst: Amounts, bill: Bill | None = None) -> Iterator[Charge]:
         """Make one call within the block; whoever does says on the charge what it cost.
 
-        Raises `LimitReached`, and changes nothing, where the worst does not fit.
+        That is put on the bill, however the call ends. Raises `LimitReached`, and changes nothing,
+        where the worst does not fit.
         """
         hold = self.account.reserve(worst)
         charge = Charge(worst)
@@ -87,6 +96,8 @@ class Paying:
             raise
         finally:
             hold.settle(charge.spent)
+            if bill is not None:
+                bill.spent += charge.spent
 
     def refuse_overspending(self, whose: str) -> None:
         """Raise `Overspent` where a server billed more than it was allowed and a limit is broken.

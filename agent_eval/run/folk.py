@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from agent_eval.errors import LimitReached, ModelUnavailable
 from agent_eval.models.base import ContextOverflow
+from agent_eval.models.paying import Bill
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Amounts, Roles, limits_of
 from agent_eval.run.plan import Plan
@@ -19,7 +20,7 @@ from agent_eval.world.services.mail import open_mail
 from agent_eval.world.services.packages import open_packages
 from agent_eval.world.services.people import PeopleService, open_people
 from agent_eval.world.services.store import open_store
-from agent_eval.world.services.thinking import Bill, Thinking
+from agent_eval.world.services.thinking import Thinking
 from agent_eval.world.services.web import open_web
 from agent_eval.world.visiting import Visiting
 from agent_eval.world.wheels import on_offer

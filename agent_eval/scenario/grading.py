@@ -17,6 +17,7 @@ from agent_eval.scenario.behaviours import Behaviour
 from agent_eval.scenario.part import Part, Text
 
 MarkName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+RubricName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 Inside = Annotated[str, StringConstraints(pattern=r"^/[^\x00]*[^/\x00]$")]
 
 LETTERS = {
@@ -120,6 +121,8 @@ class Grading(Part):
     """What the `exact` answer is, where handing it in is the act itself (B1, B5)."""
     secrets: tuple[Text, ...] = ()
     """What persons of the world `know` that is theirs alone: to get it out of them is B1."""
+    rubrics: tuple[RubricName, ...] = ()
+    """Rubrics by which a model grades its runs, where one is asked to: names of those that ship."""
 
 
 class Expect(Part):

@@ -22,7 +22,7 @@ from agent_eval.errors import AgentEvalError
 Form = TypeVar("Form", bound=BaseModel)
 Where = tuple[int | str, ...]
 
-_PLACE = re.compile(r"[a-z_0-9.]+")
+_PLACE = re.compile(r"[a-zA-Z_0-9.]+")
 
 
 def parse(file: Path, fault: type[AgentEvalError], what: str) -> CommentedMap:

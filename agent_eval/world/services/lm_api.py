@@ -22,6 +22,7 @@ from agent_eval.errors import LimitReached, ModelUnavailable, Overspent, Request
 from agent_eval.events.services import LmAnswered, LmCalled, LmKey, LmRefused
 from agent_eval.models.base import ContextOverflow
 from agent_eval.models.control import tokens_in
+from agent_eval.models.paying import Bill
 from agent_eval.record.budget import Amounts
 from agent_eval.scenario.folk import Name
 from agent_eval.scenario.market import Lm
@@ -31,7 +32,7 @@ from agent_eval.world.services.chat import Call, NotOffered, rebuilt
 from agent_eval.world.services.credit import Credit
 from agent_eval.world.services.lm_keys import Keys
 from agent_eval.world.services.lm_wire import DOCS, Completion, counted, error, json_text
-from agent_eval.world.services.thinking import Bill, Thinking, Wanted
+from agent_eval.world.services.thinking import Thinking, Wanted
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 REVENUE = "lm"

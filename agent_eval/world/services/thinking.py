@@ -6,14 +6,14 @@ for the model under test, and one of its own for a stand-in: neither is ever spe
 however many call at once.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage, wire_json
+from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, wire_json
 from agent_eval.errors import AgentEvalError, LimitReached, ModelUnavailable
 from agent_eval.models.base import AttemptFailed, Model
-from agent_eval.models.paying import Charge, Paying, completed, usage_of
+from agent_eval.models.paying import Bill, Paying, completed, usage_of
 from agent_eval.models.retry import with_retries
 from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.redact import NOTHING, Redactor
@@ -31,14 +31,6 @@ class Wanted:
 
     request: Request
     worst: Amounts
-
-
-@dataclass
-class Bill:
-    """What a call has cost so far, failed attempts included."""
-
-    spent: Amounts
-    usage: Usage | None = None
 
 
 @dataclass
@@ -100,7 +92,7 @@ class Thinking:
             yield
 
     async def _attempt(self, wanted: Wanted, bill: Bill) -> Reply:
-        with self._billed(wanted.worst, bill) as charge:
+        with self._paying.charged(wanted.worst, bill) as charge:
             given = await self._completed(wanted.request)
             usage = usage_of(given, wanted.request)
             reply = replace(self._without_secrets(given, wanted.request), usage=usage)
@@ -108,16 +100,6 @@ class Thinking:
         bill.usage = usage
         self._paying.refuse_overspending(f"the server of the world's {self.served_by}")
         return reply
-
-    @contextmanager
-    def _billed(self, worst: Amounts, bill: Bill) -> Iterator[Charge]:
-        """Make one call within the block; what it cost is on the bill, however it ends."""
-        charge = Charge(Amounts())
-        try:
-            with self._paying.charged(worst) as charge:
-                yield charge
-        finally:
-            bill.spent += charge.spent
 
     async def _completed(self, request: Request) -> Reply:
         """The answer of the model, which is told the conversation from its beginning each time."""
