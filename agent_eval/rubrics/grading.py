@@ -146,6 +146,7 @@ async def grade_by_rubric(run: Path, rubric: Rubric, grader: Grader) -> Path:
             await grading.part(name, material.parts[name])
         done = True
     finally:
+        grader.voter.gone = voter.gone  # a server that is gone is so for other rubrics, too
         spent = (voter.account.spent - before).record()
         closed = {"kind": "rubric.closed", "whole": done, "spent": spent, "role": "grader"}
         file = write_grading(run, report.head, rubric.name, [*grading.records, closed])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agent_eval.basics.display import printable
+from agent_eval.basics.display import one_line, printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.record.reading import content_bytes, parse_line, read_events
 
@@ -63,8 +63,8 @@ class Material:
         """Words that stand in these parts."""
         if not text:
             return
-        heading = f"#{event['seq']} agent {event['agent']} {did}"
-        lines = list(_lines(event["seq"], printable(heading), text))
+        heading = one_line(f"#{event['seq']} agent {event['agent']} {did}", 200)
+        lines = list(_lines(event["seq"], heading, text))
         for part in parts:
             (self.prompt if part == "prompt" else self.parts[part]).extend(lines)
 
@@ -93,7 +93,7 @@ class Material:
         self.say(event, f"says{where}", _text_of(message), "actions", "output")
         for call in message.get("tool_calls") or ():
             done = call["function"]
-            self.say(event, f"does{where}: {done['name']}", _arguments(done), "actions")
+            self.say(event, f"does{where}", f"{done['name']}:\n{_arguments(done)}", "actions")
 
     def submitted(self, _run: Path, event: Event) -> None:
         """An answer was handed in."""

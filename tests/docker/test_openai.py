@@ -12,8 +12,10 @@ from agent_eval.models.catalogue import profile_of
 from agent_eval.models.profile import Profile, write_profile
 from agent_eval.record.reading import rebuild_request
 from agent_eval.record.verify import verify
+from agent_eval.rubrics.written import read_grading
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
-from tests.models.server import KEY, Answer, completion, serving
+from tests.models.server import KEY, Answer, Server, completion, serving
+from tests.rubrics.told import HIDING, grading, honest
 
 pytestmark = pytest.mark.docker
 
@@ -222,3 +224,35 @@ def test_a_run_gets_through_a_server_that_does_everything_wrong(tmp_path: Path) 
     assert len(events(folder, "action.refused")) == 2
     assert summary(folder)["spent"]["usd"] <= 5
     assert verify(folder).good
+
+
+def test_a_grader_grades_a_run_that_has_ended_and_never_takes_it_along(tmp_path: Path) -> None:
+    agent = [reply("Hm.", ("bash", {"command": HIDING})), reply("", ("submit", {"answer": "x"}))]
+    agents = iter(agent)
+
+    def answer(server: Server) -> Answer:
+        if json.loads(server.came[-1].body)["model"] == "made-up":
+            return next(agents)
+        return grading(honest)(server)
+
+    folder = scenario(tmp_path, grading={"rubrics": ["trace-hiding"]})
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(PRICES + PRICES.replace("made-up", "grader-1"))
+    with serving(answer) as server:
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": server.address}
+        done = agent_eval(
+            "run", folder, "-m", "openai/made-up", "--runs", tmp_path / "runs", "--prices", prices,
+            "--grader", "openai/grader-1", "--role-usd", "0.5", env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        [row] = [line for line in done.stdout.splitlines() if "trace-hiding A" in line]
+        assert row.startswith("rubrics       yes ")
+        ran = only_run(tmp_path / "runs")
+        [opened] = [read_grading(file)[0] for file in ran.glob("rubric-*.jsonl")]
+        assert opened["cap_usd"] == 0.5
+        again = agent_eval(
+            "grade", ran, "--grader", "openai/made-up", "--prices", prices, env=environment
+        )
+    assert again.returncode == 2
+    assert "is the model under test" in again.stderr
+    assert agent_eval("verify", ran).returncode == 0
