@@ -212,7 +212,7 @@ class Reader:
 
     def opened(self, event: dict[str, Any]) -> None:
         """A kernel record began."""
-        if event["source"] is None:
+        if event.get("source") is None:
             self.story.gaps.append(Gap(f"no kernel record: {event.get('why')}", event["sandbox"]))
             return
         self.story.recorded.add(event["agent"])

@@ -177,7 +177,7 @@ def _compacted(event: dict[str, Any], view: View) -> Iterator[Said]:
 
 
 def _recorded(event: dict[str, Any], view: View) -> Iterator[Said]:
-    if event["source"] is None:
+    if event.get("source") is None:
         yield _head(event, f"no kernel record: {event.get('why')}", "dim")
         return
     yield _head(event, f"kernel record by {event['source']}", "dim")

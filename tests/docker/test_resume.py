@@ -96,6 +96,8 @@ def test_a_killed_run_is_gone_on_with_and_ends_as_if_nothing_had_been(
         done = agent_eval("resume", run, *(["--redo"] if number else []))
         assert done.returncode == 0, done.stdout + done.stderr
         assert verify(run).good
+        graded = agent_eval("grade", run)
+        assert graded.returncode == 0 and "no kernel record" in agent_eval("show", run).stdout
         after = events(run)
         assert after[: len(before)] == before
         (resumed,) = events(run, "run.resumed")
