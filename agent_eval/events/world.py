@@ -167,7 +167,8 @@ class WorldTrouble(Event):
     """`infrastructure`, always."""
     service: str
     what: str
-    """`crashed`, `hung`, `ended` (its background work or process), or `closing`."""
+    """`crashed`, `hung`, `ended` (its background work or process), `closing`, or `stalled`: it had
+    everything else wait."""
     message: str
     exchange: int | None = None
     detail: str | None = None

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from agent_eval.errors import EngineUnavailable
+from agent_eval.fleet.places import Places
 from agent_eval.models.limiter import Limiter
 from agent_eval.sandbox.engine import Engine
 from agent_eval.watchdog.reaping import sweep
@@ -19,7 +20,7 @@ STARTS_A_CORE = 2
 """Sandboxes that come up at one time for each processor: half of a start is waiting."""
 
 MOST_INSTANCES = 8
-"""Machines of worlds' clouds that all runs which share this have at one time."""
+"""Machines of worlds' clouds that all runs of a user have at one time on a host."""
 
 
 def starts_at_once() -> int:
@@ -39,20 +40,17 @@ class Machine:
         most = starts or starts_at_once()
         self._starts = Limiter(most, first=max(most // 2, 1))
         self._facts: dict[str, Any] | None = None
-        self._instances_left = MOST_INSTANCES
+        self._places = Places(MOST_INSTANCES)
         self.emulators = Emulators()
         """What makes the emulators of worlds' clouds; it begins when the first is wanted."""
 
     def reserve(self, count: int) -> bool:
         """Keep room for so many more machines of worlds' clouds, or say that there is none."""
-        if count > self._instances_left:
-            return False
-        self._instances_left -= count
-        return True
+        return self._places.take(count)
 
     def release(self, count: int) -> None:
         """Give room for machines back."""
-        self._instances_left += count
+        self._places.give_back(count)
 
     async def facts(self) -> dict[str, Any]:
         """What the engine is. Whoever asks first removes what lost runs left past their lease."""
@@ -85,5 +83,6 @@ class Machine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._places.close()
         self.emulators.__exit__(kind, error, trace)
         self.engine.close()

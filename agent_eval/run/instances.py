@@ -30,7 +30,7 @@ from agent_eval.record.transcript import Transcript
 from agent_eval.run.housing import Housing
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
-from agent_eval.sandbox.snapshot import Snapshot, Snapshots
+from agent_eval.sandbox.snapshot import DISKS, Snapshot, Snapshots, remove_disks
 from agent_eval.scenario.model import HOME
 from agent_eval.world.base import Dial
 from agent_eval.world.services.cloud import open_cloud
@@ -116,7 +116,8 @@ class Instances:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Machines live in this block, and their disks."""
-        with TemporaryDirectory(prefix=".disks-", dir=self._transcript.folder) as folder:
+        remove_disks(self._transcript.folder)
+        with TemporaryDirectory(prefix=DISKS, dir=self._transcript.folder) as folder:
             self._store = Snapshots(Path(folder))
             async with beside() as tasks:
                 self._tasks = tasks

@@ -27,6 +27,9 @@ from agent_eval.sandbox.settings import Asked
 FOLDER = "snapshots"
 """The name of their folder in a run's."""
 
+DISKS = ".disks-"
+"""What the folders beside it begin with that hold rented machines' disks while a run goes on."""
+
 ABOUT, ARCHIVE = "about.json", "files.tar"
 LIMIT_BYTES = 4 * 1024**3
 
@@ -46,6 +49,12 @@ SHARED_WITH_MEMORY = (
     "numbers of processes, names of temporary files, times at which anything was started",
 )
 """What a copy with memory has in common with its original, in words."""
+
+
+def remove_disks(run: Path) -> None:
+    """Remove what a harness that was killed left of machines' disks; nobody may write the run."""
+    for left in run.glob(f"{DISKS}*"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from agent_eval.record.transcript import EVENTS
 from agent_eval.record.verify import reopened
 from agent_eval.sandbox.engine import Container, Engine
 from agent_eval.sandbox.lease import Moment
+from agent_eval.sandbox.snapshot import remove_disks
 from agent_eval.watchdog.closing import State, agents_of, end_record, state_of
 
 POLL_S = 1.0
@@ -165,6 +166,7 @@ async def remove_and_end(
         with reopened(folder) as transcript:
             if size in (None, transcript.folder.joinpath(EVENTS).stat().st_size):
                 removed = {one.id: await removed_for_good(one) for one in containers}
+                remove_disks(transcript.folder)
                 end_record(transcript, removed, why)
     except TranscriptBroken:
         for container in containers:

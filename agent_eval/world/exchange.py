@@ -26,6 +26,7 @@ from agent_eval.events.world import AnswerBegun, Exchanged, WorldTrouble
 from agent_eval.world.clock import WorldClock
 from agent_eval.world.recording import Kept, Record
 from agent_eval.world.serving import Call
+from agent_eval.world.stalls import answering
 
 PATH_CHARACTERS = 2048
 """How much of a path is on record."""
@@ -64,6 +65,7 @@ class Exchanges:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have one request answered."""
+        answering(self.service)
         one = _Exchange(self, scope, receive, send)
         if self.closed:
             return await one.answer(503)

@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 from agent_eval.basics.clock import WorkingClock
 from agent_eval.basics.tasks import beside
 from agent_eval.errors import ScenarioError
-from agent_eval.events.world import WorldClosed, WorldOpened
+from agent_eval.events.world import WorldClosed, WorldOpened, WorldTrouble
 from agent_eval.record.budget import Account
 from agent_eval.record.transcript import Transcript
 from agent_eval.scenario import world as settings
@@ -30,6 +30,7 @@ from agent_eval.world.ledger import Bank
 from agent_eval.world.money import open_bank_ledger
 from agent_eval.world.recording import Record
 from agent_eval.world.serving import Door
+from agent_eval.world.stalls import Stall, noticed
 
 CLOSING_S = 30
 """What a service has to end its background work; an instance takes some seconds to go."""
@@ -109,6 +110,7 @@ async def opened(
             world.keepers.append(Keeper(name, service, Exchanges(name, service.app, manner)))
         _offer(world)
         tasks.start_soon(failure.raised)
+        await tasks.start(_notice_stalls, record)
         record.write(_opening(asked, world))
         try:
             for keeper in world.keepers:
@@ -116,6 +118,25 @@ async def opened(
             yield world
         finally:
             await _close(world, record)
+
+
+async def _notice_stalls(record: Record, *, task_status: TaskStatus[None]) -> None:
+    """Put on record which service held up everything else, as long as the world stands."""
+
+    def tell(stall: Stall) -> None:
+        record.count("troubles")
+        held = WorldTrouble(
+            blame="infrastructure",
+            service=stall.service,
+            what="stalled",
+            message=f"it held up everything else for {stall.seconds:g} s",
+            detail=stall.where,
+        )
+        record.write(held)
+
+    async with noticed(tell):
+        task_status.started()
+        await anyio.sleep_forever()
 
 
 def _offer(world: World) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from agent_eval.errors import OperatorError
@@ -20,6 +21,7 @@ from agent_eval.record.transcript import EVENTS, SUMMARY, Transcript
 from agent_eval.record.verify import reopened, verify
 from agent_eval.sandbox.lease import Moment
 from agent_eval.watchdog.closing import State, end_record, spent_of, state_of
+from agent_eval.watchdog.lost import remove_and_end
 from tests.helpers import made_run
 
 UNTIL = Moment(1e9, 5.0, "boot")
@@ -115,6 +117,15 @@ def test_one_that_had_ended_is_only_sealed(torn: bytes, tmp_path: Path) -> None:
     report = verify(run)
     assert report.good == (not torn)
     assert report.head == head or torn
+
+
+def test_disks_that_were_left_go_with_the_run(tmp_path: Path) -> None:
+    run = lost_run(tmp_path / "r", None)
+    run.joinpath(".disks-x7", "files").mkdir(parents=True)
+    run.joinpath(".disks-x7", "files", "disk").write_bytes(b"a disk")
+    anyio.run(remove_and_end, run, [], "its lease is over")
+    assert not list(run.glob(".disks-*"))
+    assert run.joinpath(SUMMARY).exists()
 
 
 def test_an_empty_or_missing_record_is_none(tmp_path: Path) -> None:

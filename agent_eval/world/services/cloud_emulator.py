@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import IO, Any, Self
 
+import anyio
+
 from agent_eval.world.services.cloud_answers import Answer
 from agent_eval.world.services.cloud_calls import Call, Request, passed_on
 
@@ -148,6 +150,7 @@ class Emulator:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
         self._broken = ""
+        self.patience_s = ANSWER_S
         self.instances: dict[str, Seen] = {}
         """The machines, as they were after the last answer."""
         self.stored_bytes = 0
@@ -191,12 +194,13 @@ class Emulator:
                 # One whose asker has gone away is read all the same: the next answer follows it.
                 return await asyncio.shield(asking)
             except asyncio.CancelledError:
-                await asyncio.wait([asking])
+                with anyio.CancelScope(shield=True):  # whoever cancels does so again and again
+                    await asyncio.wait([asking])
                 raise
 
     async def _exchange(self, order: dict[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
         try:
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(self.patience_s):
                 reply, content = await self._sent(order, body)
             self.instances = {each["id"]: Seen(**each) for each in reply.pop("instances")}
             self.stored_bytes = int(reply.pop("stored"))

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -68,6 +69,13 @@ def surroundings(pid: int) -> tuple[set[str], str, str]:
     variables = own.joinpath("environ").read_text().split("\0")
     network, folder = (str(own.joinpath(each).readlink()) for each in ("ns/net", "cwd"))
     return {each.partition("=")[0] for each in variables if each}, network, folder
+
+
+def children(emulators: Emulators) -> list[int]:
+    """The emulators of runs that are alive."""
+    assert emulators._process is not None
+    pid = emulators._process.pid
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def raw(
@@ -341,6 +349,41 @@ async def test_a_dead_emulator_is_a_503_and_an_infrastructure_event(emulators: E
     async with cloud_up(emulators) as up:
         await blocking(up.client("sts").get_caller_identity)
         await up.service._emulator.close()
+        assert await code_of(up.client("s3").list_buckets) == "ServiceUnavailable"
+        assert up.of("world.trouble")[-1].blame == "infrastructure"
+
+
+async def test_a_hung_emulator_is_a_503_soon_and_whoever_goes_away_takes_no_answer_along(
+    emulators: Emulators,
+) -> None:
+    async with cloud_up(emulators) as up:
+        client, emulator = up.client("s3"), up.service._emulator
+        assert await blocking(client.list_buckets)
+        (child,) = children(emulators)
+
+        async def goes_away() -> None:
+            with anyio.move_on_after(0.2):
+                await emulator.put_state("i-0", "running", 16)
+
+        os.kill(child, signal.SIGSTOP)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(goes_away)
+            await anyio.sleep(0.5)
+            os.kill(child, signal.SIGCONT)
+        assert "Buckets" in await blocking(client.list_buckets)
+        os.kill(child, signal.SIGSTOP)
+        emulator.patience_s = 0.5
+        assert await code_of(client.list_buckets) == "ServiceUnavailable"
+        trouble = up.of("world.trouble")[-1]
+        assert (trouble.blame, trouble.what) == ("infrastructure", "ended")
+        os.kill(child, signal.SIGKILL)
+
+
+async def test_a_killed_emulator_is_a_503(emulators: Emulators) -> None:
+    async with cloud_up(emulators) as up:
+        await blocking(up.client("s3").list_buckets)
+        (child,) = children(emulators)
+        os.kill(child, signal.SIGKILL)
         assert await code_of(up.client("s3").list_buckets) == "ServiceUnavailable"
         assert up.of("world.trouble")[-1].blame == "infrastructure"
 
