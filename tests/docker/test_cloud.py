@@ -64,6 +64,12 @@ until {{SSH}} user@$(cat name) "grep again booted"; do sleep 0.5; done
 until curl -sf -m 10 http://$(cat name):8000/file; do sleep 0.5; done
 curl -sS -m 10 http://$(cat name):81/ || echo refused
 """
+TYPES = """
+cd; export AWS_ACCESS_KEY_ID={KEY} AWS_SECRET_ACCESS_KEY={SECRET} AWS_DEFAULT_REGION=us-east-1
+aws ec2 describe-instances --query "Reservations[].Instances[].State.Name" --output text
+aws s3 mb s3://a-bucket-of-mine; aws s3 cp --no-progress file s3://a-bucket-of-mine/x/file
+aws s3 cp --no-progress s3://a-bucket-of-mine/x/file - ; aws s3 ls s3://a-bucket-of-mine/x/
+"""
 REBOOTS = """
 ec2.reboot_instances(InstanceIds=[id])
 """
@@ -81,6 +87,7 @@ print("left", another)
 def rents(task):
     yield python(SETUP, timeout_s=100)
     yield bash(LOGS_IN, timeout_s=60)
+    yield bash(TYPES, timeout_s=100)
     yield python(REBOOTS)
     yield bash(BACK, timeout_s=60)
     yield python(ENDS, timeout_s=60)
@@ -100,8 +107,10 @@ def test_a_machine_is_rented_reached_rebooted_and_ended(tmp_path: Path, runtime:
     assert "InstanceLimitExceeded" in said[0]
     for words in ("again", "ip-10-", "first\\nuser", "carried", "no sudo", "read-only", "refused"):
         assert words in said[1], words
+    for words in ("running", "make_bucket", "upload: ./file", "carried", "8 file"):
+        assert words in said[2], said[2]
     for words in ("2", "first\\nuser", "carried", "by cron", "nothing left"):
-        assert words in said[3], words
+        assert words in said[4], words
     states = events(run, "cloud.instance")
     machine = states[0]["instance"]
     own = [each["state"] for each in states if each["instance"] == machine]

@@ -369,7 +369,10 @@ async def test_a_hung_emulator_is_a_503_soon_and_whoever_goes_away_takes_no_answ
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(goes_away)
             await anyio.sleep(0.5)
+            tasks.start_soon(blocking, client.list_buckets)
+            await anyio.sleep(1)
             os.kill(child, signal.SIGCONT)
+        assert not up.of("world.trouble")
         assert "Buckets" in await blocking(client.list_buckets)
         os.kill(child, signal.SIGSTOP)
         emulator.patience_s = 0.5
