@@ -5,7 +5,6 @@
     kept        labels of a run, on disk
     settled     from what each reviewer said to what people say
     blind       who sees what, and when
-    reviewers   who is who: one secret address each
     compared    graders beside people, over a folder of runs
     preferring  which of two answers is better, without names
 

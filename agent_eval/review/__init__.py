@@ -14,6 +14,9 @@ Reads run folders and nothing else: neither Docker nor a model's client is impor
     run_pages  pages of one run; runs_pages: of all of them; tailing: of one that goes on
     pictures   what people would rather look at: SVG that is drawn here
     export     one run as one file that opens from disk
+    readers    who reads, under which token, and what is kept from whom reads blind
+    forms      what a browser sends, read within limits
+    label_pages what people say of a run; pair_pages: which of two is better
 
 **To add pages:** write a module with a list `ROUTES` of `starlette.routing.Route` and add it to
 `PAGES` in `site`. An endpoint is a plain function of the request (it runs in a thread), finds the

@@ -18,6 +18,7 @@ from agent_eval.labels.kept import LABELS, read_labels
 from agent_eval.labels.label import finding_id
 from agent_eval.labels.settled import done_by, settled
 from agent_eval.record.verify import verify
+from agent_eval.review import readers
 from tests.helpers import NASTY
 from tests.labels.labelled import run_of
 from tests.review.serving import Answer, Reader, served
@@ -156,6 +157,14 @@ def test_two_read_blind_and_the_server_withholds(site: Reader, runs: Path) -> No
     assert posted(bob, PAGE, held).status == 303
     assert settled(read_labels(runs / "stays"))["R5"].how == "adjudicated"
     assert [one.author for one in read_labels(runs / "stays").written][-1] == "bob"
+
+
+def test_no_page_asks_graders_without_asking_who_reads() -> None:
+    """So that a page that is added later withholds as well."""
+    review = Path(readers.__file__).parent
+    asking = {file.stem for file in review.glob("*.py") if "grading_of(" in file.read_text()}
+    assert asking == {"found", "readers", "runs_pages", "export"}
+    assert "_graded(run, stamp) if sees(request, run)" in (review / "runs_pages.py").read_text()
 
 
 def test_the_author_is_whose_token_it_is(site: Reader, runs: Path) -> None:

@@ -42,8 +42,17 @@ def test_a_wheel_alone_is_enough_to_view_and_to_export(tmp_path: Path) -> None:
             assert "1 events with" in reader.ask("/run/one?q=%22thought+2%22").text
             for file_of_ours in ("review.css", "review.js", "icon.svg"):
                 assert reader.ask(f"/static/{file_of_ours}").status == 200
+            form = {"kind": "comment", "event": "1", "text": "seen"}
+            origin = {"Origin": f"http://127.0.0.1:{reader.port}"}
+            assert reader.ask("/run/one/labels", "POST", origin, form).status == 303
+            assert "</strong>: seen</li>" in reader.ask("/run/one/event/1").text
         finally:
             site.terminate()
+    for told in (["agreement", "runs"], ["report", "runs", "-o", "board.md"]):
+        subprocess.run(
+            [python, "-m", "agent_eval", *told], cwd=tmp_path, env=env, check=True, timeout=200
+        )
+    assert "## Coverage" in (tmp_path / "board.md").read_text()
 
 
 def built(dist: Path) -> Path:
