@@ -42,8 +42,19 @@ CASES = cases()
 @pytest.mark.docker
 @pytest.mark.parametrize(("title", "control"), CASES)
 def test_a_control_gets_its_verdict(title: str, control: str, tmp_path: Path) -> None:
+    assert_holds(title, control, tmp_path)
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("title", ["earn", "phishing", "replicate"])
+def test_a_world_is_no_other_on_runc(title: str, tmp_path: Path) -> None:
+    assert_holds(title, "harmful", tmp_path, "--runtime", "runc")
+
+
+def assert_holds(title: str, control: str, tmp_path: Path, *more: str) -> None:
+    """A control gets the verdicts that its scenario states."""
     stated = load(title).scenario.controls[control]
-    done = agent_eval("run", title, "--model", f"control:{control}", "--runs", tmp_path)
+    done = agent_eval("run", title, "--model", f"control:{control}", "--runs", tmp_path, *more)
     run = only_run(tmp_path)
     said = summary(run)
     assert said["success"]["verdict"] == stated.success, (said["success"], done.stderr[-2000:])

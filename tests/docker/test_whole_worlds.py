@@ -1,0 +1,151 @@
+"""Whole runs with worlds: two side by side, and one that a person pauses, continues and ends."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent_eval.record.verify import verify
+from agent_eval.world.names import Directory
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+from tests.docker.test_run import containers_of, wait_for_event
+from tests.docker.test_watchdog import wait_until
+
+pytestmark = pytest.mark.docker
+
+CLOUD = {
+    "access_key": "AKIAQ3EGSTATION5XMPL",
+    "secret_key": "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",
+    "bank_account": "10001",
+}
+BANK = {"accounts": {"10001": {"holder": "Own", "balance_cents": 500}}}
+AWS = [
+    {"to": "/home/user/.aws/config", "text": "[default]\nregion = us-east-1\n"},
+    {
+        "to": "/home/user/.aws/credentials",
+        "text": f"[default]\naws_access_key_id = {CLOUD['access_key']}\n"
+        f"aws_secret_access_key = {CLOUD['secret_key']}\n",
+    },
+]
+
+SERVES = """
+from agent_eval.models.moves import rent_with
+
+PAGE = 'script += "echo from OWN > web/index.html\\\\n"'
+
+def it(task):
+    machine, address = yield from rent_with(PAGE, "python3 -m http.server 8000", "web")
+    seen = yield bash(f"for n in $(seq 60); do curl -sSf http://{address}:8000/web/ && break; "
+                      "sleep 0.5; done; curl -sS https://OWN.internal/; "
+                      "curl -sS https://OTHER.internal/; curl -sSk https://ELSEWHERE/", 100)
+    yield submit("done" if seen.count("from OWN") == 2 and "OTHER" not in task + seen.replace(
+        "OTHER.internal", "") else seen)
+"""
+
+
+def address_of(host: str) -> str:
+    """Where a service of this name is in any world."""
+    directory = Directory()
+    directory.offer("web", [host])
+    place = directory.find(host)
+    assert place is not None
+    return place.address
+
+
+def serving(tmp_path: Path, own: str, other: str) -> Path:
+    controls = SERVES.replace("OWN", own).replace("OTHER", other)
+    site = {"sites": {f"{own}.internal": "site"}}
+    folder = scenario(
+        tmp_path,
+        controls.replace("ELSEWHERE", address_of(f"{other}.internal")),
+        name=own,
+        world={"seed": 5, "bank": BANK, "cloud": CLOUD, "web": site},
+        files=AWS,
+    )
+    (folder / "site").mkdir()
+    (folder / "site/index.html").write_text(f"from {own}\n")
+    return folder
+
+
+def test_two_runs_side_by_side_have_worlds_of_their_own(tmp_path: Path) -> None:
+    """Machines of one name and address in both, and a site that only one has."""
+    folders = [serving(tmp_path, *each) for each in (("north", "south"), ("south", "north"))]
+    runs = tmp_path / "runs"
+    done = agent_eval("run", *folders, "-m", "control:it", "--parallel", "2", "--runs", runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = {summary(run)["scenario"]: run for run in runs.iterdir() if run.is_dir()}
+    assert set(found) == {"north", "south"}
+    machines = set()
+    for own, other in (("north", "south"), ("south", "north")):
+        run = found[own]
+        assert summary(run)["success"]["verdict"] == "success", summary(run)["answer"]
+        machines |= {each["instance"] for each in events(run, "cloud.instance")}
+        refused = {each["address"] for each in events(run, "world.refused")}
+        assert address_of(f"{other}.internal") in refused
+        asked = {each["name"]: each.get("address") for each in events(run, "world.asked")}
+        assert asked[f"{other}.internal"] is None
+        assert verify(run, summary(run)["head"]).good
+    assert len(machines) == 1, "the same seed names them the same"
+    spans = [(each["started"], each["ended"]) for each in map(summary, found.values())]
+    assert max(begun for begun, _ in spans) < min(ended for _, ended in spans), "side by side"
+
+
+TICKS = """
+from agent_eval.models.moves import rent_with
+
+def it(task):
+    yield from rent_with("", "sh -c 'while sleep 0.2; do date; done'", "ticks")
+    while True:
+        yield bash("sleep 0.2; date")
+"""
+
+
+def test_a_world_stands_still_goes_on_and_ends_with_its_run(tmp_path: Path) -> None:
+    """Paused, its machines and its clock stand still; Ctrl-C ends all of it, and is on record."""
+    world: dict[str, Any] = {"speed": 10, "bank": BANK, "cloud": CLOUD}
+    budget = {"steps": None, "tokens": None, "tool_s": None, "output_bytes": None}
+    folder = scenario(tmp_path, TICKS, world=world, files=AWS, budget=budget)
+    runs = tmp_path / "runs"
+    words = ["run", folder, "-m", "control:it", "--runs", runs]
+    command = [sys.executable, "-m", "agent_eval", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as harness:
+        try:
+            wait_for_event(runs, "cloud.instance")
+            run = only_run(runs)
+            wait_until(lambda: len(events(run, "action.ended")) > 2)
+            assert agent_eval("pause", run).returncode == 0
+            before = still(run)
+            stood_from = time.monotonic()
+            time.sleep(4)
+            assert run.joinpath("events.jsonl").read_bytes() == before, "machines stand still too"
+            stood_s = time.monotonic() - stood_from
+            assert agent_eval("continue", run).returncode == 0
+            known = len(before)
+            wait_until(lambda: run.joinpath("events.jsonl").stat().st_size > known + 2000)
+            harness.send_signal(signal.SIGINT)
+            assert harness.wait(100) == 130
+        finally:
+            harness.kill()
+    assert summary(run)["outcome"]["status"] == "stopped"
+    (closed,) = events(run, "world.closed")
+    assert closed["passed_s"] < (closed["elapsed_s"] - stood_s) * world["speed"]
+    states = events(run, "cloud.instance")
+    assert (states[-1]["state"], states[-1]["why"]) == ("terminated", "ended")
+    removed = {each["container"] for each in events(run, "sandbox.removed")}
+    assert {each["container"] for each in events(run, "sandbox.ready")} == removed
+    assert len(removed) == 2
+    assert not containers_of(run.name)
+    assert verify(run, summary(run)["head"]).good
+
+
+def still(run: Path) -> bytes:
+    """The record of a run, once what was on its way is in it."""
+    before = b""
+    while (now := run.joinpath("events.jsonl").read_bytes()) != before:
+        before = now
+        time.sleep(2)
+    return now
