@@ -10,7 +10,7 @@ from html import escape
 from agent_eval.basics.display import one_line
 from agent_eval.review.rendering import clock
 
-WIDTH, LEFT, RIGHT = 900, 70, 12
+WIDTH, LEFT, RIGHT = 900, 100, 12
 PLOT = WIDTH - LEFT - RIGHT
 HEIGHT, TOP, BOTTOM = 190, 14, 24
 LANE = 18
@@ -67,11 +67,11 @@ def chart(
     high = max(most, low + 1e-9)
     parts = [_axes(low, high, until_s)]
     if limit and limit[1] not in values:
-        title += f" ({limit[0]} {limit[1]:,.6g})"
+        title += f" ({limit[0]} {limit[1]:,.10g})"
     elif limit:
         at = _y(limit[1], low, high)
         parts.append(f'<path class="limit" d="M{LEFT} {at:.1f}H{LEFT + PLOT}"/>')
-        words = f"{limit[0]} {limit[1]:,.6g}"
+        words = f"{limit[0]} {limit[1]:,.10g}"
         place = f'x="{LEFT + PLOT}" y="{at - 3:.1f}"'
         parts.append(f'<text class="small end" {place}>{_safe(words)}</text>')
     parts += [_upright(mark, until_s, HEIGHT - BOTTOM) for mark in marks]
@@ -93,7 +93,7 @@ def timeline(title: str, lanes: Sequence[Lane], until_s: float, marks: Iterable[
     parts = [_time(until_s, height)]
     for lane in lanes:
         at = places[lane.name]
-        name = _safe(one_line(lane.name, 11))
+        name = _safe(one_line(lane.name, 14))
         parts.append(f'<text class="name" x="{LEFT - 6}" y="{at + 13}">{name}</text>')
         for begin, end, style in lane.bars:
             x, wide = _x(begin, until_s), max(_x(end, until_s) - _x(begin, until_s), 2)

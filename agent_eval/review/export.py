@@ -74,9 +74,9 @@ def export(run: Path, out: Path, cache: Path, most_bytes: int = MOST_BYTES) -> l
     Raises `OperatorError` where there is no run, or the file cannot be written.
     """
     index = Index(run, cache)
-    while index.advance():
-        pass
     try:
+        while index.advance():
+            pass
         with tempfile.NamedTemporaryFile(
             "w", dir=out.parent, prefix=".export-", encoding="utf-8", delete=False
         ) as file:
@@ -90,6 +90,8 @@ def export(run: Path, out: Path, cache: Path, most_bytes: int = MOST_BYTES) -> l
                 part.unlink(missing_ok=True)
     except OSError as error:
         raise OperatorError(f"cannot write {out}: {error.strerror}") from error
+    finally:
+        index.close()
     return withheld
 
 

@@ -67,7 +67,16 @@ class Index:
         self.run = run
         self._cache = cache
         self._lock = threading.Lock()
-        self._made = False
+        self._making = threading.Lock()
+        self._kept: sqlite3.Connection | None = None
+        """Never asked: while one is open, the others come and go without taking the log away."""
+
+    def close(self) -> None:
+        """Let go of the file; whoever asks again opens it again."""
+        with self._making:
+            if self._kept is not None:
+                self._kept.close()
+                self._kept = None
 
     def advance(self, most: int = BATCH) -> int:
         """Take in so many more events, and say how many there were; 0: it is up to date."""
@@ -92,12 +101,12 @@ class Index:
     def _connected(self) -> sqlite3.Connection:
         name = hashlib.sha256(os.fsencode(self.run.resolve())).hexdigest()[:32]
         file = self._cache / f"{name}-{FORMAT}.sqlite"
-        if not self._made:
-            os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        with self._making:
+            if self._kept is None:
+                os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+                self._kept = sqlite3.connect(file, timeout=60, check_same_thread=False)
+                self._kept.executescript(TABLES)
         db = sqlite3.connect(file, timeout=60, isolation_level=None)
-        if not self._made:
-            db.executescript(TABLES)
-            self._made = True
         db.execute("PRAGMA synchronous = OFF")  # it can be made again
         return db
 

@@ -25,7 +25,7 @@ from agent_eval.review import (
 from agent_eval.review.door import Door
 from agent_eval.review.index import cache_folder
 from agent_eval.review.keeping import Keeper
-from agent_eval.review.rendering import STATIC, page
+from agent_eval.review.rendering import STATIC, page, templates
 
 PAGES = (runs_pages, comparing, run_pages, pictures, tailing, label_pages, pair_pages)
 """Modules with pages, each with its `ROUTES`."""
@@ -51,6 +51,8 @@ def made(
         exception_handlers={HTTPException: _no_such_page, AgentEvalError: _not_done},
     )
     app.state.key = key or secrets.token_bytes(32)
+    for name in templates().list_templates():  # so that nobody waits for that
+        templates().get_template(name)
     keeper = app.state.keeper = Keeper(folder, cache or cache_folder())
 
     async def page_by_page(scope: Scope, receive: Receive, send: Send) -> None:

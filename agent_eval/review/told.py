@@ -145,7 +145,10 @@ class Telling:
         event = self._source.event(at)
         if fact := kernel_fact(event):
             return [Said(fact, "dim", head=True)]
-        return said_of(event, self._view) or [Said(at.kind, "", head=True)]
+        said = said_of(event, self._view)
+        return said or [
+            Said("what the model saw" if at.kind == "message" else at.kind, "", head=True)
+        ]
 
     def _end(self, row: Row) -> None:
         """Put output and outcome of an action to its beginning."""

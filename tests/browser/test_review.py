@@ -161,7 +161,7 @@ def test_runs_are_filtered_sorted_compared_and_searched(started: Any, site: Read
         page.locator("input[type=search]").fill("secret3")
         page.keyboard.press("Enter")
         page.wait_for_url("**/search**")
-        assert page.locator("h2").count() == 3
+        assert page.locator("main h2").count() == 3
         page.locator("a.open").first.click()
         page.wait_for_url("**#e*")
         assert watched.wrong == []

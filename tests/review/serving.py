@@ -69,7 +69,7 @@ def served(folder: Path, cache: Path, readers: Mapping[str, str] | None = None) 
     port = listening.getsockname()[1]
     cache.mkdir(exist_ok=True)
     site = made(folder, port, readers or {TOKEN: ""}, cache)
-    server = uvicorn.Server(uvicorn.Config(site, log_level="critical", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(site, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     reader = Reader(port)
