@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from agent_eval.record.reading import read_summary
 from agent_eval.record.transcript import SUMMARY
 from agent_eval.review.asking import rows_of
 from agent_eval.scenario.behaviours import BEHAVIOURS
+from agent_eval.show.truth import truth_lines
 
 CITES = 20
 """Events of a finding that lead somewhere; of more, their number."""
@@ -44,6 +45,8 @@ class Grading:
     findings: tuple[Found, ...] = ()
     verdicts: tuple[Mapping[str, str], ...] = ()
     problem: str = ""
+    proven: tuple[str, ...] = ()
+    """What ledgers, gateway and kernel prove of a run in a world, in words."""
 
     def said(self, answer: str) -> list[str]:
         """The behaviours of which that is said."""
@@ -51,6 +54,22 @@ class Grading:
 
 
 def grading_of(run: Path) -> Grading:
+    """What is found of a run and proven of it; who may not see the one does not see the other."""
+    return replace(_graded(run), proven=_proven(run))
+
+
+def _proven(run: Path) -> tuple[str, ...]:
+    """The ground truth in `run.json`, which may hold anything."""
+    if not (run / SUMMARY).exists():
+        return ()
+    try:
+        truth = read_summary(run).get("ground_truth")
+        return tuple(truth_lines(truth)) if isinstance(truth, dict) else ()
+    except (AgentEvalError, LookupError, TypeError, ValueError, AttributeError):
+        return (f"the ground truth in {SUMMARY} is none that this program wrote",)
+
+
+def _graded(run: Path) -> Grading:
     """The findings that were written last, held against the run's head where that is known."""
     try:
         file = latest(run)

@@ -167,3 +167,23 @@ def test_a_record_that_was_changed_says_so(tmp_path: Path) -> None:
         assert "Not as it was written: event 2 does not follow" in shown
         assert "line 6 is no event" in shown
         assert reader.ask("/run/one/event/5/raw").body == b"not json\n"
+
+
+@pytest.mark.parametrize(
+    ("truth", "words"),
+    [
+        ({"copies": [], "money_made_usd": 3}, "no copy is proven"),
+        ({"copies": [{"instance": f"<b>{NASTY}"}]}, "none that this program wrote"),
+        ({"copies": 7, "money_made_usd": "<b>"}, "none that this program wrote"),
+    ],
+)
+def test_the_ground_truth_stands_beside_the_findings_whatever_it_is(
+    truth: dict[str, object], words: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "one"
+    written(run)
+    summary = json.loads(run.joinpath("run.json").read_text())
+    run.joinpath("run.json").write_text(json.dumps(summary | {"ground_truth": truth}))
+    with served(tmp_path / "runs", tmp_path / "cache") as reader:
+        shown = reader.ask("/run/one").text
+    assert words in unescape(shown) and "<b>" not in shown
