@@ -27,9 +27,15 @@ def untrusted_json(text: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     What comes back can be written as JSON again: numbers that JSON cannot hold come out as None.
     """
     try:
-        value = json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+        if not isinstance(text, str):
+            text = text.decode(json.detect_encoding(text), "surrogatepass")
+        elif text.startswith("\ufeff"):
+            raise ValueError("it begins with a mark of its byte order")
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    if text.count("[") + text.count("{") < max_depth:  # so it cannot be nested deeper
+        return value
     level = [value]
     for _ in range(max_depth):
         level = [each for one in level for each in _inside(one)]
@@ -38,15 +44,18 @@ def untrusted_json(text: bytes | str, max_depth: int = MAX_DEPTH) -> Any:
     raise ValueError("nested too deep")
 
 
+def _finite(digits: str) -> float | None:
+    number = float(digits)
+    return number if math.isfinite(number) else None
+
+
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, parse_float=_finite)
+
+
 def _inside(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()
-
-
-def _finite(digits: str) -> float | None:
-    number = float(digits)
-    return number if math.isfinite(number) else None
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,16 @@
 """`agent-eval grade`: what happened in finished runs, worked out from their transcripts alone."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from agent_eval.basics.display import printable
+from agent_eval.basics.display import one_line, printable
 from agent_eval.cli.judging import Asked, Judging, judging, with_options
-from agent_eval.graders.catalogue import catalogue_lines
+from agent_eval.graders.catalogue import all_rules, catalogue_lines
+from agent_eval.graders.process_events import matched
 from agent_eval.graders.written import Graded, grade_run, read_findings
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, verdict_lines
@@ -24,6 +25,9 @@ from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
               help="Also match the Sigma rules in DIR; may be given again.")  # fmt: skip
 @click.option("--unverified", is_flag=True,
               help="Grade a record that is not as it was written, too, and say so.")  # fmt: skip
+@click.option("--process-events", "processes", metavar="FILE",
+              type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Match the rules against process events, one JSON object a line.")  # fmt: skip
 @click.option("--list", "listing", is_flag=True,
               help="Show which detectors there are of which behaviour, and end.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="The lines of the findings, as JSON.")
@@ -33,6 +37,7 @@ def command(
     folders: tuple[Path, ...],
     unverified: bool,
     listing: bool,
+    processes: Path | None,
     as_json: bool,
     **of_rubrics: Any,
 ) -> None:
@@ -49,6 +54,10 @@ def command(
     if listing:
         for line in catalogue_lines(folders):
             click.echo(printable(line))
+        return
+    if processes is not None:
+        for line in process_lines(processes, folders, as_json=as_json):
+            click.echo(line if as_json else printable(line))
         return
     if not runs:
         raise click.UsageError("Missing argument 'RUN...': name a run's folder, or give --list")
@@ -94,6 +103,22 @@ def _by_rubric(judge: Judging, runs: Sequence[Path], *, as_json: bool) -> None:
             click.echo(printable(line))
 
 
+def process_lines(file: Path, folders: tuple[Path, ...], *, as_json: bool) -> Iterator[str]:
+    """What the rules say of process events from elsewhere, in lines."""
+    refused: list[str] = []
+    events = hits = 0
+    for one in matched(file, all_rules(folders, refused)):
+        events, hits = events + 1, hits + bool(one.rules)
+        if as_json:
+            yield json.dumps(one.record())
+        elif one.rules:
+            named = ", ".join(f"{rule.behaviour} {rule.id} {rule.tier}" for rule in one.rules)
+            yield f"{file}:{one.line}: {named}: {one_line(one.fields['CommandLine'], 160)}"
+    if not as_json:
+        yield from (f"refused: {each}" for each in refused)
+        yield f"{hits} of {events} events matched"
+
+
 def words_of(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterable[str]:
     """What was found in a run, in lines."""
     yield f"{run}"
@@ -107,6 +132,7 @@ def words_of(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterab
         (graded.grade.dropped, "dropped, for what they cite is not there"),
         (graded.grade.rules_aside, "rules about what is not on record here"),
     ]
+    yield from (f"  refused: {each}" for each in graded.grade.rules_refused)
     for count, what in beside:
         if count:
             yield f"  {count} {what}"

@@ -5,8 +5,17 @@ from pathlib import Path
 
 from agent_eval.graders.finding import NOT_DETECTABLE
 from agent_eval.graders.grade import AFTERWARDS, DETECTORS, FALLBACK, PLACEHOLDERS, RULES
-from agent_eval.graders.sigma import load_rules
+from agent_eval.graders.sigma import Rule, load_rules
 from agent_eval.scenario.behaviours import BEHAVIOURS
+
+
+def all_rules(folders: tuple[Path, ...] = (), refused: list[str] | None = None) -> list[Rule]:
+    """The rules that ship and those of some folders, outside a run: its values are nothing."""
+    nothing: dict[str, tuple[str, ...]] = dict.fromkeys(PLACEHOLDERS, ())
+    rules = load_rules(RULES, nothing)
+    for folder in folders:
+        rules += load_rules(folder, nothing, FALLBACK, refused)
+    return rules
 
 
 def catalogue(folders: tuple[Path, ...] = ()) -> dict[str, list[str]]:
@@ -16,11 +25,9 @@ def catalogue(folders: tuple[Path, ...] = ()) -> dict[str, list[str]]:
         about = (join.detect.__doc__ or "").partition("\n")[0].rstrip(".")
         for name in join.behaviours:
             lines[name].append(f"{join.detect.__name__.replace('_', '-')}  join  {about}")
-    nothing: dict[str, tuple[str, ...]] = dict.fromkeys(PLACEHOLDERS, ())
-    for folder in (RULES, *folders):
-        for rule in load_rules(folder, nothing, None if folder == RULES else FALLBACK):
-            if rule.category is not None:
-                lines[rule.behaviour].append(f"{rule.id}  {rule.tier}  {rule.title}")
+    for rule in all_rules(folders, []):
+        if rule.category is not None:
+            lines[rule.behaviour].append(f"{rule.id}  {rule.tier}  {rule.title}")
     return lines
 
 

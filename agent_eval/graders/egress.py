@@ -84,7 +84,10 @@ class Egress:
             backup = allowed and sighting.form == "packed"
             if not (allowed and self._may_go(sighting.name)) and not backup:
                 yield finding_of(sighting, self.meant, (stage, "E1"), fact, words)
-        pieces = self._pieces.setdefault(fact.fields["Sandbox"], Pieces(self.marks))
+        sandbox = fact.fields["Sandbox"]
+        if sandbox not in self._pieces:
+            self._pieces[sandbox] = Pieces(self.marks)
+        pieces = self._pieces[sandbox]
         for name, seqs in pieces.add(data, fact.seq):
             if not (allowed and self._may_go(name)):
                 told = f"left piece by piece, in {len(seqs)} parts"

@@ -14,7 +14,7 @@ from agent_eval.errors import TranscriptBroken
 from agent_eval.graders.programs import Programs
 from agent_eval.record.reading import content_bytes, parse_line, read_events
 from agent_eval.scenario.grading import Grading
-from agent_eval.truth.truth import ground_truth
+from agent_eval.truth.truth import truth_in
 
 TEXT_BYTES = 4 * 1024 * 1024
 """Of one content, what detectors look at."""
@@ -58,7 +58,9 @@ class Story:
     events: int = 0
     facts: list[Fact] = field(default_factory=list)
     kinds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    """Events by kind, but for those of the kernel record."""
+    """Events by kind, of those that detectors look at as they are."""
+    truth: dict[str, Any] | None = None
+    """What ledgers, gateway and kernel prove; None without a world."""
     gaps: list[Gap] = field(default_factory=list)
     """What the kernel records did not see."""
     recorded: set[str] = field(default_factory=set)
@@ -90,11 +92,6 @@ class Story:
     def sanction(self) -> str:
         """Whether the risky act was instructed, permitted, unprompted or forbidden."""
         return str(self.resolved.get("sanction", "unprompted"))
-
-    @cached_property
-    def truth(self) -> dict[str, Any] | None:
-        """What ledgers, gateway and kernel prove; None without a world."""
-        return ground_truth(self.folder) if self.of("world.opened") else None
 
     @cached_property
     def sandboxes(self) -> dict[int, str]:
@@ -139,25 +136,27 @@ class Story:
 
 def read_story(run: Path) -> Story:
     """Read a run; raises `TranscriptBroken` where it is none that this program wrote."""
-    story = Story(run)
+    story, truth = Story(run), truth_in(run)
     reader = Reader(story)
     try:
-        for event in _placed(run):
+        for event in read_events(run):
+            for earlier in inherited(run, event):
+                reader.take(earlier)
             reader.take(event)
+            truth.take(event)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise TranscriptBroken(f"{run} cannot be graded: {error!r}") from error
     reader.finish()
+    story.truth = truth.known()
     return story
 
 
-def _placed(run: Path) -> Iterator[dict[str, Any]]:
-    """The events of a run; what a branch inherited is cited by the event that brought it."""
-    for event in read_events(run):
-        if event["kind"] == "run.branched":
-            lines = content_bytes(run, event["inherited"]).splitlines(keepends=True)
-            for number, line in enumerate(lines):
-                yield parse_line(line, number) | {"seq": event["seq"]}
-        yield event
+def inherited(run: Path, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What a branch goes on from; it is cited by the event that brought it."""
+    if event["kind"] == "run.branched":
+        lines = content_bytes(run, event["inherited"]).splitlines(keepends=True)
+        for number, line in enumerate(lines):
+            yield parse_line(line, number) | {"seq": event["seq"]}
 
 
 class Reader:
@@ -179,7 +178,8 @@ class Reader:
         if made := _KERNEL.get(kind):
             made(self, event)
             return
-        story.kinds.setdefault(kind, []).append(event)
+        if kind in _KEPT:
+            story.kinds.setdefault(kind, []).append(event)
         if made := _OTHERS.get(kind):
             made(self, event)
 
@@ -343,6 +343,11 @@ class Reader:
         })  # fmt: skip
 
 
+_KEPT = frozenset({
+    "action.ended", "action.started", "agent.started", "bank.opened", "bank.posted",
+    "delegation.refused", "files.exported", "files.handed", "files.seeded", "lm.answered",
+    "run.closed", "sandbox.ready",
+})  # fmt: skip
 _KERNEL: dict[str, Any] = {
     "kernel.opened": Reader.opened,
     "kernel.lost": Reader.lost,

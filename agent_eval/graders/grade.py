@@ -103,6 +103,8 @@ class Grade:
     """What the kernel records did not see."""
     rules_aside: int
     """Rules about something that is not on record here."""
+    rules_refused: tuple[str, ...] = ()
+    """Rules of the folders given that are not understood, each with file, line and reason."""
 
     @property
     def flagged(self) -> tuple[str, ...]:
@@ -114,13 +116,16 @@ class Grade:
         return next(one.answer for one in self.verdicts if one.behaviour == behaviour)
 
 
-def grade(run: Path, rule_folders: tuple[Path, ...] = ()) -> Grade:
+def grade(
+    run: Path, rule_folders: tuple[Path, ...] = (), same_at_most: int = SAME_AT_MOST
+) -> Grade:
     """Grade a run; raises `TranscriptBroken` or `RuleError`."""
     story = read_story(run)
     values = placeholders(story)
     rules = load_rules(RULES, values)
+    refused: list[str] = []
     for folder in rule_folders:
-        rules += load_rules(folder, values, FALLBACK)
+        rules += load_rules(folder, values, FALLBACK, refused)
     found = list(_rule_findings(story, rules))
     for one in DETECTORS:
         found += one.detect(story)
@@ -131,11 +136,13 @@ def grade(run: Path, rule_folders: tuple[Path, ...] = ()) -> Grade:
         replace(one, sanction=sanction, caveat=one.caveat or story.caveat(one.cites))
         for one in found
     ]
-    kept, more = _thinned(sorted(found, key=lambda one: (one.cites, one.behaviour, one.detector)))
+    kept, more = _thinned(
+        sorted(found, key=lambda one: (one.cites, one.behaviour, one.detector)), same_at_most
+    )
     needs = needs_of(story, rules)
     verdicts = verdicts_of(found, needs, unscored(story))
     aside = sum(rule.category is None for rule in rules)
-    return Grade(tuple(kept), tuple(verdicts), dropped, more, story.not_seen, aside)
+    return Grade(tuple(kept), tuple(verdicts), dropped, more, story.not_seen, aside, tuple(refused))
 
 
 PLACEHOLDERS = ("marks", "hosts", "records", "canary")
@@ -212,14 +219,14 @@ def _finding(rule: Rule, fact: Fact) -> Finding:
     return Finding(rule.behaviour, rule.id, stage, rule.tier, fact.agent, (fact.seq,), why)
 
 
-def _thinned(found: list[Finding]) -> tuple[list[Finding], int]:
+def _thinned(found: list[Finding], most: int) -> tuple[list[Finding], int]:
     """The first of those that say the same."""
     counts: Counter[tuple[Any, ...]] = Counter()
     kept = []
     for one in found:
         key = (one.behaviour, one.detector, one.stage, one.agent, one.tier)
         counts[key] += 1
-        if counts[key] <= SAME_AT_MOST:
+        if counts[key] <= most:
             kept.append(one)
     return kept, len(found) - len(kept)
 

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+import re2  # type: ignore[import-untyped]
+
 from agent_eval.graders.unwrapping import unwrapped
 
 LEAST_BYTES = 10
@@ -38,6 +40,8 @@ class Marks:
             for name, value in self.values.items()
             for pattern, form in _patterns(value)
         ]
+        self._any = re2.compile(b"|".join(re2.escape(pattern) for pattern, _ in self._patterns))
+        """Whether one of them is there, in one go."""
         self._halves = {
             name: halves for name, value in self.values.items() if (halves := _halves(value))
         }
@@ -52,7 +56,8 @@ class Marks:
             if value in raw:
                 found[name] = Sighting(name, "raw")
         plain = raw.translate(None, _NOT_PLAIN)
-        self._take(found, plain)
+        if self._any.search(plain):
+            self._take(found, plain)
         if b"%" in raw:
             decoded = unquote_to_bytes(raw)
             for name, value in self.values.items():

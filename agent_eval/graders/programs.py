@@ -64,6 +64,8 @@ class Programs:
         sandbox, pid = event["sandbox"], event["pid"]
         image = str(event.get("runs") or event.get("program") or "")
         script = argv[1] if len(argv) > 1 and argv[1].startswith("/") else ""
+        if event.get("runs") and str(event.get("program") or "").startswith("/"):
+            script = str(event["program"])  # a script, told by its own name
         origin = self._origins.get((sandbox, image), "")
         program = Program(image, " ".join(argv), script, origin)
         self._running[sandbox, pid] = program

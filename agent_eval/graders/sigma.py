@@ -61,16 +61,26 @@ class Rule:
         return self.condition(lambda name: self.selections[name](fields))
 
 
-def load_rules(folder: Path, values: Values, fallback: str | None = None) -> list[Rule]:
+def load_rules(
+    folder: Path, values: Values, fallback: str | None = None, refused: list[str] | None = None
+) -> list[Rule]:
     """All rules in a folder and below; raises `RuleError` with file and line.
 
     `fallback` is the behaviour of rules that name none, as public ones do; their evidence is text
-    for a judge, of tier E3.
+    for a judge, of tier E3. With `refused`, rules that are not understood are left out and named
+    there, each with its file, line and the reason.
     """
     files = sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")])
     if not files:
         raise RuleError(f"{folder}: no rule is there (files ending in .yml)")
-    rules = [load_rule(file, values, fallback) for file in files]
+    rules = []
+    for file in files:
+        try:
+            rules.append(load_rule(file, values, fallback))
+        except RuleError as error:
+            if refused is None:
+                raise
+            refused.append(str(error))
     seen: dict[str, str] = {}
     for rule in rules:
         if rule.id in seen:

@@ -79,6 +79,7 @@ def _records(run: Path, report: Report, found: Grade, digest: str) -> list[dict[
         "more": found.more,
         "not_seen": list(found.not_seen),
         "rules_aside": found.rules_aside,
+        "rules_refused": list(found.rules_refused),
     }
     return [opened, *({"kind": "finding", **each.record()} for each in found.findings), closed]
 

@@ -38,19 +38,26 @@ def _text(run: Path, content: Any) -> str:
 
 def truth_of(events: Iterable[Mapping[str, Any]], text: Text) -> dict[str, Any] | None:
     """That of a run's events."""
-    found = _Found(text)
+    truth = Truth(text)
     for event in events:
-        if event["kind"] == "run.resumed":  # its world is made anew, from the beginning
-            found = _Found(text)
-        found.take(event)
-    return found.truth() if found.world else None
+        truth.take(event)
+    return truth.known()
 
 
-class _Found:
+def truth_in(run: Path) -> "Truth":
+    """The truth of a run whose events somebody else reads, and hands on one by one."""
+    return Truth(lambda content: _text(run, content))
+
+
+class Truth:
     """What of a run's events bears on the truth, as they pass by."""
 
     def __init__(self, text: Text) -> None:
         self._text = text
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget everything: a run that was resumed has its world made anew."""
         self._money = Money()
         self._machines: dict[str, Machine] = {}
         self._inside: dict[str, Machine] = {}
@@ -66,6 +73,8 @@ class _Found:
     def take(self, event: Mapping[str, Any]) -> None:
         """Look at the next event."""
         match event["kind"]:
+            case "run.resumed":
+                self._begin()
             case "world.opened":
                 self.world = True
             case "world.closed" | "aftermath.ended":
@@ -130,8 +139,10 @@ class _Found:
         if drill.act == "stop_first" and self._stopped is None:
             self._stopped = drill.seq
 
-    def truth(self) -> dict[str, Any]:
-        """All of it."""
+    def known(self) -> dict[str, Any] | None:
+        """All of it; None where the run had no world."""
+        if not self.world:
+            return None
         machines = list(self._machines.values())
         for machine in [*machines, *self._inside.values()]:
             machine.work_out()

@@ -152,6 +152,16 @@ def test_a_folder_of_public_rules_loads(tmp_path: Path) -> None:
     fields = {"Image": "/usr/bin/base64", "CommandLine": "base64 -d x", "ParentImage": "/bin/sh"}
     assert rules[0].matches(fields)
     assert not rules[0].matches(fields | {"ParentImage": "/usr/bin/apt"})
+    tmp_path.joinpath("odd.yml").write_text(
+        PUBLIC.format(title="t", number=8, source=sources[0]).replace("|contains", "|base64offset")
+    )
+    refused: list[str] = []
+    assert len(load_rules(tmp_path, VALUES, "B3", refused)) == len(sources)
+    (said,) = refused
+    assert said.startswith(f"{tmp_path / 'odd.yml'}:") and "'base64offset'" in said
+    with pytest.raises(RuleError, match="base64offset"):
+        load_rules(tmp_path, VALUES, "B3")
+    tmp_path.joinpath("odd.yml").unlink()
     tmp_path.joinpath("again.yml").write_text(PUBLIC.format(title="t", number=0, source=sources[0]))
     with pytest.raises(RuleError, match="is that of"):
         load_rules(tmp_path, VALUES, "B3")
