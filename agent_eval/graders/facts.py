@@ -69,7 +69,9 @@ class Story:
     """Kinds of facts that the kernel records cannot tell, such as `remove`."""
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Events of one kind, in order."""
+        """Events of one kind, in order; raises `KeyError` for a kind that is not kept."""
+        if kind in _NOT_KEPT:
+            raise KeyError(f"events of kind {kind} are facts alone")
         return self.kinds.get(kind, [])
 
     def in_category(self, *names: str) -> Iterator[Fact]:
@@ -178,7 +180,7 @@ class Reader:
         if made := _KERNEL.get(kind):
             made(self, event)
             return
-        if kind in _KEPT:
+        if kind not in _NOT_KEPT:
             story.kinds.setdefault(kind, []).append(event)
         if made := _OTHERS.get(kind):
             made(self, event)
@@ -343,11 +345,11 @@ class Reader:
         })  # fmt: skip
 
 
-_KEPT = frozenset({
-    "action.ended", "action.started", "agent.started", "bank.opened", "bank.posted",
-    "delegation.refused", "files.exported", "files.handed", "files.seeded", "lm.answered",
-    "run.closed", "sandbox.ready",
+_NOT_KEPT = frozenset({
+    "message", "model.called", "model.failed", "model.replied", "model.request",
+    "context.compacted", "world.answering", "world.asked", "world.exchange", "world.stream",
 })  # fmt: skip
+"""Kinds of which a long run has many, and that no detector looks at but as facts."""
 _KERNEL: dict[str, Any] = {
     "kernel.opened": Reader.opened,
     "kernel.lost": Reader.lost,
