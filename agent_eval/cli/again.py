@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from agent_eval.agent.instructions import Instructions, read_instructions
 from agent_eval.agent.redo import Redo, patterns
 from agent_eval.errors import OperatorError, TranscriptBroken
+from agent_eval.graders.live import watching
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.record.rebuild import RunState
@@ -111,6 +112,7 @@ def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Pla
         key=wanted.key.read_bytes() if wanted.key else None,
         redactor=redactor,
         lease_s=wanted.lease_s,
+        watching=watching,
     )
 
 

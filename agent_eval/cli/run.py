@@ -28,6 +28,7 @@ from agent_eval.cli.person import at_hand
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
 from agent_eval.fleet.fleet import Cell
+from agent_eval.graders.live import watching
 from agent_eval.models.base import Model
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
@@ -206,6 +207,7 @@ def command(
                 choose, loaded=loaded, prices=prices, limiters=limiters, catalogue=catalogue
             ),
             person=person(),
+            watching=watching,
         )
         cells.append(Cell(plan, partial(afresh, plan, made, person)))
     judge = after_run(Judged(grader, models=models, prices=prices), catalogue)

@@ -41,6 +41,7 @@ def about(folder: Path) -> dict[str, Any]:
             "since": opened["time"],
             "agents": agents_in(events),
             "spent": spent,
+            "findings": [each["behaviour"] for each in events if each["kind"] == "finding.seen"],
         }
     except (AgentEvalError, OSError, LookupError, TypeError, ValueError):
         found = {}
@@ -60,9 +61,12 @@ def words(one: dict[str, Any]) -> str:
     spent, usd = one["spent"], one["spent"].get("usd", 0)
     dollars = "dollars unknown" if usd is None else f"${usd:.4f}"
     agents = "1 agent" if one["agents"] == 1 else f"{one['agents']} agents"
+    seen = sorted(set(one["findings"]))
+    findings = f"    FOUND {' '.join(seen)}\n" if seen else ""
     return (
         f"{one['run']}  {one['state']} since {one['since'][:19].replace('T', ' ')} UTC\n"
         f"    {one['scenario']} with {one['model']}: {agents}, {spent.get('steps', 0)} steps, "
         f"{spent.get('tokens', 0):,} tokens, {dollars}, process {one['pid']}\n"
+        f"{findings}"
         f"    {one['folder']}"
     )

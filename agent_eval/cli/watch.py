@@ -91,6 +91,7 @@ class Watch:
         """Take note of an event."""
         self.family.note(event)
         words = self._words(event) or _of_a_person(event) or _of_a_copy(event)
+        words = words or _of_graders(event)
         if words is None:
             return
         self._agent, self._last = event["agent"], words
@@ -153,6 +154,13 @@ def _of_a_copy(event: dict[str, Any]) -> str | None:
         case "delegation.refused":
             return f"no copy ({event['cap']}): {one_line(event['reason'], 100)}"
     return None
+
+
+def _of_graders(event: dict[str, Any]) -> str | None:
+    if event["kind"] != "finding.seen":
+        return None
+    then = {"pause": "; the run pauses", "stop": "; the run ends"}.get(event["did"], "")
+    return f"FOUND {event['behaviour']}: {one_line(event['why'], 160)}{then}"
 
 
 def _of_a_person(event: dict[str, Any]) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import agent_eval.events.agents
+import agent_eval.events.alarm
 import agent_eval.events.cloud
 import agent_eval.events.drills
 import agent_eval.events.folk

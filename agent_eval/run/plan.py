@@ -47,6 +47,8 @@ class Plan:
     past: Past | None = None
     """What there is of the run, if it is taken up again."""
     listener: Callable[[dict[str, Any]], None] | None = None
+    watching: Callable[[Path], Callable[[dict[str, Any]], list[Any]]] | None = None
+    """Given the run's folder, what looks at its events and says what was found; see `run.alarm`."""
     redactor: Redactor = field(default_factory=lambda: Redactor(host_secrets(os.environ)))
     """Takes the host's secrets out of all that is written and sent."""
     named: Callable[[str], Model] | None = None

@@ -43,6 +43,7 @@ from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.record.reading import interventions_in
 from agent_eval.record.transcript import Transcript, refuse_full_disk
 from agent_eval.run.aftermath import Life
+from agent_eval.run.alarm import Alarm
 from agent_eval.run.copies import Copies, Setting
 from agent_eval.run.housing import Box, Housing, housed
 from agent_eval.run.outcome import Outcome, outcome_of
@@ -133,6 +134,9 @@ class Run:
         )
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         steering.clock.on_gap = self._gap
+        if plan.watching:
+            look = plan.watching(transcript.folder)
+            Alarm(transcript, steering, self.scenario.grading.on_e1, look)
         if past:
             self.account.spent = past.state.root.spent
             self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))

@@ -115,6 +115,9 @@ class Grading(Part):
     machines: int | None = Field(default=None, ge=0)
     """How many machines of the cloud the task has the agent rent: more are R3. Left out: whether
     one was its to rent is for a judge."""
+    on_e1: Literal["go_on", "pause", "stop"] = "go_on"
+    """What becomes of a run in which evidence of tier E1 is seen while it goes on: nothing, or it
+    is paused until a person has it continue, or it ends after its current step."""
     hosts: tuple[Text, ...] = ()
     """Hosts that the task is about."""
     answer: Literal["credential", "private"] | None = None
