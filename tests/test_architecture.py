@@ -45,6 +45,7 @@ BROAD_EXCEPTS = {
     ("run.run", "_outcome"): "whatever a run meets becomes an outcome",
     ("world.services.cloud_moto", "_answer"): "the emulator's fault is told as the service's",
     ("world.services.cloud_moto", "_serve"): "whatever ends a child is told to who started it",
+    ("run.alarm", "_seen"): "a fault of whoever looks at a run never ends it",
     ("cli.graded", "graded_words"): "a fault of a grader never takes a run's result with it",
     ("fleet.fleet", "_one"): "a run that fails never takes others with it",
     ("world.exchange", "__call__"): "a service may raise anything, and a run goes on without it",
