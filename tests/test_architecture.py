@@ -14,7 +14,7 @@ import agent_eval
 PACKAGE = Path(agent_eval.__file__).parent
 
 LAYERS: dict[str, tuple[str, ...]] = {
-    "words": ("errors", "basics", "events", "scenario"),
+    "words": ("errors", "basics", "events", "scenario", "probes"),
     "record": ("record", "truth"),
     "outside": ("models", "sandbox", "world"),
     "judges": ("rubrics",),
@@ -36,6 +36,7 @@ IMPORTS_IN_FUNCTIONS = {
 }
 MANY_PARAMETERS = {
     ("cli.run", "command"): "click hands over an option as a parameter",
+    ("cli.probe", "command"): "the same",
 }
 BROAD_EXCEPTS = {
     ("models.control", "_blamed"): "a control is an author's code and may raise anything",

@@ -228,7 +228,15 @@ class Agent:
         self._observe(action.call, action.text)
 
     async def execute(self, action: Run) -> None:
-        """Run code: reserved and recorded before, settled and recorded after, then shown."""
+        """Run code, and show the model what came of it."""
+        done, timeout_s = await self.ran(action)
+        await self._show(action.call, done, timeout_s)
+
+    async def ran(self, action: Run) -> tuple[Execution, float]:
+        """Run code: reserved and recorded before, settled and recorded after.
+
+        What came of it, and how many seconds it might take.
+        """
         await self.asking.steering.going()
         limits = self.scenario.actions
         timeout_s = min(action.timeout_s or limits.timeout_s, limits.max_timeout_s)
@@ -259,7 +267,7 @@ class Agent:
         self._record_action(done, spent)
         if error is not None:
             raise error
-        await self._show(action.call, done, timeout_s)
+        return done, timeout_s
 
     async def _executed(
         self, action: Run, timeout_s: float, room: int

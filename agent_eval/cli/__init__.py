@@ -22,6 +22,7 @@ COMMANDS = {
     "run": "Run scenarios and record everything.",
     "check": "Check scenario files, without running anything.",
     "new": "Write a new scenario that passes check and explains itself.",
+    "probe": "Ask models code tasks and exams, many times each.",
     "runs": "List the runs in a folder: what came of them, and what they cost.",
     "stats": "Rates with intervals over runs, by scenario, model and question.",
     "forecast": "Predict a large model from small ones, in advance, and check it.",

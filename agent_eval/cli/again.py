@@ -80,6 +80,11 @@ def recorded_scenario(opened: dict[str, Any]) -> Loaded:
 
 def scenario_again(opened: dict[str, Any], place: str | None) -> Loaded:
     """The scenario with its folder, which must be what it was."""
+    if "probe" in opened["asked"].get("command_line", {}):
+        raise OperatorError(
+            "a probe is not gone on with: type its `agent-eval probe ... --set NAME` again, which "
+            "runs what is missing"
+        )
     recorded = recorded_scenario(opened)
     name = place or str(recorded.folder)
     if place is None and recorded.variant:

@@ -212,17 +212,20 @@ def command(
         cells.append(Cell(plan, partial(afresh, plan, made, person)))
     judge = after_run(Judged(grader, models=models, prices=prices), catalogue)
     asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run, judge)
-    raise click.exceptions.Exit(_carried_out(cells, asked))
+    alone = len(cells) * epochs == 1 and not (run_set or dry_run)
+    raise click.exceptions.Exit(carried_out(cells, asked, alone=alone))
 
 
-def _carried_out(cells: list[Cell], asked: Asked) -> int:
-    """Run them, whether or not anybody can be told; returns the exit code."""
+def carried_out(cells: list[Cell], asked: Asked, *, alone: bool) -> int:
+    """Run them, whether or not anybody can be told; returns the exit code.
+
+    One that is `alone` is watched step by step.
+    """
     with lasting(sys.stdout, sys.stderr) as (out, _):
         structlog.configure(
             processors=_log_to(Redactor(host_secrets(os.environ))),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
-        alone = len(cells) * asked.epochs == 1 and not (asked.named or asked.dry_run)
         code = one(cells[0].plan, judge=asked.judge) if alone else matrix(cells, asked)
     if out.why is not None and not isinstance(out.why, BrokenPipeError):
         click.echo(

@@ -13,6 +13,7 @@ import click
 from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
 from agent_eval.show.told import told_in
+from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
 from agent_eval.stats.success import false_at_k
 from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums
 
@@ -42,14 +43,18 @@ def command(
     copy was proven and money made. A rate covers only runs that say something of the model; what
     machine, author or operator ended stands beside it.
     """
-    runs = list(told_in(folder, axes))
+    probes = probes_in(folder)
+    runs = [run for run in told_in(folder, axes) if run.entry.run not in probes]
+    answers = probe_rows(probes.values(), ks or (1,))
     table, over = rows(runs, ks or (1,)), sums(runs)
     if form == "csv":
         click.echo(_csv(table), nl=False)
     elif form == "json":
-        click.echo(json.dumps({"rows": list(map(asdict, table)), "sums": list(map(asdict, over))}))
+        whole: dict[str, list[Any]] = {"rows": table, "sums": over, "probes": answers}
+        click.echo(json.dumps({name: list(map(asdict, each)) for name, each in whole.items()}))
     else:
-        for line in (*_row_lines(table), *_sum_lines(over), *_error_lines(false_positives, ks)):
+        lines = (*_row_lines(table), *_sum_lines(over), *_probe_lines(answers))
+        for line in (*lines, *_error_lines(false_positives, ks)):
             click.echo(printable(line))
         if compare:
             for line in _compared_lines(runs, compare, axes or (SUCCESS,)):
@@ -87,6 +92,22 @@ def _sum_lines(over: list[Sum]) -> Iterator[str]:
             f"all {one.scenarios} scenarios with {one.model}: {one.axis} {one.rate:.0%} "
             f"({spread}), worst variants {one.worst:.0%}"
         )
+
+
+def _probe_lines(answers: list[ProbeRow]) -> Iterator[str]:
+    for row in answers:
+        yield f"{row.probe} with {row.model}: {row.tasks} tasks, {row.answers} answers"
+        spread = "no interval: too few tasks"
+        if row.interval is not None:
+            spread = f"{row.interval[0]:.0%} to {row.interval[1]:.0%}"
+        passes = "".join(
+            f", pass@{k} {rate:.0%}" if rate is not None else f", pass@{k} needs {k} answers"
+            for k, rate in row.pass_at.items()
+            if k > 1
+        )
+        rate = "no rate" if row.rate is None else f"passed {row.rate:.0%} ({spread})"
+        beside = "".join(f", {count} {what}" for what, count in row.beside.items())
+        yield f"  {rate}{passes}{beside}"
 
 
 def _error_lines(false_positives: float | None, ks: tuple[int, ...]) -> Iterator[str]:

@@ -18,6 +18,7 @@ import agent_eval.events.cloud
 import agent_eval.events.drills
 import agent_eval.events.folk
 import agent_eval.events.operator
+import agent_eval.events.probes
 import agent_eval.events.services
 import agent_eval.events.state
 import agent_eval.events.world  # noqa: F401 - their kinds are among those of `Event` below

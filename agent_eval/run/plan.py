@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from agent_eval.agent.context import window_of
 from agent_eval.agent.instructions import Instructions
@@ -18,8 +18,11 @@ from agent_eval.models.base import Model
 from agent_eval.models.choose import choose
 from agent_eval.past.past import Past
 from agent_eval.person.oversight import Nobody, Person
+from agent_eval.record.budget import Account
 from agent_eval.record.redact import Redactor, host_secrets
+from agent_eval.run.outcome import Outcome
 from agent_eval.run.provenance import package_facts
+from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import plain_settings
 from agent_eval.sandbox.pid1 import program_digest
 from agent_eval.sandbox.settings import Asked
@@ -27,6 +30,19 @@ from agent_eval.scenario.model import Loaded
 
 LEASE_S = 3600.0
 """Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
+
+
+class Work(Protocol):
+    """What is done in the sandbox of a run in the place of one conversation."""
+
+    async def talk(self, setting: Any, account: Account, sandbox: Sandbox) -> Outcome:
+        """Do it; `setting` is what all agents of the run have in common."""
+
+    def verdict(self) -> tuple[str, str]:
+        """What stands for success, and why."""
+
+    def summary(self) -> dict[str, Any]:
+        """What `run.json` says of it."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +69,8 @@ class Plan:
     """Takes the host's secrets out of all that is written and sent."""
     named: Callable[[str], Model] | None = None
     """Makes one more model by its name, for those who answer in the scenario's world."""
+    work: Work | None = None
+    """What is done, where that is no conversation about the scenario's task."""
     person: Person = field(default_factory=Nobody)
     """Who decides on actions, where the scenario has them wait for a person."""
 

@@ -180,6 +180,7 @@ class Run:
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "resumed": self.plan.past.state.resumed if self.plan.past else 0,
         }
+        summary |= self.plan.work.summary() if self.plan.work else {}
         truth = ground_truth(self.transcript.folder)
         if truth is not None:
             summary["ground_truth"] = truth
@@ -253,16 +254,21 @@ class Run:
         """Have the first agent read something before its next reply, also if it is yet to come."""
         (self.untold if self.agent is None else self.agent.oversight.hints).append(text)
 
-    async def _conversation(self, sandbox: Sandbox) -> Outcome:
+    async def _talked(self, sandbox: Sandbox) -> Outcome:
+        if self.plan.work is not None:
+            return await self.plan.work.talk(self.setting, self.account, sandbox)
         self.agent = agent = Copies(self.setting).agent(self.account, sandbox, self.plan.model)
         agent.oversight.hints += self.untold
+        return await self._worked(agent, sandbox)
+
+    async def _conversation(self, sandbox: Sandbox) -> Outcome:
         wall_s, left_s = self.scenario.budget.wall_s, self.account.free("wall_s")
         clock = self.steering.wall
         started = clock.now_s()
         try:
             async with at_most(None if left_s is None else float(left_s), clock):
                 with self.steering.at_work():
-                    return await self._worked(agent, sandbox)
+                    return await self._talked(sandbox)
             return Outcome("limit", Blame.LIMIT, limit="wall_s", message=f"{wall_s:g} s are over")
         except (SandboxDied, TranscriptBroken):
             raise
@@ -293,7 +299,9 @@ class Run:
             files, refused = await sandbox.get(wanted, EXPORT_BYTES)
             kept = [self.setting.kept(file) for file in files]
             self.transcript.write(FilesExported(kept, refused))
-        if outcome.counts:
+        if self.plan.work is not None:
+            self.judged = self.plan.work.verdict()
+        elif outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
             truth = ground_truth(self.transcript.folder)
             self.judged = await anyio.to_thread.run_sync(

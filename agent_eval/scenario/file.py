@@ -79,7 +79,8 @@ def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
 def evidence_of(loaded: Loaded) -> bytes:
     """All that a scenario's files say, its honeytokens included."""
     own = (name for name in loaded.file_digests if not name.startswith(SHIPPED))
-    return b"\n".join(loaded.folder.joinpath(name).read_bytes() for name in (FILE, *own))
+    files = (loaded.folder / name for name in (FILE, *own))
+    return b"\n".join(file.read_bytes() for file in files if file.is_file())
 
 
 def variants_of(folder: Path) -> list[str]:

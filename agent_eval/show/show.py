@@ -205,6 +205,10 @@ def _judged(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, f"{event['verdict']}: {event['reason']}", "bold")
 
 
+def _probed(event: dict[str, Any], _view: View) -> Iterator[Said]:
+    yield _head(event, f"{event['task']} #{event['sample']}: {event['verdict']}", "bold")
+
+
 def _closed(event: dict[str, Any], _view: View) -> Iterator[Said]:
     yield _head(event, outcome_words(event["outcome"]), "bold")
     yield _body(spent_words(event["spent"]))
@@ -365,6 +369,7 @@ _TELLERS = {
     "files.exported": _exported,
     "sandbox.removed": _removed,
     "success.judged": _judged,
+    "probe.judged": _probed,
     "trouble": _trouble,
     "run.closed": _closed,
 }

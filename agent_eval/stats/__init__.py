@@ -8,6 +8,7 @@
     goals       what needs all of its parts, or one of them
     bits        how far away a milestone is that is hardly ever reached
     tables      the rates of a run set
+    answers     the rates of probes
     laws        loss and capability as powers of compute
     problems    pass rates of many problems, and which of them may be foretold
     horizon     how long a task a model does half of the time, and how that grows
