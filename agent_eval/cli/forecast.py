@@ -18,6 +18,7 @@ from agent_eval.stats.foretelling import (
     Fit,
     Wanted,
     began,
+    came_of,
     fitted,
     forecast,
     observed,
@@ -70,6 +71,9 @@ def _of_a_fit(function: Command) -> Command:
                      help="Which one, from 1, the easiest."),
         click.option("--leave-hardest", default=0, type=click.IntRange(0), metavar="N",
                      help="The N hardest problems are in no bucket."),
+        click.option("--tries", type=click.IntRange(1), metavar="N",
+                     help="Tries of each problem that the target will have, for capability; "
+                          "usually as many as the fitted ones had."),
         click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
                      help="Draw it, as .svg or .png."),
     ]  # fmt: skip
@@ -85,14 +89,18 @@ def fit_command(
     form: Any, data: tuple[Path, ...], plot: Path | None, as_json: bool, **options: Any
 ) -> None:
     """Fit FORM to DATA: loss L(C) = a C^b + c, capability, success by length of task, or trend."""
-    fit = fitted(read_figures(data), _wanted(form, options))
+    figures = read_figures(data)
+    fit = fitted(figures, _wanted(form, options))
+    came = came_of(fit, figures)
     if plot is not None:
-        draw_fit(plot, fit)
+        draw_fit(plot, fit, came)
     if as_json:
-        click.echo(json.dumps(_as_json(fit)))
+        click.echo(json.dumps(_as_json(fit) | {"came": came}))
         return
     for line in _lines(fit):
         click.echo(printable(line))
+    if came is not None:
+        click.echo(f"came       {came:.4g}")
 
 
 @command.command("register", epilog=DATA)

@@ -49,12 +49,14 @@ def _means(sums: np.ndarray, sizes: np.ndarray, draws: int, seed: int) -> np.nda
 def sums_drawn(values: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Sums over so many draws of as many clusters as there are, with replacement.
 
-    `values` has a row a cluster; so has what comes back a row a draw, with the same columns.
+    `values` has a row a cluster; so has what comes back a row a draw, with the same columns. Equal
+    rows are of one kind, and it is drawn how many of each kind there are: the same distribution,
+    and of 20,000 runs with hits and sizes there are fewer than a thousand kinds.
     """
     random = np.random.default_rng(seed)
+    kinds, count = np.unique(values, axis=0, return_counts=True)
     sums = []
     for begin in range(0, draws, _AT_ONCE):
         rows = min(_AT_ONCE, draws - begin)
-        drawn = random.integers(0, len(values), size=(rows, len(values)))
-        sums.append(values[drawn].sum(axis=1))
+        sums.append(random.multinomial(len(values), count / len(values), size=rows) @ kinds)
     return np.concatenate(sums)

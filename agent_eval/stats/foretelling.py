@@ -11,10 +11,11 @@ again and nothing about it is left to choose afterwards.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from math import exp
+from math import exp, hypot, log, sqrt
 from pathlib import Path
+from statistics import NormalDist, median
 from typing import Any, Literal
 
 from agent_eval.errors import OperatorError
@@ -50,6 +51,8 @@ class Wanted:
     """Which one, from 1, the easiest."""
     leave_hardest: int = 0
     """So many problems are in no bucket."""
+    tries: int | None = None
+    """Of each problem, that the target will have; None means as many as the fitted ones had."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,19 @@ def forecast(fit: Fit, figures: Figures) -> Forecast:
             f"{target} is among the figures already: a forecast is made before that. Take its "
             "runs and rows away, or name another --target"
         )
+    return _stated(fit, target, told)
+
+
+def came_of(fit: Fit, figures: Figures) -> float | None:
+    """What came of what a fit foretells, where that was measured already."""
+    target, told = fit.wanted.target, fit.foretold
+    if target is None or told is None:
+        return None
+    found = observed(_stated(fit, target, told), figures)
+    return found[0] if found else None
+
+
+def _stated(fit: Fit, target: str, told: Predicted) -> Forecast:
     return Forecast(
         metric=fit.metric,
         target=target,
@@ -218,12 +234,28 @@ def _capability(figures: Figures, wanted: Wanted) -> Fit:
     }
     law = capability_law(*_columns(points))
     told = _foretold(law, wanted, figures.compute, "compute")
+    if told is not None:
+        had = [solved[name].trials for solved in results.values() for name in problems]
+        told = _with_chance(told, wanted.tries or round(median(had)), len(problems))
     rests_on = {
         name: [figures.compute[name], {p: vars(solved[p]) for p in problems}]
         for name, solved in results.items()
     }
     data = _digest(wanted, rests_on)
     return Fit(wanted, law, points, tuple(models), tuple(problems), excluded, data, told)
+
+
+def _with_chance(told: Predicted, tries: int, problems: int) -> Predicted:
+    """The interval widened by the chance that is in a target's few tries.
+
+    The fitted models' own is in how far they lie off the curve, but close to 0 it weighs more: of a
+    pass rate p, seen in n tries, the logarithm has the variance (1 - p) / (n p), taken here with
+    one p for all problems.
+    """
+    odds = exp(told.value) - 1
+    chance = NormalDist().inv_cdf((1 + told.level) / 2) * sqrt(odds / (tries * problems))
+    off = hypot(log(told.high / told.value), chance / told.value)
+    return replace(told, low=told.value * exp(-off), high=told.value * exp(off))
 
 
 def _bucket(

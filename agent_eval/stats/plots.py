@@ -25,10 +25,10 @@ class Bar:
     high: float
 
 
-def draw_fit(file: Path, fit: Fit, came: tuple[str, float] | None = None) -> None:
+def draw_fit(file: Path, fit: Fit, came: float | None = None) -> None:
     """Draw what was measured, the fitted curve with its interval, what it foretells and what came.
 
-    `came` is the name of the target and its value, once there is one.
+    `came` is the target's own value, once there is one.
     """
     figure, axes = _figure(file)
     xs = [x for x, _ in fit.points.values()]
@@ -40,7 +40,9 @@ def draw_fit(file: Path, fit: Fit, came: tuple[str, float] | None = None) -> Non
     axes.plot(_xs(fit, line), [one.value for one in along], color="tab:blue", label="fitted")
     low, high = [one.low for one in along], [one.high for one in along]
     axes.fill_between(_xs(fit, line), low, high, color="tab:blue", alpha=0.15, linewidth=0)
-    axes.plot(_xs(fit, xs), [y for _, y in fit.points.values()], "o", color="black", label="fitted")
+    axes.plot(
+        _xs(fit, xs), [y for _, y in fit.points.values()], "o", color="black", label="measured"
+    )
     if told is not None:
         reach = [[max(told.value - told.low, 0)], [max(told.high - told.value, 0)]]
         axes.errorbar(
@@ -48,7 +50,7 @@ def draw_fit(file: Path, fit: Fit, came: tuple[str, float] | None = None) -> Non
             label=f"foretold{f' of {fit.wanted.target}' if fit.wanted.target else ''}",
         )  # fmt: skip
         if came is not None:
-            axes.plot(_xs(fit, [told.at]), [came[1]], "*", color="tab:red", ms=13, label="came")
+            axes.plot(_xs(fit, [told.at]), [came], "*", color="tab:red", ms=13, label="came")
     x_title, y_title = AXES[fit.wanted.form]
     axes.set(xlabel=x_title, ylabel=y_title)
     if fit.wanted.form != "trend":
