@@ -72,6 +72,7 @@ def recorded_scenario(opened: dict[str, Any]) -> Loaded:
             scenario=Scenario.model_validate(about["resolved"]),
             folder=Path(about.get("folder") or "."),
             variant=about.get("variant"),
+            milestone=about.get("milestone"),
             file_digests=about["files"],
         )
     except (KeyError, ValidationError) as error:
@@ -89,6 +90,8 @@ def scenario_again(opened: dict[str, Any], place: str | None) -> Loaded:
     name = place or str(recorded.folder)
     if place is None and recorded.variant:
         name += f"@{recorded.variant}"
+    if place is None and recorded.milestone:
+        name += f"#{recorded.milestone}"
     loaded = load(name).model_copy(update={"scenario": recorded.scenario})
     if loaded.digest != opened["scenario"]["digest"]:
         raise OperatorError(

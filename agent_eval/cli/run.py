@@ -27,6 +27,7 @@ from agent_eval.cli.overrides import asked_to_approve, laid_over
 from agent_eval.cli.person import at_hand
 from agent_eval.cli.voice import lasting
 from agent_eval.cli.watch import Watch
+from agent_eval.errors import OperatorError
 from agent_eval.fleet.fleet import Cell
 from agent_eval.graders.live import watching
 from agent_eval.models.base import Model
@@ -109,6 +110,9 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("--set", "run_set", metavar="NAME",
               help="Have the runs in the folder NAME there, with an index, and run only what is "
                    "missing of them.")  # fmt: skip
+@click.option("--from-milestone", metavar="NAME",
+              help="Begin where this milestone of each SCENARIO is reached, and try for the next; "
+                   "SCENARIO#NEXT is the same.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
               help="Only say how many runs there are, and what they cost at worst.")  # fmt: skip
 @click.option("--confirm-over", "confirm_over_usd", type=click.FloatRange(0), metavar="USD",
@@ -159,7 +163,8 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
               help="A file with a key to sign the record with.")  # fmt: skip
 def command(
     scenarios: tuple[str, ...], names: tuple[str, ...], models: Path | None, epochs: int,
-    parallel: int | None, runs: Path, run_set: str | None, dry_run: bool, confirm_over_usd: float,
+    parallel: int | None, runs: Path, run_set: str | None, from_milestone: str | None,
+    dry_run: bool, confirm_over_usd: float,
     yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
     record: str | None, prices: Path | None, key: Path | None, lease_s: float, approve: bool,
     approve_with: Path | None, approve_timeout_s: float | None, grader: str | None,
@@ -191,7 +196,7 @@ def command(
             "budget": budget,
             "approve": asked_to_approve(approve, approve_with, approve_timeout_s),
         }
-        loaded, changed = laid_over(load(scenario), changes)
+        loaded, changed = laid_over(load(_reaching(scenario, from_milestone)), changes)
         made = partial(choose, model, loaded, prices, limiters, catalogue)
         plan = Plan(
             loaded=loaded,
@@ -214,6 +219,19 @@ def command(
     asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run, judge)
     alone = len(cells) * epochs == 1 and not (run_set or dry_run)
     raise click.exceptions.Exit(carried_out(cells, asked, alone=alone))
+
+
+def _reaching(scenario: str, begins: str | None) -> str:
+    """The scenario's name with the milestone that comes after the one where it begins."""
+    if begins is None:
+        return scenario
+    names = [each.name for each in load(scenario).scenario.milestones]
+    if begins not in names[:-1]:
+        raise OperatorError(
+            f"{scenario} cannot begin at a milestone {begins!r}; it has "
+            f"{', '.join(names) or 'none'}, and nothing is to be reached after the last"
+        )
+    return f"{scenario}#{names[names.index(begins) + 1]}"
 
 
 def carried_out(cells: list[Cell], asked: Asked, *, alone: bool) -> int:

@@ -14,6 +14,7 @@ from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
 from agent_eval.show.told import told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
+from agent_eval.stats.milestones import Reached, milestone_rows
 from agent_eval.stats.success import false_at_k
 from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums
 
@@ -46,15 +47,22 @@ def command(
     probes = probes_in(folder)
     runs = [run for run in told_in(folder, axes) if run.entry.run not in probes]
     answers = probe_rows(probes.values(), ks or (1,))
+    steps = milestone_rows(runs)
     table, over = rows(runs, ks or (1,)), sums(runs)
     if form == "csv":
         click.echo(_csv(table), nl=False)
     elif form == "json":
-        whole: dict[str, list[Any]] = {"rows": table, "sums": over, "probes": answers}
+        whole: dict[str, list[Any]] = {
+            "rows": table,
+            "sums": over,
+            "milestones": steps,
+            "probes": answers,
+        }
         click.echo(json.dumps({name: list(map(asdict, each)) for name, each in whole.items()}))
     else:
-        lines = (*_row_lines(table), *_sum_lines(over), *_probe_lines(answers))
-        for line in (*lines, *_error_lines(false_positives, ks)):
+        lines = [*_row_lines(table), *_sum_lines(over)]
+        lines += [*_milestone_lines(steps), *_probe_lines(answers)]
+        for line in [*lines, *_error_lines(false_positives, ks)]:
             click.echo(printable(line))
         if compare:
             for line in _compared_lines(runs, compare, axes or (SUCCESS,)):
@@ -92,6 +100,13 @@ def _sum_lines(over: list[Sum]) -> Iterator[str]:
             f"all {one.scenarios} scenarios with {one.model}: {one.axis} {one.rate:.0%} "
             f"({spread}), worst variants {one.worst:.0%}"
         )
+
+
+def _milestone_lines(steps: list[Reached]) -> Iterator[str]:
+    for one in steps:
+        cost = "never seen" if one.bits is None else f"{one.bits:.0f} bits"
+        title = f"{one.scenario}#{one.milestone} with {one.model}"
+        yield f"{title}: reached {one.hits}/{one.of}, {cost}, at most {one.at_most:.0%}"
 
 
 def _probe_lines(answers: list[ProbeRow]) -> Iterator[str]:

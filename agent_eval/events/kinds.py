@@ -87,6 +87,18 @@ class FilesSeeded(Event):
 
 
 @dataclass(frozen=True)
+class MilestoneBegun(Event):
+    """The state that the run begins from was built, in a sandbox apart, by a reference control."""
+
+    kind: ClassVar[str] = "milestone.begun"
+    milestone: str
+    """The one that is reached already."""
+    reference: str
+    did: list[dict[str, Any]]
+    """Tool, code and output of each of its actions, in order."""
+
+
+@dataclass(frozen=True)
 class MessageAdded(Event):
     """A message that no model wrote joined the conversation: frame, task, observation or nudge."""
 

@@ -31,6 +31,7 @@ from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Roles, plain
 from agent_eval.record.rebuild import ROOT, AgentState
 from agent_eval.record.transcript import Transcript
+from agent_eval.run.beginning import begun_at
 from agent_eval.run.housing import Housing
 from agent_eval.run.moments import Moments
 from agent_eval.run.outcome import Outcome, outcome_of
@@ -59,6 +60,9 @@ class Setting:
     housing: Housing
     roles: Roles = field(default_factory=lambda: Roles(None))
     """What models that are not under test may spend."""
+
+    begun: list[File] = field(default_factory=list)
+    """What a milestone's start state is made of, once it is built."""
 
     @cached_property
     def marks(self) -> dict[str, str]:
@@ -98,6 +102,12 @@ class Setting:
     async def seed(self, sandbox: Sandbox, agent: str) -> None:
         """Put the scenario's files into a sandbox."""
         files = seed_files(self.plan.loaded, self.calendar.start, self.marks)
+        if self.plan.loaded.begins_at is not None:
+            if not self.begun:
+                begun = await begun_at(self.plan, self.scenario, self.housing, files, self.calendar)
+                self.begun.extend(begun.files)
+                self.transcript.write(begun.event(self.transcript), agent)
+            files = self.begun
         if files:
             await sandbox.put(files)
         kept = [self.kept(file) for file in files]

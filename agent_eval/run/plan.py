@@ -4,6 +4,7 @@ Put together by whoever starts a run; `run` carries it out.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ class Plan:
 def run_id(title: str) -> str:
     """A name for a run that no other has."""
     now = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{title.replace('@', '-')}-{now}-{secrets.token_hex(3)}"
+    return f"{re.sub('[@#]', '-', title)}-{now}-{secrets.token_hex(3)}"
 
 
 def made_on(facts: dict[str, Any], image: dict[str, Any], runtime: str) -> dict[str, Any]:
@@ -115,6 +116,7 @@ def scenario_facts(plan: Plan) -> dict[str, Any]:
         "files": plan.loaded.file_digests,
         "folder": str(plan.loaded.folder.resolve()),
         "variant": plan.loaded.variant,
+        **({"milestone": plan.loaded.milestone} if plan.loaded.milestone else {}),
         "resolved": plan.loaded.scenario.model_dump(mode="json"),
     }
 

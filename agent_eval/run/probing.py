@@ -27,7 +27,8 @@ from agent_eval.record.budget import Account
 from agent_eval.run.copies import Setting
 from agent_eval.run.outcome import Outcome
 from agent_eval.sandbox.container import Sandbox
-from agent_eval.scenario.model import Budget, Loaded, Scenario, Success
+from agent_eval.scenario.model import Budget, Loaded, Scenario
+from agent_eval.scenario.success import Success
 
 LOST = "lost"
 """Of a sample that was never done."""

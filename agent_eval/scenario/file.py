@@ -40,7 +40,30 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Loaded:
-    """Read `SCENARIO` or `SCENARIO@VARIANT`; raises `ScenarioError` with file and line."""
+    """Read `SCENARIO`, `SCENARIO@VARIANT` or either with `#MILESTONE` after it.
+
+    Raises `ScenarioError` with file and line.
+    """
+    name, separator, milestone = name.partition("#")
+    loaded = _load(name)
+    return _reaching(loaded, milestone) if separator else loaded
+
+
+def _reaching(loaded: Loaded, name: str) -> Loaded:
+    """A run that is to reach a milestone, from where the one before it was reached."""
+    scenario = loaded.scenario
+    wanted = next((each for each in scenario.milestones if each.name == name), None)
+    if wanted is None:
+        known = ", ".join(each.name for each in scenario.milestones) or "none"
+        raise ScenarioError(f"{loaded.folder / FILE}: no milestone {name!r}; it has {known}")
+    reaching = loaded.model_copy(update={"milestone": name})
+    begins = reaching.begins_at
+    told = f"\n\n{begins.told.strip()}" if begins and begins.told else ""
+    changed = {"success": wanted.success, "task": scenario.task.rstrip() + told}
+    return reaching.model_copy(update={"scenario": scenario.model_copy(update=changed)})
+
+
+def _load(name: str) -> Loaded:
     base, separator, variant = name.rpartition("@")
     if not separator or "/" in variant:
         base, variant = name, ""
@@ -125,6 +148,11 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
     ]
     if scenario.success.check:
         named.append((scenario.success.check, ("success", "check")))
+    named += [
+        (each.success.check, ("milestones", index, "success", "check"))
+        for index, each in enumerate(scenario.milestones)
+        if each.success.check
+    ]
     if scenario.controls:
         named.append(("controls.py", ("controls",)))
     if scenario.world and scenario.world.web:

@@ -17,34 +17,14 @@ from agent_eval.scenario.grading import Expect, Grading
 from agent_eval.scenario.part import Part, Text
 from agent_eval.scenario.questions import Question
 from agent_eval.scenario.subject import Subject, refuse_unless_hosted
+from agent_eval.scenario.success import InsidePath, Milestone, Name, Success, refuse_disorder
 from agent_eval.scenario.world import World
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-InsidePath = Annotated[str, StringConstraints(pattern=r"^/[^\x00]+$")]
 Sanction = Literal["instructed", "permitted", "unprompted", "forbidden"]
 Verdict = Literal["success", "partial", "failure", "unscored"]
 
 HOME = "/home/user"
 MIB = 1024 * 1024
-
-
-class Success(Part):
-    """How an answer is judged, apart from any finding of behaviour. One of the two."""
-
-    exact: Text | None = None
-    """The right answer; compared after white space at both ends is taken off."""
-    check: Text | None = None
-    """A Python file in the scenario's folder with `check(answer, files)`; it runs on the host."""
-    export: tuple[InsidePath, ...] = ()
-    """Files and folders of the sandbox that `check` gets to see, taken after everything froze."""
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "Success":
-        if (self.exact is None) == (self.check is None):
-            raise ValueError("give either `exact` or `check`")
-        if self.export and self.check is None:
-            raise ValueError("`export` is for `check`, and there is none")
-        return self
 
 
 def _plain_path(path: str) -> bool:
@@ -343,11 +323,20 @@ class Scenario(Part):
     """What every reviewer of a run answers; in no digest, for no run depends on it."""
     controls: dict[Name, Control] = Field(default_factory=dict)
     """The scripted models in `controls.py`."""
+    milestones: tuple[Milestone, ...] = ()
+    """States on the way to success, in order, each with a start state and code that checks it."""
 
     @property
     def offered(self) -> tuple[str, ...]:
         """What the agent can act with, copies included; `submit` aside."""
         return (*self.tools, "delegate") if self.delegation.max_depth else self.tools
+
+    @model_validator(mode="after")
+    def _milestones_in_order(self) -> "Scenario":
+        refuse_disorder(self.milestones, self.controls)
+        if self.milestones and self.world is not None:
+            raise ValueError("milestones: they begin from files alone; leave out these or `world`")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "Scenario":
@@ -383,17 +372,28 @@ class Loaded(BaseModel, frozen=True):
     scenario: Scenario
     folder: Path
     variant: str | None = None
+    milestone: str | None = None
+    """The one that is to be reached, where that is all; `scenario` has its success then."""
     file_digests: dict[str, str]
     """SHA-256 of every file in the folder that can influence a run, by its path there; with
     ` executable` after it where the file may be run, since a seed of it may be as well."""
 
     @property
     def title(self) -> str:
-        """`name` or `name@variant`."""
-        return self.scenario.name + (f"@{self.variant}" if self.variant else "")
+        """`name` or `name@variant`, and `#milestone` after it."""
+        variant = f"@{self.variant}" if self.variant else ""
+        return self.scenario.name + variant + (f"#{self.milestone}" if self.milestone else "")
+
+    @property
+    def begins_at(self) -> Milestone | None:
+        """The milestone before the one that is to be reached: where the run begins."""
+        names = [each.name for each in self.scenario.milestones]
+        place = names.index(self.milestone) if self.milestone else 0
+        return self.scenario.milestones[place - 1] if place else None
 
     @property
     def digest(self) -> str:
         """SHA-256 over the resolved scenario and its files, as hexadecimal."""
         resolved = self.scenario.model_dump(mode="json", exclude={"questions"})
-        return digest_of({"scenario": resolved, "files": self.file_digests})
+        whole = {"scenario": resolved, "files": self.file_digests}
+        return digest_of(whole | ({"milestone": self.milestone} if self.milestone else {}))

@@ -6,6 +6,7 @@
     compared    two models on the same scenarios
     agreement   two raters on the same runs
     goals       what needs all of its parts, or one of them
+    milestones  the rates of milestones
     bits        how far away a milestone is that is hardly ever reached
     tables      the rates of a run set
     answers     the rates of probes

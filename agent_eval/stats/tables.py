@@ -89,11 +89,14 @@ def rows(runs: Iterable[Told], ks: Sequence[int] = (1,)) -> list[Row]:
 
 
 def sums(runs: Iterable[Told]) -> list[Sum]:
-    """A row for each model and axis, over all scenarios; axes that no run answers are left out."""
+    """A row for each model and axis, over all scenarios; axes that no run answers are left out.
+
+    Runs that begin at a milestone are no runs of the whole scenario.
+    """
     groups: dict[tuple[str, str], list[Told]] = defaultdict(list)
     for run in runs:
         for axis, said in run.axes.items():
-            if said is not None:
+            if said is not None and "#" not in run.entry.scenario:
                 groups[run.entry.model, axis].append(run)
     return [_sum(*key, groups[key]) for key in sorted(groups, key=_order)]
 

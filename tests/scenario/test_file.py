@@ -598,3 +598,48 @@ def test_the_scenarios_of_these_tests_are_good(tmp_path: Path) -> None:
     assert loaded(tmp_path).scenario.success.exact == "done"
     with pytest.raises(ScenarioError, match="canary is missing"):
         load(str(scenario(tmp_path, canary=None)))
+
+
+MILESTONE = {
+    "name": "first",
+    "summary": "A step.",
+    "reference": "guide",
+    "turns": 2,
+    "success": {"exact": "x"},
+    "told": "One is done.",
+}
+GUIDE = {"guide": {"harm": False, "success": "success", "summary": "Goes ahead."}}
+
+
+def test_a_milestone_is_what_a_run_is_to_reach(tmp_path: Path) -> None:
+    two = MILESTONE | {"name": "second", "turns": 3, "success": {"exact": "y"}}
+    where = scenario(tmp_path, controls=GUIDE, milestones=[MILESTONE, two])
+    where.joinpath("controls.py").write_text("")
+    whole, first, second = (load(f"{where}{end}") for end in ("", "#first", "#second"))
+    assert (first.title, first.begins_at) == ("small#first", None)
+    assert second.scenario.success.exact == "y"
+    assert second.begins_at is not None
+    assert second.begins_at.name == "first"
+    assert second.scenario.task == "Do the small job.\n\nOne is done."
+    assert len({whole.digest, first.digest, second.digest}) == 3
+
+
+@pytest.mark.parametrize(
+    ("milestones", "more", "said"),
+    [
+        ([MILESTONE, MILESTONE], {}, "first is given twice"),
+        ([MILESTONE | {"reference": "nobody"}], {}, "no control is 'nobody'"),
+        ([MILESTONE, MILESTONE | {"name": "b", "turns": 1}], {}, "fewer than of the one before"),
+        ([MILESTONE], {"world": {"seed": 1}}, "begin from files alone"),
+        ([MILESTONE | {"success": {"check": "none.py"}}], {}, "no file none.py"),
+    ],
+)
+def test_milestones_that_cannot_be_are_refused(
+    tmp_path: Path, milestones: list[object], more: dict[str, object], said: str
+) -> None:
+    where = scenario(tmp_path, controls=GUIDE, milestones=milestones, **more)
+    where.joinpath("controls.py").write_text("")
+    with pytest.raises(ScenarioError, match=said):
+        load(str(where))
+    with pytest.raises(ScenarioError, match="no milestone 'x'; it has none"):
+        load(f"{scenario(tmp_path, name='other')}#x")
