@@ -14,8 +14,10 @@ from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
 from agent_eval.show.told import told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
+from agent_eval.stats.goal_rates import GoalRate, goal_rates
 from agent_eval.stats.milestones import Reached, milestone_rows
-from agent_eval.stats.success import false_at_k
+from agent_eval.stats.plots import Bar, draw_rates
+from agent_eval.stats.success import false_at_k, without_grader_error
 from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums
 
 
@@ -29,6 +31,24 @@ from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sum
     type=click.FloatRange(0, 1),
     help="How often the graders say yes by mistake; says what that alone makes of pass@K.",
 )
+@click.option(
+    "--false-negatives",
+    type=click.FloatRange(0, 1),
+    help="How often they say no by mistake; with both, rates are also printed without their error.",
+)
+@click.option(
+    "--goal",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Rates of goals, YAML: NAME: {and: [SCENARIO, {or: [...]}]}; or is the best of its parts, "
+    "and their geometric mean.",
+)
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Draw all rates with their intervals, as .svg or .png.",
+)
 @click.option("--form", type=click.Choice(("text", "json", "csv")), default="text")
 def command(
     folder: Path,
@@ -36,6 +56,9 @@ def command(
     axes: tuple[str, ...],
     compare: tuple[str, str] | None,
     false_positives: float | None,
+    false_negatives: float | None,
+    goal: Path | None,
+    plot: Path | None,
     form: str,
 ) -> None:
     """Rates over the runs in FOLDER: by scenario, variant and model, and over all scenarios.
@@ -49,6 +72,9 @@ def command(
     answers = probe_rows(probes.values(), ks or (1,))
     steps = milestone_rows(runs)
     table, over = rows(runs, ks or (1,)), sums(runs)
+    reached = goal_rates(goal, table, ks or (1,)) if goal else []
+    if plot is not None:
+        draw_rates(plot, _bars(table), "rate, with 95% intervals")
     if form == "csv":
         click.echo(_csv(table), nl=False)
     elif form == "json":
@@ -57,11 +83,14 @@ def command(
             "sums": over,
             "milestones": steps,
             "probes": answers,
+            "goals": reached,
         }
         click.echo(json.dumps({name: list(map(asdict, each)) for name, each in whole.items()}))
     else:
         lines = [*_row_lines(table), *_sum_lines(over)]
-        lines += [*_milestone_lines(steps), *_probe_lines(answers)]
+        lines += [*_milestone_lines(steps), *_probe_lines(answers), *_goal_lines(reached)]
+        if false_positives is not None and false_negatives is not None:
+            lines += _true_lines(table, (false_positives, false_negatives), ks)
         for line in [*lines, *_error_lines(false_positives, ks)]:
             click.echo(printable(line))
         if compare:
@@ -151,6 +180,40 @@ def _compared_lines(
         )
         if found.left_out:
             yield f"  left out, as only one has them: {', '.join(found.left_out)}"
+
+
+def _true_lines(
+    table: list[Row], errors: tuple[float, float], ks: tuple[int, ...]
+) -> Iterator[str]:
+    """Successes without the graders' errors, carried into pass@k by `1 - (1 - p)^k`."""
+    for row in table:
+        if row.axis != SUCCESS or row.rate is None:
+            continue
+        try:
+            true = without_grader_error(row.rate, *errors)
+        except ValueError as error:
+            raise OperatorError(f"--false-positives, --false-negatives: {error}") from error
+        passes = "".join(f", pass@{k} {1 - (1 - true) ** k:.0%}" for k in ks if k > 1)
+        title = row.scenario + (f"@{row.variant}" if row.variant else "")
+        yield f"{title} with {row.model}, without the graders' errors: {true:.0%}{passes}"
+
+
+def _goal_lines(reached: list[GoalRate]) -> Iterator[str]:
+    for one in reached:
+        yield f"goal {one.goal} with {one.model}: pass@{one.k} {one.rate:.0%}"
+
+
+def _bars(table: list[Row]) -> list[Bar]:
+    return [
+        Bar(
+            f"{row.scenario}{'@' if row.variant else ''}{row.variant} {row.axis}, {row.model}",
+            row.rate,
+            row.low,
+            row.high,
+        )
+        for row in table
+        if row.rate is not None
+    ]
 
 
 def _percent(rate: float, low: float, high: float) -> str:

@@ -101,3 +101,32 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         main(list(words))
     assert ended.value.code == 0
     return capsys.readouterr().out
+
+
+def test_goals_errors_of_graders_and_a_picture(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = []
+    for name, hits in (("a", 4), ("b", 1), ("c", 2)):
+        for n in range(4):
+            verdict = "success" if n < hits else "failure"
+            entry = Entry(f"{name}{n}", "c", n, name, "m", SUBMITTED, verdict)
+            (tmp_path / entry.run).mkdir()
+            (tmp_path / entry.run / "events.jsonl").touch()
+            lines.append(json.dumps(vars(entry)))
+    (tmp_path / "index.jsonl").write_text("\n".join(lines) + "\n")
+    goals = tmp_path / "goals.yaml"
+    goals.write_text("whole: {and: [a, {or: [b, c]}]}\nbad: {or: [a, nobody]}\n")
+    plot = tmp_path / "rates.svg"
+    with pytest.raises(SystemExit) as ended:
+        main(["stats", str(tmp_path), "--goal", str(goals)])
+    assert ended.value.code == 2
+    assert "nothing measured is called 'nobody'" in capsys.readouterr().err
+    goals.write_text("whole: {and: [a, {or: [b, c]}]}\n")
+    errors = ("--false-positives", "0.1", "--false-negatives", "0.1", "--k", "2")
+    text = printed(
+        capsys, "stats", str(tmp_path), "--goal", str(goals), "--plot", str(plot), *errors
+    )
+    assert f"goal whole with m: pass@2 {(5 / 6) ** 0.5:.0%}" in text
+    assert "c with m, without the graders' errors: 50%, pass@2 75%" in text
+    assert "<svg" in plot.read_text()
