@@ -113,12 +113,20 @@ def beginning_of(first: dict[str, Any]) -> str:
     return GENESIS
 
 
+_CONTENTS = (
+    "output", "inherited",
+    *("request", "response"),
+    *("asked", "tools", "messages", "reply"),
+    "deliverable",
+)  # fmt: skip
+"""Fields that hold content: of the run, a world's exchanges, its language models, its jobs."""
+
+
 def blobs_of(event: dict[str, Any]) -> Iterator[str]:
     """Every blob that an event names; only these fields are ours, others may hold anything."""
     files = event.get("files")
     for content in (
-        event.get("output"),
-        event.get("inherited"),
+        *map(event.get, _CONTENTS),
         *(files if isinstance(files, list) else ()),
     ):
         if isinstance(content, dict) and "blob" in content:

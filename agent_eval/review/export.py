@@ -147,17 +147,9 @@ def _withheld(run: Path, db: Any, source: Source, most_bytes: int) -> Iterator[W
     kinds = ("action.ended", "files.seeded", "files.exported", "files.handed", "run.branched",
              "world.exchange")  # fmt: skip
     for at in asking.of_kinds(db, *kinds, most=10_000_000):
-        for digest in _blobs(source.event(at)):
+        for digest in blobs_of(source.event(at)):
             file = run / BLOBS / Path(digest).name
             size = file.stat().st_size if file.is_file() else 0
             # Files that were laid into a sandbox or taken out of it are named, never shown.
             if at.kind != "action.ended" or size > most_bytes or not size:
                 yield Withheld(at.seq, digest, size)
-
-
-def _blobs(event: dict[str, Any]) -> Iterator[str]:
-    yield from blobs_of(event)
-    for name in ("request", "response"):
-        content = event.get(name)
-        if isinstance(content, dict) and "blob" in content:
-            yield str(content["blob"])

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from agent_eval.errors import OperatorError
 from agent_eval.events.kinds import MessageAdded, ModelReplied, OperatorActed, RunClosed
+from agent_eval.events.services import JobSubmitted
+from agent_eval.events.world import Exchanged
 from agent_eval.record.reading import read_events
 from agent_eval.record.transcript import BLOBS, EVENTS, GENESIS, SUMMARY, Transcript, line_of
 from agent_eval.record.verify import Report, repair, verify
@@ -242,6 +244,31 @@ def test_every_blob_is_checked(tmp_path: Path) -> None:
         blob.rmdir()
         blob.write_bytes(data)
         assert verify(run).good
+
+
+def test_what_a_world_exchanged_is_checked_too(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with Transcript.create(run) as transcript:
+        bodies = [transcript.content(bytes([n]) * 9000) for n in range(3)]
+        transcript.write(
+            Exchanged(
+                exchange=1, sandbox="0", name="jobs.internal", service="jobs", port=80,
+                method="POST", path="/", status=200, request=bodies[0], response=bodies[1],
+                duration_s=0.1, at="now",
+            )
+        )  # fmt: skip
+        transcript.write(
+            JobSubmitted(
+                job="job-1", account="a", sandbox="0", deliverable=bodies[2], accepted=True,
+                score=1.0, feedback="", paid_cents=1, dubious=False,
+            )
+        )  # fmt: skip
+    assert verify(run).faults == []
+    for blob in sorted((run / BLOBS).iterdir()):
+        data = blob.read_bytes()
+        blob.write_bytes(data[:-1] + b"!")
+        assert f"blob {blob.name} has been changed" in verify(run).faults[0]
+        blob.write_bytes(data)
 
 
 def test_only_fields_of_ours_name_blobs(tmp_path: Path) -> None:
