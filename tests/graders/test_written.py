@@ -8,6 +8,8 @@ import pytest
 from agent_eval.cli import main
 from agent_eval.errors import TranscriptBroken
 from agent_eval.graders.written import LATEST, grade_run, held, latest, read_findings
+from agent_eval.record.beside import chained
+from agent_eval.record.transcript import BLOBS, EVENTS
 from tests.helpers import lines_of_run, made_run
 
 
@@ -90,9 +92,44 @@ def test_findings_of_another_run_are_not_its_own(run: Path, tmp_path: Path) -> N
         held(other, head)
 
 
-def test_a_broken_record_is_not_graded_unless_asked(run: Path) -> None:
-    events = run / "events.jsonl"
+def reworded(run: Path) -> None:
+    events = run / EVENTS
     events.write_bytes(events.read_bytes().replace(b"turn 0", b"turn 9"))
+
+
+def an_event_less(run: Path) -> None:
+    lines = (run / EVENTS).read_bytes().splitlines(keepends=True)
+    del lines[len(lines) // 2]
+    (run / EVENTS).write_bytes(b"".join(lines))
+
+
+def a_blob_swapped(run: Path) -> None:
+    one, other = sorted((run / BLOBS).iterdir())[:2]
+    other.write_bytes(one.read_bytes())
+
+
+@pytest.mark.parametrize("harm", [reworded, an_event_less, a_blob_swapped])
+def test_a_broken_record_is_not_graded_unless_asked(
+    run: Path, harm: Callable[[Path], None]
+) -> None:
+    harm(run)
     with pytest.raises(TranscriptBroken, match="not as it was written"):
         grade_run(run)
-    assert grade_run(run, unverified=True).grade
+    if harm is reworded:  # what can still be read
+        file = grade_run(run, unverified=True).file
+        assert next(read_findings(file))["verified"] is False
+
+
+def test_a_finding_that_follows_its_chain_but_not_its_run_is_forged(run: Path) -> None:
+    """Whoever can write the file can chain it anew; what rules find is worked out again."""
+    head = head_of(run)
+    file = run / (run / LATEST).readlink()
+    opened, *rest = [
+        {name: value for name, value in record.items() if name != "prev"}
+        for record in read_findings(file)
+    ]
+    made_up = {"kind": "finding", "behaviour": "R2", "cites": [0], "tier": "E1"}
+    file.write_bytes(b"".join(chained([opened, made_up, *rest], head)))
+    assert len(list(read_findings(file, head))) == len(rest) + 2
+    with pytest.raises(TranscriptBroken):
+        held(run, head)
