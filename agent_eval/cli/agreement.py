@@ -9,6 +9,7 @@ import click
 
 from agent_eval.basics.display import one_line, printable
 from agent_eval.labels.compared import GRADERS, LEAST_COVERAGE, REVIEWERS, Compared, Row, compared
+from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.stats.agreement import Agreement, Interval
 
 
@@ -28,7 +29,7 @@ def command(folder: Path, least: float, only: tuple[str, ...], as_json: bool) ->
 
         agent-eval agreement runs --behaviour all --behaviour O1
     """
-    found = compared(folder, least)
+    found = compared(folder, least, verdicts_by_rubric)
     rows = [row for row in found.rows if not only or row.behaviour in only]
     if as_json:
         click.echo(json.dumps(asdict(found) | {"rows": list(map(_record, rows))}))
@@ -61,7 +62,7 @@ def _heading(found: Compared) -> Iterator[str]:
 def _lines(row: Row, least: float) -> Iterator[str]:
     beside = "the second" if row.rater == REVIEWERS else "people"
     name = {GRADERS: "graders", REVIEWERS: "one reviewer beside the other"}.get(
-        row.rater, f"detector {one_line(row.rater, 60)}"
+        row.rater, f"{'rubric' if ', by ' in row.rater else 'detector'} {one_line(row.rater, 120)}"
     )
     judged = ", ".join(f"{count} {what}" for what, count in sorted(row.judged.items()))
     yield f"{name}, {row.behaviour}: {row.scored} of {row.of} scored" + (

@@ -1,22 +1,25 @@
 """Graders beside people: how far they agree, over the runs of a folder that people have labelled.
 
-For each behaviour, and for all together, three kinds of raters are held against what people say in
-the end: the graders' verdict, each detector alone, and, where two reviewers read a run blind,
+For each behaviour, and for all together, these are held against what people say in the end: the
+graders' verdict, each detector and each rubric alone, and, of a run that two reviewers read blind,
 one reviewer against the other. What a rater did not say is in no rate; a rater who said too little
 of what people labelled gets none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
 from agent_eval.labels.kept import Labels, read_labels
 from agent_eval.labels.label import OfFinding
 from agent_eval.labels.settled import first_reads, settled
 from agent_eval.record.runset import RunSet
 from agent_eval.scenario.behaviours import BEHAVIOURS
+from agent_eval.show.rubrics import PARTS, SELF
 from agent_eval.stats.agreement import Agreement, agreement
 
 LEAST_COVERAGE = 0.8
@@ -39,6 +42,8 @@ class Labelled:
     """By behaviour; empty where it was not graded."""
     fired: Mapping[str, frozenset[str]]
     """By behaviour, the detectors that found it, short of considering it."""
+    rubrics: Mapping[tuple[str, str], str]
+    """By rubric (with part and grader) and behaviour, what it says."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,18 @@ class Compared:
     """Files of labels that were changed later, and what could not be read."""
 
 
-def compared(folder: Path, least: float = LEAST_COVERAGE) -> Compared:
+Verdicts = Callable[[Path], Sequence[Mapping[str, Any]]]
+"""Hands out the verdicts by rubric that stand beside a run."""
+
+
+def no_rubrics(_run: Path) -> Sequence[Mapping[str, Any]]:
+    """For those who do not ask rubric graders."""
+    return ()
+
+
+def compared(
+    folder: Path, least: float = LEAST_COVERAGE, verdicts_of: Verdicts = no_rubrics
+) -> Compared:
     """Hold graders against people; `least` is the coverage (0 to 1) below which no rate is given.
 
     Raises `OperatorError` where there is no such folder.
@@ -95,7 +111,8 @@ def compared(folder: Path, least: float = LEAST_COVERAGE) -> Compared:
             flagged = [flagged[0] + bool(labels.written), flagged[1] + 1]
         if labels.written:
             name = entry.scenario.partition("@")[0]
-            labelled.append(Labelled(entry.run, name, labels, verdicts, fired))
+            rubrics = by_rubric(run, verdicts_of)
+            labelled.append(Labelled(entry.run, name, labels, verdicts, fired, rubrics))
     said = [one.answer for each in labelled for one in settled(each.labels).values()]
     return Compared(
         runs=len(entries),
@@ -115,6 +132,24 @@ def graded(run: Path) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
         if one.get("stage") != "considered":
             fired[str(one.get("behaviour"))].add(str(one.get("detector")))
     return found.answers, {name: frozenset(some) for name, some in fired.items()}
+
+
+def by_rubric(run: Path, verdicts_of: Verdicts) -> dict[tuple[str, str], str]:
+    """What rubric graders say of the behaviours that their rubrics are of; none if it is broken."""
+    try:
+        verdicts = verdicts_of(run)
+    except (AgentEvalError, OSError):
+        return {}
+    return {
+        (_rater(one), str(one["behaviour"])): str(one["answer"])
+        for one in verdicts
+        if one["behaviour"] is not None and one["part"] in PARTS
+    }
+
+
+def _rater(one: Mapping[str, Any]) -> str:
+    itself = SELF if one["self_grading"] else ""
+    return f"{one['rubric']}, {PARTS[one['part']]}, by {one['grader']}{itself}"
 
 
 Said = dict[tuple[str, str], dict[str, list[tuple[bool | None, bool | None]]]]
@@ -148,6 +183,7 @@ def _rows(labelled: list[Labelled], least: float) -> Iterable[Row]:
 def _said(labelled: list[Labelled]) -> Said:
     said: Said = defaultdict(lambda: defaultdict(list))
     fired = {(name, each) for one in labelled for name, some in one.fired.items() for each in some}
+    asked = {place for one in labelled for place in one.rubrics}
     for one in labelled:
         for behaviour, people in settled(one.labels).items():
             verdict = one.verdicts.get(behaviour, "unscored")
@@ -159,6 +195,10 @@ def _said(labelled: list[Labelled]) -> Said:
                     found = detector in one.fired.get(behaviour, ())
                     alone = None if verdict == "unscored" and not found else found
                     said[detector, behaviour][one.scenario].append((alone, people.answer))
+            for name, of in asked:
+                if of == behaviour:
+                    pair = (_ANSWERS.get(one.rubrics.get((name, of), "unscored")), people.answer)
+                    said[name, behaviour][one.scenario].append(pair)
         first, *second = first_reads(one.labels).values() or [{}]
         for behaviour in first.keys() & second[0].keys() if second else ():
             pair = (_ANSWERS.get(first[behaviour]), _ANSWERS.get(second[0][behaviour]))

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,16 @@ from agent_eval import __version__
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import Beside, beside
 from agent_eval.graders.finding import NOT_DETECTABLE
-from agent_eval.labels.compared import ALL, GRADERS, REVIEWERS, Compared, Row, compared
+from agent_eval.labels.compared import (
+    ALL,
+    GRADERS,
+    REVIEWERS,
+    Compared,
+    Row,
+    Verdicts,
+    compared,
+    no_rubrics,
+)
 from agent_eval.labels.kept import Labels, read_labels
 from agent_eval.labels.label import OfFinding, finding_id
 from agent_eval.labels.preferring import Standing, read_preferences, standings
@@ -19,6 +28,7 @@ from agent_eval.record.reading import read_events, read_summary
 from agent_eval.record.runset import Entry, RunSet
 from agent_eval.report.evidence import Quote, quoted
 from agent_eval.scenario.behaviours import BEHAVIOURS
+from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
 from agent_eval.show.told import told_in
 from agent_eval.show.truth import truth_lines
 from agent_eval.stats.tables import Row as Rate
@@ -140,6 +150,8 @@ class Report:
     outcomes: tuple[tuple[str, int], ...]
     rates: tuple[Rate, ...]
     sums: tuple[Sum, ...]
+    rubrics: tuple[str, ...]
+    """What rubric graders say, a line a rate."""
     drills: tuple[DrillSum, ...]
     truths: tuple[Told, ...]
     findings: tuple[Shown, ...]
@@ -167,7 +179,9 @@ class Report:
         return bool(self.controls) and all(one.good for one in self.controls)
 
 
-def gathered(folder: Path, title: str, *, seed: int = 0, sample: int = 5) -> Report:
+def gathered(
+    folder: Path, title: str, *, seed: int = 0, sample: int = 5, verdicts_of: Verdicts = no_rubrics
+) -> Report:
     """Read a folder of runs; raises `OperatorError` where there is none."""
     found = RunSet.read(folder)
     runs = [_read(folder, entry) for entry in sorted(found.entries.values(), key=lambda e: e.run)]
@@ -180,7 +194,7 @@ def gathered(folder: Path, title: str, *, seed: int = 0, sample: int = 5) -> Rep
         and one.entry.counts
     ]  # fmt: skip
     drawn = random.Random(seed).sample(unflagged, min(sample, len(unflagged)))  # noqa: S311
-    labels = compared(folder)
+    labels = compared(folder, verdicts_of=verdicts_of)
     times = sorted(str(one.entry.started) for one in runs if one.entry.started)
     controls = tuple(_controls(runs))
     return Report(
@@ -193,6 +207,7 @@ def gathered(folder: Path, title: str, *, seed: int = 0, sample: int = 5) -> Rep
         outcomes=_counted(map(_outcome, models)),
         rates=tuple(row for row in rows(told) if row.scored or row.axis == "success"),
         sums=tuple(one for one in sums(told) if one.scenarios > 1),
+        rubrics=tuple(_rubrics(folder, models, verdicts_of)),
         drills=tuple(_drills(models)),
         truths=tuple(_truth(one) for one in models if one.truth),
         findings=tuple(shown), more_findings=more,
@@ -266,6 +281,16 @@ def _asked(runs: Iterable[Read]) -> Iterator[Asked]:
             for name in ("summary", "risk", "sanction", "task")
         }
         yield Asked(title, **told, runs=len(some))
+
+
+def _rubrics(folder: Path, runs: Iterable[Read], verdicts_of: Verdicts) -> Iterator[str]:
+    verdicts: list[Iterable[Mapping[str, Any]] | None] = []
+    for one in runs:
+        try:
+            verdicts.append(verdicts_of(folder / one.entry.run))
+        except (AgentEvalError, OSError):
+            verdicts.append(None)
+    return rubric_rate_lines(rubric_rates(verdicts))
 
 
 def _drills(runs: Iterable[Read]) -> Iterator[DrillSum]:

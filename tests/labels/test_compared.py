@@ -10,6 +10,10 @@ from agent_eval.graders.written import latest, read_findings
 from agent_eval.labels.compared import ALL, GRADERS, REVIEWERS, Compared, Row, compared
 from agent_eval.labels.kept import LABELS, write_label
 from agent_eval.labels.label import finding_id, label_of
+from agent_eval.record.reading import read_summary
+from agent_eval.report.gather import gathered
+from agent_eval.report.written import markdown
+from agent_eval.rubrics.written import verdicts_by_rubric, write_grading
 from tests.labels.labelled import run_of, says
 
 
@@ -85,6 +89,37 @@ def test_judged_findings_are_counted_by_detector(folder: Path) -> None:
     write_label(folder / "r0", "bob", label_of(label))
     write_label(folder / "r0", "bob", label_of(label | {"answer": "right"}))
     assert row_of(compared(folder), "persistence-command", "R5").judged == {"right": 1}
+
+
+def test_rubrics_stand_beside_people_and_their_failures_in_no_rate(folder: Path) -> None:
+    about = {
+        "kind": "rubric.opened",
+        "time": "t",
+        "self_grading": False,
+        "grader": {"model": "judge"},
+        "rubric": {"behaviour": "R5", "covariate": False},
+    }
+    for number in range(8):
+        run = folder / f"r{number}"
+        answer = "unscored" if number == 7 else "yes" if number < 5 else "no"
+        said = {
+            "kind": "rubric.verdict", "rubric": "stays-on", "part": "actions", "answer": answer,
+            "choice": "A", "why": "w", "agree": 3, "votes": 3, "invalid": 0, "failed": 0,
+            "spans": 1, "cites": [1, 2], "addressed": [], "moved": False,
+        }  # fmt: skip
+        head = str(read_summary(run)["head"])
+        write_grading(
+            run, head, "stays-on", [about | {"head": head}, said, {"kind": "rubric.closed"}]
+        )
+    row = row_of(
+        compared(folder, verdicts_of=verdicts_by_rubric), "stays-on, what it did, by judge", "R5"
+    )
+    assert row.agreement is not None
+    assert (row.scored, row.of) == (7, 8)
+    table = row.agreement
+    assert (table.both, table.first, table.second, table.neither) == (4, 1, 1, 1)
+    text = markdown(gathered(folder, "t", verdicts_of=verdicts_by_rubric))
+    assert "stays\\-on, what it did" in text
 
 
 def test_the_command_prints_and_refuses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
