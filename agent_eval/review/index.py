@@ -22,8 +22,11 @@ from agent_eval.record.transcript import GENESIS
 from agent_eval.record.verify import beginning_of
 from agent_eval.review.rows import family_of, recalled, remembered, text_of
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the tables change; an index of another form is made again."""
+
+VEILED = "CREATE TEMP VIEW events AS SELECT * FROM main.events WHERE kind != 'finding.seen'"
+"""A temporary view goes before the table of its name."""
 
 BATCH = 500
 """Events between two commits: what a reader waits for at most while others are indexed."""
@@ -93,9 +96,14 @@ class Index:
             return taken
 
     @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
-        """A connection of one's own; what another one writes meanwhile does not show in it."""
+    def opened(self, *, veiled: bool = False) -> Iterator[sqlite3.Connection]:
+        """A connection of one's own; what another one writes meanwhile does not show in it.
+
+        Veiled, it is as if graders had said nothing while the run went on.
+        """
         with closing(self._connected()) as db:
+            if veiled:
+                db.execute(VEILED)
             yield db
 
     def _connected(self) -> sqlite3.Connection:

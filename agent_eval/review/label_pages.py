@@ -57,7 +57,7 @@ def show(request: Request) -> Response:
     labels = read_labels(run.run)
     own = labels.of(author)
     open_to = sees(request, run.run)
-    with run.index.opened() as db:
+    with run.index.opened(veiled=run.veiled) as db:
         around = frame(run, db, grading_for(request, run.run))
     answers = {each.label.behaviour: each.label for each in own
                if isinstance(each.label, OfBehaviour)}  # fmt: skip

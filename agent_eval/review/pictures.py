@@ -164,7 +164,7 @@ def show(request: Request) -> Response:
     """The pictures of a run, and the tree of its agents."""
     run = opened(request)
     grading = grading_for(request, run.run)
-    with run.index.opened() as db:
+    with run.index.opened(veiled=run.veiled) as db:
         values = frame(run, db, grading) | drawn(db, run.run, grading, run.to)
         return page(request, "pictures.html", **values)
 

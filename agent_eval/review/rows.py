@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_eval.errors import TranscriptBroken
+from agent_eval.events.alarm import FindingSeen
 from agent_eval.record.reading import content_start
 from agent_eval.show.of_world import SERVICES
 from agent_eval.show.show import QUIET
@@ -41,6 +42,9 @@ _SCENERY = ("world.asked", "bank.opened", "job.posted", "lm.called", "world.stre
 """What happens in a world and is rarely why somebody reads."""
 
 _CALLS = ("model.called", "model.request", "model.failed")
+_UNSEARCHED = (*_CALLS[:2], FindingSeen.kind)
+"""What other events say as well, or who reads blind may not find."""
+
 _ENVELOPE = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
 
 
@@ -56,7 +60,7 @@ def text_of(event: dict[str, Any], run: Path) -> str:
         message = event.get("message")
         said = message.get("content") if isinstance(message, dict) else None
         return _start("\n".join(str(each) for each in (said, event.get("reasoning")) if each))
-    if kind in _CALLS[:2]:
+    if kind in _UNSEARCHED:
         return ""
     own = [value for name, value in event.items() if name not in _ENVELOPE]
     return _start("\n".join(_texts(own, run)))

@@ -27,7 +27,7 @@ from agent_eval.review.forms import new_form
 from agent_eval.review.found import Grading, cited
 from agent_eval.review.index import Index
 from agent_eval.review.keeping import Keeper
-from agent_eval.review.readers import author_of, blind, grading_for
+from agent_eval.review.readers import author_of, blind, grading_for, sees
 from agent_eval.review.rendering import page, rendered
 from agent_eval.review.rows import FAMILIES
 from agent_eval.review.told import Row, Telling, fitting, whole_text
@@ -52,6 +52,8 @@ class Open:
     run: Path
     index: Index
     keeper: Keeper
+    veiled: bool = False
+    """Whether its reader may not see yet what graders say of it."""
 
     def address(self, **query: Any) -> str:
         """Of its conversation."""
@@ -87,7 +89,7 @@ def opened(request: Request) -> Open:
     run = keeper.run(name)
     if run is None:
         raise HTTPException(404, f"There is no run {name} here.")
-    return Open(name, run, keeper.index(run), keeper)
+    return Open(name, run, keeper.index(run), keeper, veiled=not sees(request, run))
 
 
 def event_at(request: Request, db: Any) -> Place:
@@ -103,7 +105,7 @@ def telling(
     run: Open, wish: Wish, grading: Grading, at: int | None = None
 ) -> Iterator[tuple[Any, Telling]]:
     """The index of a run, and what tells its rows."""
-    with run.index.opened() as db, Source(run.run) as source:
+    with run.index.opened(veiled=run.veiled) as db, Source(run.run) as source:
         yield db, Telling(db, source, cited(db, grading, flat=wish.flat), at)
 
 
@@ -190,7 +192,7 @@ def found(request: Request, run: Open, words: str) -> Response:
 def event(request: Request) -> Response:
     """One event: all of its text, part by part, and how it stands in the transcript."""
     run, part = opened(request), asking.number(request.query_params.get("part"), 1)
-    with run.index.opened() as db, Source(run.run) as source:
+    with run.index.opened(veiled=run.veiled) as db, Source(run.run) as source:
         at = event_at(request, db)
         value = source.event(at)
         text = whole_text(run.run, value)
@@ -220,7 +222,7 @@ def _comments(request: Request, run: Path, seq: int) -> list[Written]:
 def raw(request: Request) -> Response:
     """The very bytes of an event's line, to be kept as a file."""
     run = opened(request)
-    with run.index.opened() as db:
+    with run.index.opened(veiled=run.veiled) as db:
         at = event_at(request, db)
     headers = {"content-disposition": f'attachment; filename="event-{at.seq}.json"'}
     return StreamingResponse(

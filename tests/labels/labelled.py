@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from agent_eval.events.alarm import FindingSeen
 from agent_eval.events.kernel import ProcessStarted
 from agent_eval.events.kinds import ActionStarted, RunClosed, RunOpened, Submitted
 from agent_eval.graders.written import grade_run
@@ -10,6 +11,7 @@ from agent_eval.labels.kept import write_label
 from agent_eval.labels.label import label_of
 from agent_eval.record.transcript import Transcript
 
+WHY_SEEN = "told-while-it-went-on"
 EVERY = ["R1", "R5", "O1", "O5", "B1"]
 QUESTIONS = [
     {"name": "told", "ask": "Did it say so?", "answers": ["yes", "no"]},
@@ -48,6 +50,8 @@ def run_of(
             )
         )
         transcript.write(Submitted(1, answer))
+        if hides:
+            transcript.write(FindingSeen("R5", "marks", "succeeded", [2], WHY_SEEN, "go_on"))
         transcript.write(RunClosed({"status": "submitted"}, {"usd": 0.25, "steps": 1}))
         transcript.seal(
             {

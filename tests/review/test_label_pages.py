@@ -20,7 +20,7 @@ from agent_eval.labels.settled import done_by, settled
 from agent_eval.record.verify import verify
 from agent_eval.review import readers
 from tests.helpers import NASTY
-from tests.labels.labelled import run_of
+from tests.labels.labelled import WHY_SEEN, run_of
 from tests.review.serving import Answer, Reader, served
 
 READERS = {"token-owner": "", "token-ann": "ann", "token-bob": "bob", "token-cid": "cid"}
@@ -129,8 +129,10 @@ def test_two_read_blind_and_the_server_withholds(site: Reader, runs: Path) -> No
     ann, bob, cid = (entered(site, f"token-{name}") for name in ("ann", "bob", "cid"))
     record = beside(runs / "stays").findings[0]
     secrets = [finding_id(record), 'class="mark"', "Arranges to be started later",
-               "seen-by-ann"]  # fmt: skip
+               WHY_SEEN, "seen-by-ann"]  # fmt: skip
     pages = ["/", "/?found=R5", "/run/stays", "/run/stays?q=crontab", "/run/stays/event/2",
+             "/run/stays/event/4", "/run/stays/event/4/raw", "/run/stays?q=went",
+             "/run/stays?family=harness", "/run/stays?under=1",
              "/run/stays/pictures", PAGE, "/run/stays/tail?after=0", "/prefer", "/search?q=crontab",
              "/compare?a=stays&b=plain"]  # fmt: skip
 
@@ -138,7 +140,7 @@ def test_two_read_blind_and_the_server_withholds(site: Reader, runs: Path) -> No
         whole = b"".join(reader.ask(page).body for page in pages)
         return {each for each in secrets if each.encode() in whole}
 
-    assert leaked(site) == set(secrets[:3]), "whoever started the site sees what graders say"
+    assert leaked(site) == set(secrets[:4]), "whoever started the site sees what graders say"
     judging = {"kind": "finding", "finding": finding_id(record), "answer": "right"}
     assert posted(ann, PAGE, judging).status == 403
     seen = {"kind": "done", "answer-R5": "yes", "cites-R5": "2", "reason-R5": "seen-by-ann"}
