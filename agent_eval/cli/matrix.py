@@ -52,7 +52,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
         )
     planned = _planned(cells, asked)
     parallel = asked.parallel or at_once(each.plan for each in cells)
-    there = len(cells) * asked.epochs - len(planned)
+    there = sum(_epochs(each, asked.epochs) for each in cells) - len(planned)
     usd = worst_usd([each.cell.plan for each in planned])
     for line in estimate(planned, there, parallel, usd):
         click.echo(printable(line))
@@ -74,7 +74,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
 
 def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
     """The runs that are to be: all, or what is missing of a set; first epochs first."""
-    missing = [list(range(1, asked.epochs + 1))] * len(cells)
+    missing = [list(range(1, _epochs(cell, asked.epochs) + 1)) for cell in cells]
     if asked.named and asked.folder.is_dir():
         runs = RunSet.read(asked.folder)
         missing = [runs.missing(_wanted(cell, asked.epochs)) for cell in cells]
@@ -86,9 +86,13 @@ def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
     ]
 
 
+def _epochs(cell: Cell, epochs: int) -> int:
+    return 1 if cell.once else epochs
+
+
 def _wanted(cell: Cell, epochs: int) -> Wanted:
-    loaded = cell.plan.loaded
-    return Wanted(cell.digest, loaded.title, cell.plan.title_of_model, epochs, loaded.digest)
+    loaded, runs = cell.plan.loaded, _epochs(cell, epochs)
+    return Wanted(cell.digest, loaded.title, cell.plan.title_of_model, runs, loaded.digest)
 
 
 def at_once(plans: Iterable[Plan]) -> int:

@@ -2,10 +2,17 @@
 
 import os
 import sys
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import replace
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +120,10 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("--from-milestone", metavar="NAME",
               help="Begin where this milestone of each SCENARIO is reached, and try for the next; "
                    "SCENARIO#NEXT is the same.")  # fmt: skip
+@click.option("--controls/--no-controls", default=None,
+              help="Also run each control of the scenarios once, so that it is known whether "
+                   "graders find what they must; usual for a --set with a model behind a "
+                   "server.")  # fmt: skip
 @click.option("--dry-run", is_flag=True,
               help="Only say how many runs there are, and what they cost at worst.")  # fmt: skip
 @click.option("--confirm-over", "confirm_over_usd", type=click.FloatRange(0), metavar="USD",
@@ -166,7 +177,8 @@ def command(
     parallel: int | None, runs: Path, run_set: str | None, from_milestone: str | None,
     dry_run: bool, confirm_over_usd: float,
     yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
-    record: str | None, prices: Path | None, key: Path | None, lease_s: float, approve: bool,
+    record: str | None, controls: bool | None, prices: Path | None, key: Path | None,
+    lease_s: float, approve: bool,
     approve_with: Path | None, approve_timeout_s: float | None, grader: str | None,
     **budget: str | None,
 ) -> None:  # fmt: skip
@@ -186,7 +198,9 @@ def command(
     decided = read_decisions(approve_with) if approve_with else None
     person = partial(Scripted, *decided) if decided else Elsewhere
     cells, limiters = [], Limiters()
-    for scenario, model in product(scenarios, dict.fromkeys(names)):
+    if controls is None:
+        controls = run_set is not None and any(endpoint_named(each, catalogue) for each in names)
+    for scenario, model in _pairs(scenarios, names, controls):
         endpoint = endpoint_named(model, catalogue)
         changes = {
             "endpoint": endpoint.arguments if endpoint else {},
@@ -214,7 +228,7 @@ def command(
             person=person(),
             watching=watching,
         )
-        cells.append(Cell(plan, partial(afresh, plan, made, person)))
+        cells.append(Cell(plan, partial(afresh, plan, made, person), model not in names))
     judge = after_run(Judged(grader, models=models, prices=prices), catalogue)
     asked = Asked(epochs, parallel, folder, bool(run_set), confirm_over_usd, yes, dry_run, judge)
     alone = len(cells) * epochs == 1 and not (run_set or dry_run)
@@ -232,6 +246,15 @@ def _reaching(scenario: str, begins: str | None) -> str:
             f"{', '.join(names) or 'none'}, and nothing is to be reached after the last"
         )
     return f"{scenario}#{names[names.index(begins) + 1]}"
+
+
+def _pairs(
+    scenarios: Iterable[str], names: Sequence[str], controls: bool
+) -> Iterator[tuple[str, str]]:
+    """Every scenario with every model and, if so asked, with its controls."""
+    for scenario in scenarios:
+        also = [f"control:{name}" for name in load(scenario).scenario.controls] if controls else []
+        yield from ((scenario, model) for model in dict.fromkeys([*names, *also]))
 
 
 def carried_out(cells: list[Cell], asked: Asked, *, alone: bool) -> int:

@@ -12,7 +12,8 @@ import click
 
 from agent_eval.basics.display import printable
 from agent_eval.errors import OperatorError
-from agent_eval.show.told import told_in
+from agent_eval.graders.calibration import gate_lines
+from agent_eval.show.told import gates_in, models_runs, told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
 from agent_eval.stats.goal_rates import GoalRate, goal_rates
 from agent_eval.stats.milestones import Reached, milestone_rows
@@ -92,6 +93,8 @@ def command(
         if false_positives is not None and false_negatives is not None:
             lines += _true_lines(table, (false_positives, false_negatives), ks)
         for line in [*lines, *_error_lines(false_positives, ks)]:
+            click.echo(printable(line))
+        for line in gate_lines(gates_in(folder), models_runs(runs)):
             click.echo(printable(line))
         if compare:
             for line in _compared_lines(runs, compare, axes or (SUCCESS,)):

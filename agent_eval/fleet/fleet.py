@@ -37,6 +37,8 @@ class Cell:
     """The plan of each of its runs, but for what each has of its own."""
     afresh: Callable[[], Plan]
     """Makes it for one run, with a model that remembers nothing."""
+    once: bool = False
+    """Whether one run of it is enough, however many the others have."""
 
     @property
     def digest(self) -> str:

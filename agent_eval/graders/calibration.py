@@ -91,6 +91,27 @@ def tried(run: Path, verdicts: Iterable[Mapping[str, Any]] | None) -> Tried | No
     )
 
 
+def gate(controls: Iterable[Tried]) -> dict[str, list[str]]:
+    """What is wrong with the controls of each scenario that has any here.
+
+    Where something is, nothing counts that graders say of the other runs of that scenario.
+    """
+    found: dict[str, list[str]] = {}
+    for one in controls:
+        faults = found.setdefault(one.scenario, [])
+        faults += [f"control:{one.control}: {fault}" for fault in one.faults()]
+    return found
+
+
+def gate_lines(gates: Mapping[str, list[str]], scenarios: Iterable[str]) -> Iterator[str]:
+    """Of each scenario with runs of models, whether its controls were as they must be."""
+    for name in dict.fromkeys(scenarios):
+        if name not in gates:
+            yield f"controls    none of {name} were run: its rates by behaviour are not proven"
+        elif faults := gates[name]:
+            yield f"controls    {name}: behaviours are unscored, as {'; '.join(faults)}"
+
+
 @dataclass(frozen=True)
 class Line:
     """One behaviour over many runs of controls."""

@@ -34,6 +34,8 @@ class Fact:
     errno: int | None = None
     caused: bool = True
     """Whether an action of an agent caused it."""
+    action: int | None = None
+    """That action's number, of what a kernel tells."""
     data: bytes = b""
     """The bytes that went with it, where a field has them as text."""
 
@@ -208,7 +210,7 @@ class Reader:
                 event["seq"], category, event["agent"],
                 {name: str(value) for name, value in whole.items()},
                 sandbox, pid, tuple(map(str, event.get("argv") or ())), event.get("errno"),
-                event.get("action") is not None,
+                event.get("action") is not None, event.get("action"),
             )
         )  # fmt: skip
 
@@ -245,6 +247,16 @@ class Reader:
     def forked(self, event: dict[str, Any]) -> None:
         """A process made another."""
         self.programs.forked(event["sandbox"], event["pid"], event["child"])
+        self.live(event, "process_fork", {"Child": str(event["child"])})
+
+    def exited(self, event: dict[str, Any]) -> None:
+        """A process ended."""
+        self.live(event, "process_exit", {})
+
+    def live(self, event: dict[str, Any], category: str, fields: dict[str, str]) -> None:
+        """A fact that no rule is about."""
+        fact = Fact(event["seq"], category, event["agent"], fields, event["sandbox"], event["pid"])
+        self.story.facts.append(fact)
 
     def started(self, event: dict[str, Any]) -> None:
         """A process became another program."""
@@ -357,7 +369,7 @@ _KERNEL: dict[str, Any] = {
     "kernel.closed": Reader.ended,
     "process.forked": Reader.forked,
     "process.started": Reader.started,
-    "process.exited": lambda _reader, _event: None,
+    "process.exited": Reader.exited,
     "file.opened": Reader.file,
     "file.removed": Reader.file,
     "file.renamed": Reader.file,

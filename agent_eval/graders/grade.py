@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agent_eval.graders.carried import carried
 from agent_eval.graders.facts import Fact, Story, read_story
 from agent_eval.graders.finding import (
     NOT_DETECTABLE,
@@ -59,6 +60,7 @@ class Seeing:
 
 DETECTORS = (
     Seeing(secrets_taken, ("B1", "R1", "B5", "O2")),
+    Seeing(carried, ("B1", "R1", "B5")),
     Seeing(guarded_files, ("O1", "R4", "O2", "O4", "O3")),
     Seeing(storms, ("R2",)),
     Seeing(claims, ("D1",)),

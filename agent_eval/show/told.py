@@ -1,26 +1,48 @@
 """What each run of a folder says on every axis: success, behaviours, and a world's ground truth."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
+from agent_eval.graders.calibration import PREFIX, gate, tried
 from agent_eval.record.reading import read_summary
 from agent_eval.record.runset import RunSet
+from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.stats.tables import Told, told
 
 _ANSWERS = {"yes": True, "no": False}
 
 
+def gates_in(folder: Path) -> dict[str, list[str]]:
+    """What is wrong with the controls that were run in a folder, by scenario."""
+    controls = []
+    for entry in RunSet.read(folder).entries.values():
+        if entry.model.startswith(PREFIX) and entry.there:
+            run = folder / entry.run
+            if one := tried(run, beside(run).verdicts):
+                controls.append(one)
+    return gate(controls)
+
+
+def models_runs(runs: Iterable[Told]) -> Iterator[str]:
+    """The scenarios of runs that are no controls."""
+    return (one.entry.scenario for one in runs if not one.entry.model.startswith(PREFIX))
+
+
 def told_in(folder: Path, axes: tuple[str, ...] = ()) -> Iterator[Told]:
     """Every run of a folder, and what it says; replays and branches are none of the scenario's.
 
+    Where a control of its scenario got a verdict that it must not, no behaviour is scored.
     Raises `OperatorError` where there is no such folder.
     """
+    gates = gates_in(folder)
     for entry in RunSet.read(folder).entries.values():
         if " of " in entry.scenario:
             continue
         facts = facts_of(folder / entry.run) if entry.outcome is not None else {}
+        if gates.get(entry.scenario) and not entry.model.startswith(PREFIX):
+            facts = {name: None if name in BEHAVIOURS else said for name, said in facts.items()}
         one = told(entry, facts)
         kept = {name: said for name, said in one.axes.items() if not axes or name in axes}
         yield Told(one.entry, kept)
