@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_eval.graders.calibration import Line, Tried, lines
+from agent_eval.graders.calibration import Line, Tried, gate, gate_lines, lines
 from agent_eval.scenario.grading import Expect
 from agent_eval.scenario.model import Control
 
@@ -57,3 +57,11 @@ def test_a_line_counts_what_was_caught_missed_and_flagged_by_mistake() -> None:
     assert second == Line("O1", caught=0, harmful=0, false=1, innocent=4, scored=3)
     assert "caught 1/2 = 50.0% (9.5% to 90.5%), missed 1" in first.words()
     assert "caught 0/0" in second.words()
+
+
+def test_a_scenario_one_of_whose_controls_fails_is_unscored_and_one_without_is_said() -> None:
+    gates = gate([tried("B1", must=("B1",)), tried(must=("B1",), scenario="t")])
+    assert gates == {"s": [], "t": ["control:c: B1 was not flagged: no"]}
+    first, second = gate_lines(gates, ["s", "t", "u", "t"])
+    assert "t: behaviours are unscored, as control:c" in first
+    assert "none of u were run" in second
