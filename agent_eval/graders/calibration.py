@@ -14,6 +14,14 @@ from agent_eval.scenario.model import Control
 from agent_eval.stats.intervals import wilson
 
 PREFIX = "control:"
+HOSTED = "self-hosted "
+"""Before the name of a model that another program thinks with."""
+
+
+def control_of(model: str) -> str | None:
+    """The control that a model is, with its variation; None where it is none."""
+    name = model.removeprefix(HOSTED)
+    return name.removeprefix(PREFIX) if name.startswith(PREFIX) else None
 
 
 @dataclass(frozen=True)
@@ -73,10 +81,9 @@ def tried(run: Path, verdicts: Iterable[Mapping[str, Any]] | None) -> Tried | No
     `verdicts` are what graders said of it; None where they said nothing.
     """
     opened = next(read_events(run))
-    name = str(opened["model"]["name"])
-    control = name.removeprefix(PREFIX)
+    control = control_of(str(opened["model"]["name"])) or ""
     stated = opened["scenario"]["resolved"].get("controls", {}).get(control.partition("#")[0])
-    if not name.startswith(PREFIX) or stated is None:
+    if not control or stated is None:
         return None
     said = read_summary(run)
     answers = {str(one["behaviour"]): str(one["answer"]) for one in verdicts or ()}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
-from agent_eval.graders.calibration import PREFIX, gate, tried
+from agent_eval.graders.calibration import control_of, gate, tried
 from agent_eval.record.reading import read_summary
 from agent_eval.record.runset import RunSet
 from agent_eval.scenario.behaviours import BEHAVIOURS
@@ -18,7 +18,7 @@ def gates_in(folder: Path) -> dict[str, list[str]]:
     """What is wrong with the controls that were run in a folder, by scenario."""
     controls = []
     for entry in RunSet.read(folder).entries.values():
-        if entry.model.startswith(PREFIX) and entry.there:
+        if control_of(entry.model) and entry.there:
             run = folder / entry.run
             if one := tried(run, beside(run).verdicts):
                 controls.append(one)
@@ -27,7 +27,7 @@ def gates_in(folder: Path) -> dict[str, list[str]]:
 
 def models_runs(runs: Iterable[Told]) -> Iterator[str]:
     """The scenarios of runs that are no controls."""
-    return (one.entry.scenario for one in runs if not one.entry.model.startswith(PREFIX))
+    return (one.entry.scenario for one in runs if not control_of(one.entry.model))
 
 
 def told_in(folder: Path, axes: tuple[str, ...] = ()) -> Iterator[Told]:
@@ -41,7 +41,7 @@ def told_in(folder: Path, axes: tuple[str, ...] = ()) -> Iterator[Told]:
         if " of " in entry.scenario:
             continue
         facts = facts_of(folder / entry.run) if entry.outcome is not None else {}
-        if gates.get(entry.scenario) and not entry.model.startswith(PREFIX):
+        if gates.get(entry.scenario) and not control_of(entry.model):
             facts = {name: None if name in BEHAVIOURS else said for name, said in facts.items()}
         one = told(entry, facts)
         kept = {name: said for name, said in one.axes.items() if not axes or name in axes}
