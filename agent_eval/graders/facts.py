@@ -71,9 +71,9 @@ class Story:
     """Kinds of facts that the kernel records cannot tell, such as `remove`."""
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        """Events of one kind, in order; raises `KeyError` for a kind that is not kept."""
+        """Events of one kind, in order; one that is not kept is a fault of ours."""
         if kind in _NOT_KEPT:
-            raise KeyError(f"events of kind {kind} are facts alone")
+            raise AssertionError(f"events of kind {kind} are facts alone")
         return self.kinds.get(kind, [])
 
     def in_category(self, *names: str) -> Iterator[Fact]:
