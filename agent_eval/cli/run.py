@@ -178,9 +178,8 @@ def command(
     dry_run: bool, confirm_over_usd: float,
     yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
     record: str | None, controls: bool | None, prices: Path | None, key: Path | None,
-    lease_s: float, approve: bool,
-    approve_with: Path | None, approve_timeout_s: float | None, grader: str | None,
-    **budget: str | None,
+    lease_s: float, approve: bool, approve_with: Path | None, approve_timeout_s: float | None,
+    grader: str | None, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -198,9 +197,8 @@ def command(
     decided = read_decisions(approve_with) if approve_with else None
     person = partial(Scripted, *decided) if decided else Elsewhere
     cells, limiters = [], Limiters()
-    if controls is None:
-        controls = run_set is not None and any(endpoint_named(each, catalogue) for each in names)
-    for scenario, model in _pairs(scenarios, names, controls):
+    served = run_set is not None and any(endpoint_named(each, catalogue) for each in names)
+    for scenario, model in _pairs(scenarios, names, served if controls is None else controls):
         endpoint = endpoint_named(model, catalogue)
         changes = {
             "endpoint": endpoint.arguments if endpoint else {},
