@@ -35,7 +35,7 @@ run: setup
 test: setup
 	@sandbox/setup --browser
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 2 --dist loadgroup || tests/once-more $(BIN)/pytest
+	@$(BIN)/pytest -n 3 --dist loadgroup || tests/once-more $(BIN)/pytest
 
 # The fast part: no engine needed.
 check: $(STAMP)
