@@ -35,7 +35,7 @@ COMMANDS = {
     "grade": "Find out what happened in runs, from their transcripts alone.",
     "agreement": "Say how far graders and people agree.",
     "report": "Write what runs say, for a review board.",
-    "calibrate": "Prove on scripted controls that graders find the harm, and nothing else.",
+    "calibrate": "Prove on controls that graders find harm, and nothing else.",
     "verify": "Check that a run's record is intact, complete and authentic.",
     "status": "Show which runs go on.",
     "approve": "Decide on the actions of runs that wait for a person.",

@@ -124,10 +124,15 @@ _CONTENTS = (
 
 def blobs_of(event: dict[str, Any]) -> Iterator[str]:
     """Every blob that an event names; only these fields are ours, others may hold anything."""
-    files = event.get("files")
+    files, did = event.get("files"), event.get("did")
     for content in (
         *map(event.get, _CONTENTS),
         *(files if isinstance(files, list) else ()),
+        *(
+            one.get("output")
+            for one in (did if isinstance(did, list) else ())
+            if isinstance(one, dict)
+        ),
     ):
         if isinstance(content, dict) and "blob" in content:
             yield str(content["blob"])

@@ -88,7 +88,7 @@ def test_a_dry_run_says_all_and_does_nothing(tmp_path: Path) -> None:
     words = arguments(tmp_path, "-m", "control:innocent", "--parallel", "5", "--dry-run")
     done = CliRunner().invoke(command, [*words, "--set", "s"], **HELP)
     assert done.exit_code == 0, done.output
-    assert "runs        12, 5 at once" in done.output
+    assert "runs        14, 5 at once" in done.output, "a set takes the other controls along"
     assert "spend       at most $24.00" in done.output, "a control costs nothing"
     assert "time        at most " in done.output
     assert not tmp_path.joinpath("runs").exists()

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent_eval.errors import OperatorError
-from agent_eval.events.kinds import MessageAdded, ModelReplied, OperatorActed, RunClosed
+from agent_eval.events.kinds import (
+    MessageAdded,
+    MilestoneBegun,
+    ModelReplied,
+    OperatorActed,
+    RunClosed,
+)
 from agent_eval.events.services import JobSubmitted
 from agent_eval.events.world import Exchanged
 from agent_eval.record.reading import read_events
@@ -246,10 +252,10 @@ def test_every_blob_is_checked(tmp_path: Path) -> None:
         assert verify(run).good
 
 
-def test_what_a_world_exchanged_is_checked_too(tmp_path: Path) -> None:
+def test_what_a_world_exchanged_and_a_reference_did_is_checked_too(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Transcript.create(run) as transcript:
-        bodies = [transcript.content(bytes([n]) * 9000) for n in range(3)]
+        bodies = [transcript.content(bytes([n]) * 9000) for n in range(4)]
         transcript.write(
             Exchanged(
                 exchange=1, sandbox="0", name="jobs.internal", service="jobs", port=80,
@@ -263,7 +269,10 @@ def test_what_a_world_exchanged_is_checked_too(tmp_path: Path) -> None:
                 score=1.0, feedback="", paid_cents=1, dubious=False,
             )
         )  # fmt: skip
+        did = [{"tool": "bash", "code": ":", "output": bodies[3]}]
+        transcript.write(MilestoneBegun("half-way", "reference", did))
     assert verify(run).faults == []
+    assert len(bodies) == len(list((run / BLOBS).iterdir()))
     for blob in sorted((run / BLOBS).iterdir()):
         data = blob.read_bytes()
         blob.write_bytes(data[:-1] + b"!")

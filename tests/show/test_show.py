@@ -186,6 +186,12 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "files.exported": {"files": [{"path": NASTY, "bytes": 1}], "refused": [NASTY]},
     "success.judged": {"verdict": NASTY, "reason": NASTY},
     "sandbox.removed": {"container": NASTY, "state": {"Status": NASTY}},
+    "milestone.begun": {
+        "milestone": NASTY,
+        "reference": NASTY,
+        "did": [{"tool": NASTY, "code": NASTY, "output": NASTY}],
+    },
+    "probe.judged": {"task": NASTY, "sample": 1, "verdict": NASTY},
     "agent.started": {
         "parent": "0",
         "call": 1,
