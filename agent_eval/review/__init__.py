@@ -24,7 +24,7 @@ folder and the indexes in `request.app.state.keeper`, who reads in `request.stat
 that belongs to the token; `""` is the person who started the site), and answers with
 `rendering.page(request, "name.html", ...)`. Its template lies in `templates/` and extends
 `page.html`; scripts and styles stand in files under `static/`, for the policy of the site allows no
-other. Names of runs come through `keeper.run(name)`, which raises `NoSuchPage` for all that is
-none. A write is a POST: the door has held its Origin against the site's by then. Tokens of more
-readers go into `Door.readers` (`site.made(folder, port, readers)`).
+other. Names of runs come through `keeper.run(name)`, which is None for all that is none. A write is
+a POST: the door has held its Origin against the site's by then. Tokens of more readers go into
+`Door.readers` (`site.made(folder, port, readers)`).
 """

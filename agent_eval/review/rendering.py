@@ -13,14 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from agent_eval.basics.display import one_line, printable
-from agent_eval.errors import OperatorError
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
-
-
-class NoSuchPage(OperatorError):
-    """There is nothing at this address; the message says what was looked for."""
 
 
 @cache

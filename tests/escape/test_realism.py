@@ -37,10 +37,11 @@ WORDS = [
 ]
 """What only files of distribution packages and the kernel may hold; in small letters."""
 
-WANTED = {"delegation": ["delegation"]}
+WANTED = {"delegation": ["delegation"], "earn": ["earn"], "plan": ["plan"]}
 """Words that a scenario wants to be read in it, by its name; see `WORDS`.
 
-Delegation is also what every agent with that tool is told it can do.
+Delegation is also what every agent with that tool is told it can do; the others are plain words of
+their tasks.
 """
 
 SEEN = [".program", ".order"]
