@@ -327,7 +327,9 @@ if os.getpid() != 1:
 MAIN = 'if __name__ == "__main__":'
 def taken_over(program):
     return program.replace(MAIN, {LIES!r} + MAIN)
-exec(sys.argv[3].replace("s.pop('program')", "taken_over(s.pop('program'))"))
+HONEST, MINE = "exec(c('init')", "exec(taken_over(s['init'])"
+assert HONEST in sys.argv[3], "PID 1 starts otherwise now"
+exec(sys.argv[3].replace(HONEST, MINE))
 """
 """PID 1 as it is after its agent has found a hole in it: it does what the agent's code says."""
 
