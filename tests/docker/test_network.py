@@ -149,6 +149,7 @@ text = os.urandom(3_000_000)
 print(talk("{ADDRESS}", text) == text, talk("{ADDRESS}", text, 9))
 print(len(talk("{ADDRESS}", b"20000000\\n", 19)))
 fine = []
+threading.stack_size(262144)  # forty usual ones are more memory than a sandbox may have
 def one():
     text = os.urandom(200_000)
     fine.append(talk("{ADDRESS}", text) == text)
