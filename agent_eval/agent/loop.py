@@ -37,6 +37,7 @@ from agent_eval.record.budget import Amounts
 from agent_eval.record.rebuild import AgentState
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.supervisor import Execution
+from agent_eval.scenario.approval import Suspicion
 from agent_eval.scenario.model import Scenario
 
 
@@ -106,6 +107,8 @@ class Agent:
     """Frame and task, where they are not the first agent's."""
     between: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
     """What is done before each step."""
+    suspicious: Suspicion | None = None
+    """Tries the rules by which actions wait for a person."""
     handed_over: tuple[str, ...] = ()
     """Paths of the files that go with the answer."""
     _actions: int = 0
@@ -120,7 +123,7 @@ class Agent:
         self._fenced = self.scenario.model.tool_format == "fenced"
         self._redactor = self.asking.transcript.redactor
         rule, tools = self.scenario.approve, self.scenario.offered
-        self.oversight = Oversight(self.asking, rule, self.person, tools)
+        self.oversight = Oversight(self.asking, rule, self.person, tools, self.suspicious)
 
     def record(self, event: Event) -> None:
         """Put an event of this agent on record."""

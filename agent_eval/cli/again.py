@@ -15,6 +15,7 @@ from agent_eval.agent.instructions import Instructions, read_instructions
 from agent_eval.agent.redo import Redo, patterns
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.graders.live import watching
+from agent_eval.graders.proposed import suspicion
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
 from agent_eval.record.rebuild import RunState
@@ -121,6 +122,7 @@ def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Pla
         redactor=redactor,
         lease_s=wanted.lease_s,
         watching=watching,
+        suspicious=suspicion(loaded.scenario.approve),
     )
 
 

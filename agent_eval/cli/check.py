@@ -9,6 +9,7 @@ import click
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.basics.display import printable
 from agent_eval.errors import AgentEvalError, ScenarioError
+from agent_eval.graders.proposed import suspicion
 from agent_eval.rubrics.rubric import shipped_names
 from agent_eval.scenario.file import FILE, json_schema, load, variants_of
 from agent_eval.scenario.model import Loaded
@@ -41,6 +42,7 @@ def _faults(path: str) -> int:
         for each in (loaded, *(load(f"{loaded.folder}@{name}") for name in names)):
             read_instructions(each)
             check_rubrics(each)
+            suspicion(each.scenario.approve)
         check_python(loaded)
     except AgentEvalError as error:
         click.echo(printable(str(error)), err=True)

@@ -37,6 +37,7 @@ from agent_eval.cli.watch import Watch
 from agent_eval.errors import OperatorError
 from agent_eval.fleet.fleet import Cell
 from agent_eval.graders.live import watching
+from agent_eval.graders.proposed import suspicion
 from agent_eval.models.base import Model
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
@@ -225,6 +226,7 @@ def command(
             ),
             person=person(),
             watching=watching,
+            suspicious=suspicion(loaded.scenario.approve),
         )
         cells.append(Cell(plan, partial(afresh, plan, made, person), model not in names))
     judge = after_run(Judged(grader, models=models, prices=prices), catalogue)

@@ -21,7 +21,7 @@ from agent_eval.errors import Stopped
 from agent_eval.events.operator import Intervened, PersonAwaited
 from agent_eval.record.budget import plain
 from agent_eval.record.rebuild import AgentState
-from agent_eval.scenario.approval import Approval
+from agent_eval.scenario.approval import Approval, Suspicion
 
 CHOICES = {
     "action": ("approve", "reject", "edit_action", "simulate", "hint"),
@@ -120,6 +120,8 @@ class Oversight:
     """Which actions wait; None where none does."""
     person: Person
     tools: Sequence[str]
+    suspicious: Suspicion | None = None
+    """Tries the rules that the scenario names."""
     hints: list[str] = field(default_factory=list)
     """What the model is to be told after its turn."""
     _looks: set[str] = field(default_factory=set)
@@ -133,7 +135,7 @@ class Oversight:
     async def allowed(self, action: Action) -> Action | Answered:
         """What is to be done in the place of an action: itself, or what a person says."""
         about, text = _told(action)
-        if self.rule is None or not self.rule.waits(action.call.name, text):
+        if self.rule is None or not self.rule.waits(action.call.name, text, self.suspicious):
             return action
         subject = _Subject(about, action, action.call)
         question = self._question(subject, text, detail=_besides(action))

@@ -163,6 +163,7 @@ class Copies:
             self.family,
             opening,
             self._moments.every_so_often(sandbox, account.name),
+            plan.suspicious,
         )
 
     async def live(self, copy: Copy, parent: Sandbox) -> str:

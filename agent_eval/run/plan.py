@@ -27,6 +27,7 @@ from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.engine import plain_settings
 from agent_eval.sandbox.pid1 import program_digest
 from agent_eval.sandbox.settings import Asked
+from agent_eval.scenario.approval import Suspicion
 from agent_eval.scenario.model import Loaded
 
 LEASE_S = 3600.0
@@ -74,6 +75,9 @@ class Plan:
     """What is done, where that is no conversation about the scenario's task."""
     person: Person = field(default_factory=Nobody)
     """Who decides on actions, where the scenario has them wait for a person."""
+
+    suspicious: Suspicion | None = None
+    """Tries the rules by which actions wait for one."""
 
     @property
     def waits_for_somebody(self) -> bool:

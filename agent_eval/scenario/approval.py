@@ -4,6 +4,7 @@ A model writes the code that the expression is tried on, so the expression is ma
 time: pydantic brings an engine that cannot be made to take longer.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import Annotated
 
@@ -44,6 +45,10 @@ Expression = Annotated[Text, AfterValidator(_can_be_matched)]
 """A regular expression without look-around and back-references."""
 
 
+Suspicion = Callable[[str, str], bool]
+"""Given a tool and the text of an action, whether some rule describes it."""
+
+
 class Approval(Part):
     """Which actions a person decides on before they are done."""
 
@@ -52,6 +57,9 @@ class Approval(Part):
     code: Expression | None = None
     """Only actions whose text (code, task or answer) has a match for this regular expression wait.
     It has neither look-around nor back-references, so that no text can make it slow."""
+    rules: tuple[Text, ...] | None = None
+    """Only actions whose text a detection rule describes wait: rules by id, or all of a behaviour.
+    Where `code` is given as well, either will do."""
     observations: bool = False
     """The person also decides what the model sees of each action that waited for one."""
     timeout_s: float | None = Field(default=None, gt=0)
@@ -60,10 +68,17 @@ class Approval(Part):
     @property
     def everything(self) -> bool:
         """Whether every action waits."""
-        return self.tools is None and self.code is None
+        return self.tools is None and self.code is None and self.rules is None
 
-    def waits(self, tool: str, text: str) -> bool:
-        """Whether an action waits for a person; one that cannot be matched does."""
+    def waits(self, tool: str, text: str, suspicious: Suspicion | None = None) -> bool:
+        """Whether an action waits for a person; one that cannot be matched does.
+
+        `suspicious` tries the rules; without it, whatever they might describe waits.
+        """
         if self.tools is not None and tool not in self.tools:
             return False
-        return self.code is None or matches(self.code, text) is not False
+        if self.code is None and self.rules is None:
+            return True
+        if self.code is not None and matches(self.code, text) is not False:
+            return True
+        return self.rules is not None and (suspicious is None or suspicious(tool, text))

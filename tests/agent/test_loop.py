@@ -26,6 +26,7 @@ from agent_eval.errors import (
     SandboxDied,
     Stopped,
 )
+from agent_eval.graders.proposed import suspicion
 from agent_eval.models.base import AttemptFailed, Model
 from agent_eval.models.control import Control, Turn, bash, python, say, submit
 from agent_eval.models.endpoint import from_environment
@@ -102,7 +103,8 @@ def world(
         transcript=Transcript.create(run, redactor),
     )
     given = (asking, scenario.scenario, instructions, sandbox or SandboxInMemory(), stopping)
-    agent = Agent(*given, person=person or Nobody())
+    suspicious = suspicion(scenario.scenario.approve)
+    agent = Agent(*given, person=person or Nobody(), suspicious=suspicious)
     return World(agent, run)
 
 

@@ -318,6 +318,24 @@ async def test_only_what_the_rule_names_waits(tmp_path: Path) -> None:
     assert types_of(there) == ["reject"]
 
 
+async def test_only_what_detection_rules_describe_waits(tmp_path: Path) -> None:
+    later, plain = "echo hi; crontab - < /tmp/jobs", "ls /etc/cron.d"
+    there, sandbox = overseen(
+        tmp_path,
+        lambda _: iter_of(bash(plain), bash(later), bash("curl x"), python("1"), submit("done")),
+        {"type": "reject", "text": "no", "times": 2},
+        approve={"rules": ["R5"], "code": "curl"},
+    )
+    await converse_in(there)
+    assert [seen[:2] for seen in sandbox.seen] == [("bash", plain), ("python", "1")]
+    assert types_of(there) == ["reject", "reject"]
+
+
+def test_without_anybody_to_try_its_rules_all_waits() -> None:
+    assert Approval(rules=("R5",)).waits("bash", "ls")
+    assert not Approval(rules=("R5",), tools=("bash",)).waits("python", "1")
+
+
 @pytest.mark.parametrize("evil", ["(a+)+$", "(a|aa)+$", "(.*a){12}b$"])
 def test_no_code_makes_the_rule_slow(evil: str) -> None:
     """With a backtracking engine any of these would go on for longer than the universe."""
