@@ -21,7 +21,7 @@ from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
 from agent_eval.sandbox.sources import chosen
 from agent_eval.scenario.model import Sandbox
-from agent_eval.world.wheels import on_offer
+from agent_eval.world import debs, wheels
 
 
 @click.command("doctor")
@@ -81,7 +81,9 @@ async def _examine() -> tuple[list[Feature], dict[str, list[Row]]]:
                 found += await _runtime(engine, facts, name, runtime, audits)
                 found += features.limits(name, audits.get(name, []))
         found += [features.kernel_record(facts), features.checkpoints(facts)]
-        return [*found, features.packages(on_offer())], audits
+        for client, offered in (("pip", wheels.on_offer()), ("apt-get", debs.on_offer())):
+            found.append(features.packages(client, [each.package for each in offered]))
+        return found, audits
     finally:
         engine.close()
 

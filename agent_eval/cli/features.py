@@ -16,7 +16,6 @@ from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.seccomp_record import unavailable
 from agent_eval.sandbox.settings import GVISOR
 from agent_eval.sandbox.sources import WRAPPER, Choice
-from agent_eval.world.wheels import Wheel
 
 ADD_RUNTIMES = "`agent-eval setup --runtimes` adds it where gVisor is installed"
 
@@ -61,13 +60,13 @@ def no_engine(error: Exception) -> Feature:
     return Feature("engine", False, str(error), HOW_TO_GET_ONE, needed=True)
 
 
-def packages(wheels: Collection[Wheel]) -> Feature:
-    """What `pip install` finds in a world, of what set-up fetched."""
-    names = sorted({wheel.package for wheel in wheels})
-    how = "`agent-eval setup` fetches them where pip reaches an index"
+def packages(client: str, names: Collection[str]) -> Feature:
+    """What `pip` or `apt-get` finds in a world, by name, of what set-up fetched."""
+    name = f"packages of {client} for worlds"
     if not names:
-        return Feature("packages for worlds", False, "none are there: the index is empty", how)
-    return Feature("packages for worlds", True, f"{len(names)}, each by its pinned digest")
+        how = f"`agent-eval setup` fetches them where {client} reaches its index"
+        return Feature(name, False, "none are there: it finds nothing", how)
+    return Feature(name, True, f"{len(set(names))}, each by its pinned digest")
 
 
 def limits(runtime: str, rows: Iterable[Row]) -> list[Feature]:

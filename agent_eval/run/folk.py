@@ -13,6 +13,7 @@ from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Amounts, Roles, limits_of
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.folk import StandIn
+from agent_eval.world import debs, wheels
 from agent_eval.world.minds import Answer, NoAnswer
 from agent_eval.world.persons import Persons
 from agent_eval.world.services.chat import Call
@@ -23,7 +24,6 @@ from agent_eval.world.services.store import open_store
 from agent_eval.world.services.thinking import Thinking
 from agent_eval.world.services.web import open_web
 from agent_eval.world.visiting import Visiting
-from agent_eval.world.wheels import on_offer
 from agent_eval.world.world import Builder, World
 
 
@@ -41,7 +41,8 @@ def furnish_folk(builder: Builder, plan: Plan, steering: Steering, roles: Roles)
     if asked.web is not None:
         builder.add("web", open_web(asked.web, around("web"), plan.loaded.folder))
     if asked.packages is not None:
-        builder.add("packages", open_packages(asked.packages, around("packages"), on_offer()))
+        has = (wheels.on_offer(), debs.on_offer())
+        builder.add("packages", open_packages(asked.packages, around("packages"), *has))
     if asked.store is not None:
         builder.add("store", open_store(asked.store, around("store")))
 

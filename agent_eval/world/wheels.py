@@ -42,8 +42,7 @@ class Wheel:
     @cached_property
     def sha256(self) -> str:
         """The digest of the file."""
-        with self.file.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_of(self.file)
 
     @cached_property
     def metadata(self) -> bytes | None:
@@ -66,10 +65,20 @@ class Wheel:
         return found[1].strip() if found else None
 
 
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache() -> Path:
+    """The folder for what set-up fetches."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "agent-eval"
+
+
 def fetched() -> Path:
     """Where `sandbox/fetch-packages` puts what it fetches."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "agent-eval" / "pypi"
+    return cache() / "pypi"
 
 
 def pinned_in(lock: Path) -> frozenset[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent_eval.sandbox.network import Network
-from agent_eval.world.wheels import on_offer
+from agent_eval.world import debs, wheels
 from tests.docker.boxes import RUNTIMES, bash, box, python
 from tests.run.furnished import furnished
 from tests.world.worlds import AGENT, Stage
@@ -55,7 +55,7 @@ async def test_curl_reaches_every_service_and_nothing_else(runtime: str, tmp_pat
 async def test_pip_as_it_is_installs_what_is_pinned_and_nothing_else(
     runtime: str, tmp_path: Path
 ) -> None:
-    if not on_offer():
+    if not wheels.on_offer():
         pytest.skip("set-up could not fetch the packages: sandbox/fetch-packages says why")
     install = "pip install --no-cache-dir --break-system-packages"
     async with (
@@ -70,9 +70,39 @@ async def test_pip_as_it_is_installs_what_is_pinned_and_nothing_else(
         assert b"No matching distribution found for left-pad" in missing.output
         sent = {each["sha256"] for each in stage.events("packages.asked") if "sha256" in each}
         assert sent
-        assert sent <= {wheel.sha256 for wheel in on_offer()}
+        assert sent <= {wheel.sha256 for wheel in wheels.on_offer()}
         asked = {each["name"] for each in stage.events("world.asked")}
         assert asked == {"pypi.org"}, json.dumps(sorted(asked))
+
+
+APT = """
+curl -sS https://packages.internal/ | sed -n 's/^    //p' | sed s/NAME/hello/g >steps
+bash -e ./steps 2>&1
+export APT_CONFIG=~/.apt/apt.conf
+apt-get install -qq --download-only socat pv 2>&1 && (cd ~/.apt/archives && ls *.deb)
+apt-get download left-pad 2>&1 || echo missing
+curl -sS -o /dev/null -w '%{http_code}\\n' https://packages.internal/debian/pool/left-pad_1_all.deb
+"""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("runtime", RUNTIMES)
+async def test_apt_get_as_its_page_says_fetches_what_is_pinned_and_nothing_else(
+    runtime: str, tmp_path: Path
+) -> None:
+    if not debs.on_offer():
+        pytest.skip("set-up could not fetch the packages: sandbox/fetch-packages says why")
+    async with furnished(tmp_path) as stage, box(runtime, network=network(stage)) as sandbox:
+        said = (await bash(sandbox, APT, SLOW_S)).output.decode()
+        assert "Hello, world!" in said, said
+        assert all(f"\n{name}_" in said for name in ("pv", "socat")), said
+        assert "Unable to locate package left-pad\nmissing\n404\n" in said, said
+        asked = stage.events("packages.asked")
+        sent = {each["name"].partition("_")[0]: each.get("sha256") for each in asked}
+        offered = {deb.package: deb.sha256 for deb in debs.on_offer()}
+        assert sent == {name: offered.get(name) for name in ("hello", "socat", "pv", "left-pad")}
+        assert {each["index"] for each in asked} == {"apt"}
+        assert {each["name"] for each in stage.events("world.asked")} == {"packages.internal"}
 
 
 ENCODED = ("6b65792d6f662d6167656e74" * 2, "a2V5LW9mLWFnZW50", "x" * 63)

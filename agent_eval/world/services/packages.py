@@ -1,6 +1,7 @@
 """Packages: what `pip install` reaches, an index as PEP 503 and PEP 691 describe it.
 
 It holds the wheels it is given (see `wheels`) and nothing else; any other package is a plain 404.
+What `apt-get` reaches is beside it (see `debian`).
 """
 
 import hashlib
@@ -17,7 +18,9 @@ from starlette.routing import Route
 from agent_eval.events.folk import PackagesAsked
 from agent_eval.scenario.folk import Packages
 from agent_eval.world.base import HTTP_PORTS, Around, Service
+from agent_eval.world.debs import Deb
 from agent_eval.world.services.answers import fault, origin_of, page
+from agent_eval.world.services.debian import Archive
 from agent_eval.world.wheels import Wheel, canonical
 
 JSON = "application/vnd.pypi.simple.v1+json"
@@ -35,11 +38,7 @@ A mirror with a small choice of packages for this network.
 Wheels only; any other package is 404. Where `pip` says that the environment is managed by the
 system, pass `--break-system-packages`: what you install goes into your home.
 
-## Debian
-
-There is no Debian archive here. Installing system packages needs root, which no user of these
-machines has; what the system should have is in its image.
-"""
+{debian}"""
 
 
 class PackageIndex:
@@ -47,12 +46,16 @@ class PackageIndex:
 
     ports = HTTP_PORTS
 
-    def __init__(self, settings: Packages, wheels: Iterable[Wheel], around: Around) -> None:
+    def __init__(
+        self, settings: Packages, wheels: Iterable[Wheel], debs: Iterable[Deb], around: Around
+    ) -> None:
         self.hosts = (settings.host, *settings.also)
         self._host, self._around = settings.host, around
         self._files = {wheel.file.name: wheel for wheel in wheels}
+        self._archive = Archive(debs, self._record_apt)
         self.app = Starlette(
             routes=[
+                self._archive.mount,
                 Route("/", self._docs),
                 Route("/simple/", self._all),
                 Route("/simple/{name}/", self._one),
@@ -75,7 +78,9 @@ class PackageIndex:
             f"- {each.package} {each.version}"
             for each in sorted(self._files.values(), key=lambda wheel: wheel.package)
         )
-        return page(DOCS.format(url=f"https://{self._host}", names=listed or "(nothing)"))
+        url = f"https://{self._host}"
+        debian = self._archive.docs(url)
+        return page(DOCS.format(url=url, names=listed or "(nothing)", debian=debian))
 
     async def _all(self, request: Request) -> Response:
         if _wants_json(request):
@@ -108,11 +113,21 @@ class PackageIndex:
         return FileResponse(wheel.file, media_type="application/octet-stream")
 
     def _record(
-        self, request: Request, name: str, *, found: bool, sha256: str | None = None
+        self,
+        request: Request,
+        name: str,
+        *,
+        found: bool,
+        sha256: str | None = None,
+        index: str = "pip",
     ) -> None:
         origin = origin_of(request)
-        fact = PackagesAsked("pip", name[:300], found, origin.sandbox, sha256)
+        fact = PackagesAsked(index, name[:300], found, origin.sandbox, sha256)
         self._around.record(fact, origin)
+
+    def _record_apt(self, request: Request, name: str, sha256: str | None) -> None:
+        found = sha256 is not None
+        self._record(request, name, found=found, sha256=sha256, index="apt")
 
 
 def _about(wheel: Wheel) -> dict[str, object]:
@@ -148,6 +163,8 @@ def _html(links: Iterable[str]) -> Response:
     return HTMLResponse("<!doctype html>\n" + "".join(f"{link}<br>\n" for link in links))
 
 
-def open_packages(settings: Packages, around: Around, wheels: Iterable[Wheel]) -> Service:
-    """The index as a scenario sets it, of these wheels."""
-    return PackageIndex(settings, wheels, around)
+def open_packages(
+    settings: Packages, around: Around, wheels: Iterable[Wheel], debs: Iterable[Deb]
+) -> Service:
+    """The index and the archive as a scenario sets them, of these packages."""
+    return PackageIndex(settings, wheels, debs, around)

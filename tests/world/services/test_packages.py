@@ -55,7 +55,7 @@ def opened(folder: Path) -> tuple[Service, Surroundings, dict[str, str]]:
     torn = hashlib.sha256(b"PK").hexdigest()
     surroundings = Surroundings()
     wheels = wheels_in(folder, {*digests.values(), torn})
-    return open_packages(Packages(), surroundings.around, wheels), surroundings, digests
+    return open_packages(Packages(), surroundings.around, wheels, []), surroundings, digests
 
 
 @contextmanager
