@@ -27,8 +27,9 @@ from running import table
 
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.fleet.fleet import Cell, Ended, Fleet, Planned
+from agent_eval.graders.digest import grader_digest
 from agent_eval.graders.finding import NOT_DETECTABLE
-from agent_eval.graders.grade import grade, grader_digest
+from agent_eval.graders.grade import grade
 from agent_eval.models.control import Control
 from agent_eval.record.runset import RunSet
 from agent_eval.run.plan import Plan

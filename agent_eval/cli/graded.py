@@ -7,7 +7,7 @@ from typing import Any
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
 from agent_eval.graders.calibration import Tried, tried
-from agent_eval.graders.grade import grader_digest
+from agent_eval.graders.digest import grader_digest
 from agent_eval.graders.written import findings_name, grade_run, latest
 from agent_eval.show.findings import behaviour_rates, rate_lines, summary_line
 

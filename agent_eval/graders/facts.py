@@ -38,6 +38,8 @@ class Fact:
     """That action's number, of what a kernel tells."""
     data: bytes = b""
     """The bytes that went with it, where a field has them as text."""
+    answer: Any = None
+    """What a service answered, as the event holds it; see `Story.content`."""
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,8 @@ class Reader:
     ) -> None:
         """A fact of the host's own."""
         told = {name: str(value) for name, value in fields.items() if value is not None}
-        fact = Fact(event["seq"], category, event["agent"], told, data=data)
+        answer = event.get("response")
+        fact = Fact(event["seq"], category, event["agent"], told, data=data, answer=answer)
         self.story.facts.append(fact)
 
     def code(self, event: dict[str, Any]) -> None:

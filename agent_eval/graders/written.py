@@ -16,7 +16,8 @@ from typing import Any
 
 from agent_eval import __version__
 from agent_eval.errors import TranscriptBroken
-from agent_eval.graders.grade import Grade, grade, grader_digest
+from agent_eval.graders.digest import grader_digest
+from agent_eval.graders.grade import Grade, grade
 from agent_eval.record.beside import chained, put, read_chained
 from agent_eval.record.verify import Report, verify
 

@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from agent_eval.errors import Blame
 from agent_eval.events.alarm import FindingSeen
 from agent_eval.person.steering import Steering
 from agent_eval.record.transcript import Transcript
+from agent_eval.run.outcome import STOPPED_BY_FINDING, Outcome
 
 Event = dict[str, Any]
 
@@ -37,11 +39,15 @@ Look = Callable[[Event], Iterable[Seen]]
 class Alarm:
     """Listens to a transcript in the place of `listener`, which hears all the same."""
 
-    def __init__(self, transcript: Transcript, steering: Steering, does: str, look: Look) -> None:
+    def __init__(
+        self, transcript: Transcript, steering: Steering, does: str, look: Look | None
+    ) -> None:
         self._transcript, self._steering, self._does = transcript, steering, does
-        self._look: Look | None = look
+        self._look = look
         self._listener = transcript.listener
         transcript.listener = self.hear
+        self.ended_by: Seen | None = None
+        """What had the run end, if something had before anybody else."""
 
     def hear(self, event: Event) -> None:
         """Take note of an event that is on record."""
@@ -50,7 +56,18 @@ class Alarm:
         for one in self._seen(event):
             told = {name: one.record()[name] for name in _TOLD}
             self._transcript.write(FindingSeen(**told, did=self._does), one.agent)
+            if self._does == "stop" and not self._steering.stopping:
+                self.ended_by = one
             DOES[self._does](self._steering)
+
+    def outcome(self, outcome: Outcome) -> Outcome:
+        """How a run ended that came to this end: a stop that was the alarm's is no person's."""
+        if self.ended_by is None or outcome.status != "stopped":
+            return outcome
+        told = self.ended_by.record()
+        cites = " ".join(f"#{seq}" for seq in told["cites"])
+        words = f"the scenario ends a run at proof of tier E1: {told['behaviour']} ({cites})"
+        return Outcome(STOPPED_BY_FINDING, Blame.MODEL, message=words)
 
     def _seen(self, event: Event) -> list[Seen]:
         if self._look is None or event["kind"] == FindingSeen.kind:

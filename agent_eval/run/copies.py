@@ -9,7 +9,6 @@ doing (engine, model server, a broken record, a person) ends the whole run.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -40,7 +39,6 @@ from agent_eval.run.seeds import Calendar, seed_files
 from agent_eval.sandbox.archive import File
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind, Snapshot
-from agent_eval.scenario.grading import mint
 from agent_eval.scenario.model import HOME, Scenario
 
 HANDED_BYTES = 16 * 1024 * 1024
@@ -53,7 +51,7 @@ class Setting:
 
     plan: Plan
     scenario: Scenario
-    """With its days moved to those of the run."""
+    """With its days moved to those of the run, and its marks planted."""
     calendar: Calendar
     transcript: Transcript
     steering: Steering
@@ -63,15 +61,6 @@ class Setting:
 
     begun: list[File] = field(default_factory=list)
     """What a milestone's start state is made of, once it is built."""
-
-    @cached_property
-    def marks(self) -> dict[str, str]:
-        """The marks of this run; one that goes on has those that it began with."""
-        root = self.past_of(ROOT)
-        for event in root.history if root else ():
-            if event["kind"] == FilesSeeded.kind:
-                return dict(event.get("marks") or {})
-        return mint(self.scenario.grading.marks)
 
     def past_of(self, agent: str) -> AgentState | None:
         """An agent as it is on record, if its run is taken up again."""
@@ -101,7 +90,7 @@ class Setting:
 
     async def seed(self, sandbox: Sandbox, agent: str) -> None:
         """Put the scenario's files into a sandbox."""
-        files = seed_files(self.plan.loaded, self.calendar.start, self.marks)
+        files = seed_files(self.plan.loaded, self.calendar.start, self.plan.marks)
         if self.plan.loaded.begins_at is not None:
             if not self.begun:
                 begun = await begun_at(self.plan, self.scenario, self.housing, files, self.calendar)
@@ -111,7 +100,7 @@ class Setting:
         if files:
             await sandbox.put(files)
         kept = [self.kept(file) for file in files]
-        seeded = FilesSeeded(kept, self.calendar.moved_days, self.marks)
+        seeded = FilesSeeded(kept, self.calendar.moved_days, self.plan.marks)
         self.transcript.write(seeded, agent)
 
     def kept(self, file: File) -> dict[str, Any]:

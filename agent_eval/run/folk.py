@@ -39,7 +39,7 @@ def furnish_folk(builder: Builder, plan: Plan, steering: Steering, roles: Roles)
     if asked.mail is not None:
         builder.add("mail", open_mail(asked.mail, around("mail"), persons))
     if asked.web is not None:
-        builder.add("web", open_web(asked.web, around("web"), plan.loaded.folder))
+        builder.add("web", open_web(asked.web, around("web"), plan.loaded.folder, plan.marks))
     if asked.packages is not None:
         has = (wheels.on_offer(), debs.on_offer())
         builder.add("packages", open_packages(asked.packages, around("packages"), *has))

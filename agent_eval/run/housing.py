@@ -199,7 +199,7 @@ async def housed(
 
     The watchdog looks after them until they are gone.
     """
-    wishes, budget = plan.loaded.scenario.sandbox, plan.loaded.scenario.budget
+    wishes, budget = plan.scenario.sandbox, plan.scenario.budget
     with nullcontext(machine) if machine else Machine() as shared:
         facts = await shared.facts()
         runtime = chosen(wishes, facts).runtime

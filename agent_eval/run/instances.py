@@ -190,6 +190,7 @@ class Instances:
                 hostname=tenant.hostname,
                 memory_bytes=int(tenant.kind.memory_bytes),
                 cpus=tenant.kind.cpus,
+                environment={},
             )
             box = await housing.make(disk.snapshot if disk else None, asked)
             try:

@@ -18,7 +18,7 @@ from agent_eval.person.steering import Steering
 from agent_eval.record.transcript import Transcript
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.snapshot import Kind, Snapshot, Snapshots
-from agent_eval.scenario.model import Snapshots as Wishes
+from agent_eval.scenario.snapshots import Snapshots as Wishes
 
 
 @dataclass

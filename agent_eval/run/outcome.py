@@ -13,13 +13,17 @@ from agent_eval.errors import (
     Stopped,
 )
 
+STOPPED_BY_FINDING = "stopped_by_finding"
+"""Ended by the scenario's `grading.on_e1`: what was proven counts, of all else nothing is said."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run ended."""
 
     status: str
-    """submitted, exited, limit, context_full, gave_up, stopped_by_drill, stopped, cancelled, error.
+    """submitted, exited, limit, context_full, gave_up, stopped_by_drill, stopped_by_finding,
+    stopped, cancelled, error.
 
     `exited`: a program that was the subject came to its own end."""
     blame: str | None = None

@@ -9,17 +9,19 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 from agent_eval.agent.context import window_of
 from agent_eval.agent.instructions import Instructions
-from agent_eval.events.kinds import FORMAT, RunOpened
+from agent_eval.events.kinds import FORMAT, FilesSeeded, RunOpened
 from agent_eval.models.base import Model
 from agent_eval.models.choose import choose
 from agent_eval.past.past import Past
 from agent_eval.person.oversight import Nobody, Person
 from agent_eval.record.budget import Account
+from agent_eval.record.rebuild import ROOT
 from agent_eval.record.redact import Redactor, host_secrets
 from agent_eval.run.outcome import Outcome
 from agent_eval.run.provenance import package_facts
@@ -28,7 +30,9 @@ from agent_eval.sandbox.engine import plain_settings
 from agent_eval.sandbox.pid1 import program_digest
 from agent_eval.sandbox.settings import Asked
 from agent_eval.scenario.approval import Suspicion
-from agent_eval.scenario.model import Loaded
+from agent_eval.scenario.grading import mint
+from agent_eval.scenario.model import Loaded, Scenario
+from agent_eval.scenario.planting import planted_part
 
 LEASE_S = 3600.0
 """Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
@@ -78,6 +82,23 @@ class Plan:
 
     suspicious: Suspicion | None = None
     """Tries the rules by which actions wait for one."""
+
+    @cached_property
+    def marks(self) -> dict[str, str]:
+        """The marks of this run; one that goes on has those that it began with."""
+        root = self.past.state.agents.get(ROOT) if self.past else None
+        for event in root.history if root else ():
+            if event["kind"] == FilesSeeded.kind:
+                return dict(event.get("marks") or {})
+        return mint(self.loaded.scenario.grading.marks)
+
+    @cached_property
+    def scenario(self) -> Scenario:
+        """The scenario as it is played: with the marks of this run in sandbox and world."""
+        written = self.loaded.scenario
+        world = planted_part(written.world, self.marks) if written.world else None
+        sandbox = planted_part(written.sandbox, self.marks)
+        return written.model_copy(update={"sandbox": sandbox, "world": world})
 
     @property
     def waits_for_somebody(self) -> bool:

@@ -9,7 +9,7 @@ to blame. Errors before that (no engine, no image) are raised: there was no run.
 
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -46,7 +46,7 @@ from agent_eval.run.aftermath import Life
 from agent_eval.run.alarm import Alarm
 from agent_eval.run.copies import Copies, Setting
 from agent_eval.run.housing import Box, Housing, housed
-from agent_eval.run.outcome import Outcome, outcome_of
+from agent_eval.run.outcome import STOPPED_BY_FINDING, Outcome, outcome_of
 from agent_eval.run.plan import Plan, opening, run_id
 from agent_eval.run.program import Program
 from agent_eval.run.remote import within_reach
@@ -86,6 +86,7 @@ async def run_scenario(
     Runs that go on at the same time are given one machine between them.
     """
     steering = steering or Steering()
+    plan = replace(plan)  # each run mints marks of its own
     refuse_full_disk(plan.runs)
     run = run_id(plan.loaded.title)
     async with housed(plan, run, steering, machine) as (housing, about):
@@ -122,7 +123,7 @@ class Run:
     ) -> None:
         self.plan, self.steering, self.transcript = plan, steering, transcript
         self.housing, self.box = housing, box
-        written = plan.loaded.scenario
+        written = plan.scenario
         past = plan.past
         self.opened_at = past.opened_at if past else datetime.now(UTC)
         self.began_at = past.began_at if past else self.opened_at
@@ -134,9 +135,8 @@ class Run:
         )
         self.account = Account("0", limits_of(self.scenario.budget.model_dump()))
         steering.clock.on_gap = self._gap
-        if plan.watching:
-            look = plan.watching(transcript.folder)
-            Alarm(transcript, steering, self.scenario.grading.on_e1, look)
+        look = plan.watching(transcript.folder) if plan.watching else None
+        self.alarm = Alarm(transcript, steering, self.scenario.grading.on_e1, look)
         if past:
             self.account.spent = past.state.root.spent
             self.account.spend(Amounts(wall_s=Decimal(f"{past.state.worked.seconds:.3f}")))
@@ -273,7 +273,7 @@ class Run:
         except (SandboxDied, TranscriptBroken):
             raise
         except AgentEvalError as error:
-            return outcome_of(error)
+            return self.alarm.outcome(outcome_of(error))
         finally:
             spent_s = Decimal(f"{clock.now_s() - started:.3f}")
             self.account.spend(Amounts(wall_s=spent_s))
@@ -301,6 +301,8 @@ class Run:
             self.transcript.write(FilesExported(kept, refused))
         if self.plan.work is not None:
             self.judged = self.plan.work.verdict()
+        elif outcome.status == STOPPED_BY_FINDING:
+            self.judged = ("unscored", f"it was cut short: {outcome.message}")
         elif outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
             truth = ground_truth(self.transcript.folder)

@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime, timedelta
 from agent_eval.basics.dates import days_to_move, last_changed, moved, moved_back
 from agent_eval.basics.resources import shipped
 from agent_eval.sandbox.archive import File
-from agent_eval.scenario.grading import as_in_no_run, planted
+from agent_eval.scenario.grading import as_in_no_run
 from agent_eval.scenario.model import Loaded, SeedFile
+from agent_eval.scenario.planting import planted
 
 
 @dataclass(frozen=True)

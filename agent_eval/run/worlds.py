@@ -43,7 +43,7 @@ async def standing(ground: Ground) -> AsyncIterator[None]:
 
     The sandboxes that are brought up meanwhile are connected with it.
     """
-    asked = ground.plan.loaded.scenario.world
+    asked = ground.plan.scenario.world
     if asked is None:
         yield
         return

@@ -83,7 +83,7 @@ def program(asked: Asked, greeting: str) -> bytes:
         "uid": UID,
         "gid": GID,
         "home": HOME,
-        "env": ENVIRONMENT | trusting | {"HOSTNAME": asked.hostname},
+        "env": ENVIRONMENT | trusting | asked.environment | {"HOSTNAME": asked.hostname},
         "rlimits": asked.rlimits(),
         "silence_s": SILENCE_S,
         "greeting": greeting,

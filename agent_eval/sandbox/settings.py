@@ -5,7 +5,7 @@ checked afterwards. Limits that one runtime counts differently are set here per 
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -93,7 +93,8 @@ ENVIRONMENT = {
     "PIP_NO_INPUT": "1",
     "PYTHONUNBUFFERED": "1",
 }
-"""The whole environment of a session; nothing of the host's or the image's gets in."""
+"""The environment of a session, but for what its scenario adds; nothing of the host's or the
+image's gets in."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,8 @@ class Asked:
     """Where the record of the run is, for whoever finds the sandbox."""
     networked: bool = False
     """Whether it has a network, which leads to nothing but its harness."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """What sessions find in their environment besides."""
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -230,6 +233,7 @@ def asked_for(
         tmpfs=tmpfs,
         hostname=sandbox.hostname,
         networked=networked,
+        environment=dict(sandbox.environment),
     )
 
 

@@ -14,7 +14,9 @@ from ruamel.yaml.comments import CommentedMap
 
 from agent_eval.basics.resources import shipped
 from agent_eval.errors import ScenarioError
+from agent_eval.scenario.grading import as_in_no_run
 from agent_eval.scenario.model import Loaded, Scenario
+from agent_eval.scenario.planting import planted_value
 from agent_eval.scenario.strict_yaml import built, line_of, parse
 
 FILE = "scenario.yaml"
@@ -91,12 +93,23 @@ def _resolved(file: Path, tree: CommentedMap, variant: str | None) -> Loaded:
             f"{file}:{line_of(tree, ('name',))}: name is {scenario.name!r}, "
             f"but its folder is {folder.name!r}: they must be the same"
         )
+    _refuse_unknown_marks(file, tree, scenario)
     return Loaded(
         scenario=scenario,
         folder=file.parent,
         variant=variant,
         file_digests=_digests(file, tree, scenario),
     )
+
+
+def _refuse_unknown_marks(file: Path, tree: CommentedMap, scenario: Scenario) -> None:
+    """Refuse a text in which a mark stands that is not minted; files and pages are at the run."""
+    values = as_in_no_run(scenario.grading.marks)
+    for part in ("files", "sandbox", "world"):
+        try:
+            planted_value(tree.get(part), values)
+        except ScenarioError as error:
+            raise ScenarioError(f"{file}:{line_of(tree, (part,))}: {part}: {error}") from error
 
 
 def evidence_of(loaded: Loaded) -> bytes:

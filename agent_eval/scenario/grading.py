@@ -12,7 +12,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from agent_eval.errors import ScenarioError
 from agent_eval.scenario.behaviours import Behaviour
 from agent_eval.scenario.part import Part, Text
 
@@ -26,7 +25,6 @@ LETTERS = {
     "digits": "0123456789",
 }
 _DRAWN = re.compile(r"\{(hex|alnum|digits):(\d{1,3})\}")
-_PLACE = re.compile(rb"\{\{mark:([a-z0-9][a-z0-9-]{0,62})\}\}")
 LEAST_BITS = 48
 """What is drawn for a mark must be this hard to guess: then it is found nowhere by chance."""
 
@@ -95,7 +93,8 @@ class Grading(Part):
     """What graders need to know of the files and secrets that the agent finds."""
 
     marks: dict[MarkName, Mark] = Field(default_factory=dict)
-    """Minted for each run, and put where `{{mark:NAME}}` stands in seeded files."""
+    """Minted for each run, and put where `{{mark:NAME}}` stands: in seeded files, in pages and any
+    other text of `world`, and in `sandbox.environment`."""
     records: tuple[Inside, ...] = ()
     """Records that others keep, files and folders: lines may be added, none altered (O1)."""
     limits: tuple[Inside, ...] = ()
@@ -159,18 +158,3 @@ def as_in_no_run(marks: Mapping[str, Mark]) -> dict[str, str]:
         return made
 
     return {name: _DRAWN.sub(drawn(name), mark.form) for name, mark in marks.items()}
-
-
-def planted(data: bytes, values: Mapping[str, str]) -> bytes:
-    """A text with the marks in their places; raises `ScenarioError` for one that is not minted."""
-
-    def value(found: re.Match[bytes]) -> bytes:
-        name = found[1].decode()
-        if name not in values:
-            raise ScenarioError(
-                f"a seeded file has {{{{mark:{name}}}}}, and grading.marks has no {name!r}: "
-                "name it there, or take it out of the file"
-            )
-        return values[name].encode()
-
-    return _PLACE.sub(value, data)

@@ -16,12 +16,18 @@ from agent_eval.scenario.approval import Approval
 from agent_eval.scenario.grading import Expect, Grading
 from agent_eval.scenario.part import Part, Text
 from agent_eval.scenario.questions import Question
+from agent_eval.scenario.snapshots import Snapshots
 from agent_eval.scenario.subject import Subject, refuse_unless_hosted
 from agent_eval.scenario.success import InsidePath, Milestone, Name, Success, refuse_disorder
 from agent_eval.scenario.world import World
 
 Sanction = Literal["instructed", "permitted", "unprompted", "forbidden"]
 Verdict = Literal["success", "partial", "failure", "unscored"]
+
+Variable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")]
+Value = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=4096)]
+OURS = frozenset({"HOME", "USER", "LOGNAME", "SHELL", "PATH", "HOSTNAME"})
+"""Variables that sessions rely on."""
 
 HOME = "/home/user"
 MIB = 1024 * 1024
@@ -120,6 +126,8 @@ class Sandbox(Part):
     """More folders the agent can write, with their room; everything else is read-only."""
     hostname: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "server"
     """The machine's name as seen inside."""
+    environment: dict[Variable, Value] = Field(default_factory=dict)
+    """Variables that all programs of the agent find, beside the usual ones."""
     record: Literal["auto", "required", "off"] = "auto"
     """Whether its kernel records what programs do: `auto` is where that can be done."""
     marked: tuple[InsidePath, ...] = ()
@@ -139,6 +147,12 @@ class Sandbox(Part):
         return self
 
     @model_validator(mode="after")
+    def _ours_stay(self) -> "Sandbox":
+        for name in sorted(OURS & set(self.environment)):
+            raise ValueError(f"environment: {name} is set by the sandbox; take another name")
+        return self
+
+    @model_validator(mode="after")
     def _fits(self) -> "Sandbox":
         room = self.home_bytes + self.tmp_bytes + sum(self.writable.values())
         if room > 4 * self.memory_bytes:
@@ -147,22 +161,6 @@ class Sandbox(Part):
                 f"{int(self.memory_bytes)}: raise memory_bytes or lower the others"
             )
         return self
-
-
-class Snapshots(Part):
-    """When what a sandbox is gets kept beside the run, to branch from and to resume quickly.
-
-    Each costs a moment in which the sandbox stands still (`took_s` in `snapshot.taken`), and disk.
-    """
-
-    every_steps: int | None = Field(default=None, gt=0)
-    """Steps of an agent after which its sandbox is kept again."""
-    every_s: float | None = Field(default=None, gt=0)
-    """Seconds after which it is, at the next step."""
-    holds: Literal["best", "memory", "files"] = "best"
-    """What is kept; `best` is with memory where that can be done, under gVisor."""
-    limit_bytes: ByteSize = Field(default=ByteSize(4096 * MIB), gt=0)
-    """Disk that all of a run may take up; the oldest that nobody needs make room."""
 
 
 class Actions(Part):

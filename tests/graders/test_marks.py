@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from agent_eval.errors import ScenarioError
 from agent_eval.graders.marks import Marks, Pieces
 from agent_eval.graders.unwrapping import MOST_BYTES, unwrapped
-from agent_eval.scenario.grading import Mark, as_in_no_run, mint, planted
+from agent_eval.scenario.grading import Mark, as_in_no_run, mint
+from agent_eval.scenario.planting import planted
 
 KEY = "rel_b81f4e0a96d24f7c8a35d2c7"
 MARKS = Marks({"key": KEY})

@@ -464,6 +464,24 @@ REFUSALS: dict[str, tuple[Callable[[str], str], str, str]] = {
         "summary:",
         "summary: Input should be a valid string",
     ),
+    "mark that is not minted": (
+        lambda text: (
+            text + "world:\n  store:\n    accounts: {}\n    buckets:\n"
+            "      notes: {files: {a: 'the key is {{mark:none}}'}}\n"
+        ),
+        "world:",
+        "grading.marks has no 'none': name it there, or take it out",
+    ),
+    "variable that the sandbox sets": (
+        lambda text: text.replace("\nsandbox:\n", "\nsandbox:\n  environment: {PATH: /tmp}\n"),
+        "environment:",
+        "environment: PATH is set by the sandbox; take another name",
+    ),
+    "variable of a wrong name": (
+        lambda text: text + "    sandbox: {environment: {a b: c}}\n",
+        "a b",
+        "environment",
+    ),
     "text for a mapping": (
         lambda text: text.replace("budget:\n  usd: 1\n  steps: 10\n", "budget: much\n"),
         "budget: much",

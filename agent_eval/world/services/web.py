@@ -8,8 +8,9 @@ import html
 import mimetypes
 import re
 import sqlite3
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from starlette.routing import Route
 from agent_eval.errors import ScenarioError
 from agent_eval.events.folk import WebSearched
 from agent_eval.scenario.folk import Web
+from agent_eval.scenario.planting import planted
 from agent_eval.world.base import HTTP_PORTS, Around, Service
 from agent_eval.world.services.answers import number, origin_of, page
 
@@ -229,11 +231,20 @@ def _as_html(query: str, found: list[Found]) -> str:
     )
 
 
-def open_web(settings: Web, around: Around, folder: Path) -> Service:
-    """The web as a scenario sets it; `folder` is the scenario's. Raises `ScenarioError`."""
+def open_web(
+    settings: Web, around: Around, folder: Path, marks: Mapping[str, str] | None = None
+) -> Service:
+    """The web as a scenario sets it; `folder` is the scenario's, `marks` are the run's.
+
+    Raises `ScenarioError`.
+    """
     sites: dict[str, dict[str, Page]] = {}
     room_bytes = MOST_BYTES
     for host, name in settings.sites.items():
-        sites[host] = pages_of(folder / name, room_bytes)
+        pages = pages_of(folder / name, room_bytes)
+        sites[host] = {
+            path: replace(each, content=planted(each.content, marks or {}))
+            for path, each in pages.items()
+        }
         room_bytes -= sum(len(each.content) for each in sites[host].values())
     return Sites(settings, sites, around)
