@@ -13,11 +13,14 @@ from pydantic import ValidationError
 
 from agent_eval.agent.instructions import Instructions, read_instructions
 from agent_eval.agent.redo import Redo, patterns
+from agent_eval.cli.run import guard
 from agent_eval.errors import OperatorError, TranscriptBroken
 from agent_eval.graders.live import watching
 from agent_eval.graders.proposed import suspicion
 from agent_eval.models.catalogue import read_catalogue
 from agent_eval.models.choose import choose, endpoint_named
+from agent_eval.person.decisions import Scripted, read_decisions
+from agent_eval.person.oversight import Nobody
 from agent_eval.record.rebuild import RunState
 from agent_eval.record.redact import Redactor
 from agent_eval.run.plan import LEASE_S, Plan
@@ -27,6 +30,8 @@ from agent_eval.scenario.model import Loaded, Scenario
 F = TypeVar("F", bound=Callable[..., Any])
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+                 help="A list of models, as in `run`."),
     click.option("--scenario", help="Where the scenario is now, if it is not where it was."),
     click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
                  help="A file of price cards, as in `run`."),
@@ -38,6 +43,8 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
                  help="What does not matter in compared output; may be given again."),
     click.option("--allow-differences", is_flag=True,
                  help="Go on though actions that are done again come out otherwise."),
+    click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
+                 help="Decisions, as in `run`; those taken up to there are left out."),
 )  # fmt: skip
 
 
@@ -61,6 +68,8 @@ class Wanted:
     key: Path | None = None
     lease_s: float = LEASE_S
     runs: Path | None = None
+    approve_with: Path | None = None
+    """Decisions, of which those that the record has taken are left out."""
     changes: bool = False
     """Whether model and system prompt may be others than the run had."""
 
@@ -102,14 +111,13 @@ def scenario_again(opened: dict[str, Any], place: str | None) -> Loaded:
     return loaded
 
 
-def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Plan:
-    """All that a run is made of, to go on with it; `guard` makes what takes secrets out."""
+def plan_again(folder: Path, state: RunState, wanted: Wanted, at: int | None = None) -> Plan:
+    """All that a run is made of, to go on with it from event `at`, or from where it ends."""
     opened = state.opened
     loaded = scenario_again(opened, wanted.scenario)
     catalogue = read_catalogue(wanted.models) if wanted.models else None
     name = wanted.model or opened["model"]["name"]
     endpoint = endpoint_named(name, catalogue)
-    redactor: Redactor = guard(loaded, endpoint, wanted.key)
     return Plan(
         loaded=loaded,
         model=choose(name, loaded, wanted.prices, None, catalogue),
@@ -119,11 +127,18 @@ def plan_again(folder: Path, state: RunState, wanted: Wanted, guard: Any) -> Pla
         command_line=["agent-eval", *sys.argv[1:]],
         changed=opened["asked"].get("command_line", {}),
         key=wanted.key.read_bytes() if wanted.key else None,
-        redactor=redactor,
+        redactor=guard(loaded, endpoint, wanted.key),
         lease_s=wanted.lease_s,
+        person=_decided(wanted.approve_with, folder, at) if wanted.approve_with else Nobody(),
         watching=watching,
         suspicious=suspicion(loaded.scenario.approve),
     )
+
+
+def _decided(file: Path, folder: Path, at: int | None) -> Scripted:
+    person = Scripted(*read_decisions(file))
+    person.go_on(folder, at)
+    return person
 
 
 def _instructions(loaded: Loaded, opened: dict[str, Any], wanted: Wanted) -> Instructions:

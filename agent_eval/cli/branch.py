@@ -1,18 +1,16 @@
 """`agent-eval branch`: a new run that goes on from an event of another one."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from agent_eval.cli.again import Wanted, goes_on, plan_again, redo_of
-from agent_eval.cli.run import guard, one
-from agent_eval.cli.voice import lasting
+from agent_eval.cli.run import one, told
 from agent_eval.errors import OperatorError
 from agent_eval.past.branch import Branching, branch_run
-from agent_eval.person.decisions import Scripted, read_decisions
 from agent_eval.person.steering import Steering
 from agent_eval.record.rebuild import rebuilt
 from agent_eval.run.plan import Plan
@@ -24,20 +22,16 @@ from agent_eval.run.run import Result
 @click.option("--at", required=True, type=click.IntRange(0), metavar="SEQ",
               help="The event to go on from; `show` and `seq` tell its number.")  # fmt: skip
 @click.option("--model", "-m", help="Another model, named as in `run`.")
-@click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A list of models.")  # fmt: skip
 @click.option("--system", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Another system prompt.")  # fmt: skip
 @click.option("--edit", "edits", multiple=True, metavar="INDEX=TEXT",
               help="Another text for a message of the first agent; or =@FILE.")  # fmt: skip
 @click.option("--runs", type=click.Path(file_okay=False, path_type=Path),
               help="Where the branch's folder goes; usually beside RUN.")  # fmt: skip
-@click.option("--approve-with", type=click.Path(exists=True, path_type=Path), metavar="FILE",
-              help="Decisions, as in `run`; those taken up to SEQ are left out.")  # fmt: skip
 @goes_on
 def command(
     run: Path, at: int, edits: tuple[str, ...], ignore: tuple[str, ...], allow_differences: bool,
-    approve_with: Path | None, **given: object,
+    **given: object,
 ) -> None:  # fmt: skip
     """Make a new run that goes on from event SEQ of the folder RUN.
 
@@ -47,11 +41,7 @@ def command(
     anew.
     """
     folder, wanted = run.absolute(), Wanted(**given)  # type: ignore[arg-type]
-    plan = plan_again(folder, rebuilt(folder), replace(wanted, changes=True), guard)
-    if approve_with is not None:
-        person = Scripted(*read_decisions(approve_with))
-        person.go_on(folder, at)
-        plan = replace(plan, person=person)
+    plan = plan_again(folder, rebuilt(folder), replace(wanted, changes=True), at)
     changed = {0: plan.instructions.system} if wanted.system else {}
     branching = Branching(
         redo=redo_of(folder, plan.redactor, ignore),
@@ -64,9 +54,7 @@ def command(
     async def act(watched: Plan, steering: Steering) -> Result:
         return await branch_run(watched, branching, steering)
 
-    with lasting(sys.stdout, sys.stderr):
-        code = one(plan, act)
-    raise click.exceptions.Exit(code)
+    raise click.exceptions.Exit(told(partial(one, plan, act), plan.runs))
 
 
 def _edits(given: Sequence[str]) -> dict[int, str]:

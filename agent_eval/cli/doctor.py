@@ -15,7 +15,7 @@ from agent_eval.cli.features import Feature
 from agent_eval.cli.overrides import limit_of
 from agent_eval.cli.probing import CONTEXT_TOKENS, Wish, probe_model
 from agent_eval.errors import AgentEvalError, EngineUnavailable
-from agent_eval.sandbox.engine import HOW_TO_GET_ONE, Engine
+from agent_eval.sandbox.engine import Engine
 from agent_eval.sandbox.opening import COMMAND, listening, opened
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR, asked_for
@@ -70,7 +70,7 @@ async def _examine() -> tuple[list[Feature], dict[str, list[Row]]]:
     try:
         engine = Engine()
     except EngineUnavailable as error:
-        return [features.no_engine(error)], {}
+        return [features.failed("engine", error, needed=True)], {}
     try:
         facts = await engine.facts()
         image = await _image(engine)
@@ -92,7 +92,7 @@ async def _image(engine: Engine) -> Feature:
     try:
         image = await engine.image(Sandbox().image)
     except EngineUnavailable as error:
-        return Feature("image", False, str(error), HOW_TO_GET_ONE, needed=True)
+        return features.failed("image", error, needed=True)
     words = f"{image['name']}, content {image['layers'][-1][:19]}"
     return Feature("image", True, words, needed=True)
 
@@ -119,7 +119,7 @@ async def _runtime(
                 found = [Feature(name, True, words, needed=needed)]
                 return [*found, features.gvisor_record(record)] if record else found
     except AgentEvalError as error:
-        return [Feature(name, False, str(error), HOW_TO_GET_ONE, needed)]
+        return [features.failed(name, error, needed=needed)]
     finally:
         await container.remove()
 

@@ -55,9 +55,10 @@ def engine(facts: dict[str, Any]) -> list[Feature]:
     ]
 
 
-def no_engine(error: Exception) -> Feature:
-    """Why no engine answers."""
-    return Feature("engine", False, str(error), HOW_TO_GET_ONE, needed=True)
+def failed(name: str, error: Exception, *, needed: bool) -> Feature:
+    """A feature that could not be brought up; how to get it stands in a line of its own."""
+    why = str(error).removesuffix(f". {HOW_TO_GET_ONE}")
+    return Feature(name, False, why, HOW_TO_GET_ONE, needed)
 
 
 def packages(client: str, names: Collection[str]) -> Feature:

@@ -1,6 +1,8 @@
 """`agent-eval replay`: a run's actions once more, and whether they come out the same."""
 
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -13,6 +15,7 @@ from agent_eval.basics.tasks import beside
 from agent_eval.cli import FINISHED, how_called
 from agent_eval.cli.again import recorded_scenario, redo_of
 from agent_eval.cli.ending import code_of, obey
+from agent_eval.cli.run import told
 from agent_eval.cli.watch import Watch
 from agent_eval.models.replay import Replay
 from agent_eval.past.replaying import Again, Replayed, replay_run
@@ -43,22 +46,26 @@ def command(run: Path, whole: bool, ignore: tuple[str, ...], runs: Path | None) 
     state = rebuilt(folder)
     plan = _plan(folder, state, runs)
     again = Again(state, redo_of(folder, plan.redactor, ignore), whole)
-    with Watch(f"replay of {folder.name}", plan.loaded.scenario.budget) as watch:
+    raise click.exceptions.Exit(told(partial(_replayed, plan, again), plan.runs))
 
-        async def steered() -> Replayed:
-            steering = Steering()
-            watched = Plan(**(vars(plan) | {"listener": watch.see}))
-            async with beside() as tasks:
-                tasks.start_soon(obey, steering, watch)
-                with steering.scope:
-                    return await replay_run(watched, again, steering)
-            raise KeyboardInterrupt
 
-        replayed = anyio.run(steered)
+def _replayed(plan: Plan, again: Again) -> int:
+    """Replay it, say what came of it, and return the exit code."""
+    with Watch(f"replay of {again.redo.run.name}", plan.loaded.scenario.budget) as watch:
+        replayed = anyio.run(_steered, plan, again, watch)
     for line in _words(replayed):
         click.echo(printable(line))
     code = code_of(replayed.outcome)
-    raise click.exceptions.Exit(code or (DIFFERS if replayed.differences else FINISHED))
+    return code or (DIFFERS if replayed.differences else FINISHED)
+
+
+async def _steered(plan: Plan, again: Again, watch: Watch) -> Replayed:
+    steering = Steering()
+    async with beside() as tasks:
+        tasks.start_soon(obey, steering, watch)
+        with steering.scope:
+            return await replay_run(replace(plan, listener=watch.see), again, steering)
+    raise KeyboardInterrupt
 
 
 def _plan(folder: Path, state: RunState, runs: Path | None) -> Plan:

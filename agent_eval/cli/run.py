@@ -258,20 +258,27 @@ def _pairs(
 
 
 def carried_out(cells: list[Cell], asked: Asked, *, alone: bool) -> int:
-    """Run them, whether or not anybody can be told; returns the exit code.
+    """Run them and return the exit code; one that is `alone` is watched step by step."""
+    plan, judge = cells[0].plan, asked.judge
+    work = partial(one, plan, judge=judge) if alone else partial(matrix, cells, asked)
+    return told(work, asked.folder)
 
-    One that is `alone` is watched step by step.
+
+def told(work: Callable[[], int], folder: Path) -> int:
+    """Do what leaves its records in a folder, whether or not anybody can be told of it.
+
+    Returns the exit code that it comes to.
     """
     with lasting(sys.stdout, sys.stderr) as (out, _):
         structlog.configure(
             processors=_log_to(Redactor(host_secrets(os.environ))),
             logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         )
-        code = one(cells[0].plan, judge=asked.judge) if alone else matrix(cells, asked)
+        code = work()
     if out.why is not None and not isinstance(out.why, BrokenPipeError):
         click.echo(
             f"agent-eval: what came of it could not be printed ({out.why.strerror}). The records "
-            f"in {asked.folder} are whole: {how_called()} show reads them",
+            f"in {folder} are whole: {how_called()} show reads them",
             err=True,
         )
     return code
@@ -315,10 +322,9 @@ def _result_of(plan: Plan, watch: Watch, act: Act) -> Result:
 
 async def _steered(plan: Plan, watch: Watch, results: list[Result], act: Act) -> None:
     steering = Steering()
-    changes: dict[str, Any] = {"listener": watch.see}
+    watched = replace(plan, listener=watch.see)
     if isinstance(plan.person, Nobody):
-        changes["person"] = at_hand(plan.loaded.scenario.approve, watch)
-    watched = Plan(**(vars(plan) | changes))
+        watched = replace(watched, person=at_hand(plan.loaded.scenario.approve, watch))
     async with beside() as tasks:
         tasks.start_soon(obey, steering, watch)
         try:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ import click
 from rich.console import Console
 
 from agent_eval.basics.display import printable
+from agent_eval.cli import how_called
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.written import latest, read_findings
 from agent_eval.record.reading import events_file, parse_line, read_summary
-from agent_eval.record.transcript import SUMMARY
+from agent_eval.record.transcript import SUMMARY, in_use
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.family_tree import FamilyTree
 from agent_eval.show.findings import finding_line, verdict_lines
@@ -40,12 +41,11 @@ def command(
     Text of models and sandboxes is shown with its control characters as escapes.
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-    seen, family = Seen(), FamilyTree()
+    seen, family, kinds = Seen(), FamilyTree(), set[str]()
     for event in _events(run, follow):
         family.note(event)
-        if tree:
-            continue
-        if kind and event["kind"] not in kind:
+        kinds.add(event["kind"])
+        if tree or (kind and event["kind"] not in kind):
             continue
         if as_json:
             # Of all characters that act on a terminal JSON leaves only this one as it is.
@@ -53,13 +53,29 @@ def command(
             continue
         for line in (*seen.lines(event), *lines_of(event, run, full=full)):
             console.print(line)
+    if kind and kinds.isdisjoint(kind):
+        there = ", ".join(sorted(kinds)) or "none"
+        click.echo(printable(f"agent-eval: no event is of that kind; there are {there}"), err=True)
     if not (tree or as_json or kind or follow):
-        for said in _found(run):
+        for said in (*_without_end(run, kinds), *_found(run)):
             console.print(printable(said))
     if tree or (family.has_copies and not as_json and not kind):
         console.print(f"copies: {family.summary()}")
         for line in family.lines():
             console.print(line)
+
+
+def _without_end(run: Path, kinds: Collection[str]) -> Iterator[str]:
+    """What to do about a record in which the run's end is not."""
+    if "run.closed" in kinds:
+        return
+    if in_use(events_file(run)):
+        yield f"the run goes on: `{how_called()} show --follow {run}` goes on with it"
+    else:
+        yield (
+            f"the record has no end: `{how_called()} verify {run}` says whether it is whole, "
+            f"`{how_called()} resume {run}` goes on with a run that was lost"
+        )
 
 
 def _found(run: Path) -> Iterator[str]:
@@ -90,12 +106,12 @@ def _found(run: Path) -> Iterator[str]:
 
 def _events(run: Path, follow: bool) -> Iterator[dict[str, Any]]:
     """Complete events; with `follow`, also those still to come, until the run is closed."""
-    number, part = 0, b""
-    with events_file(run).open("rb") as file:
+    number, part, path = 0, b"", events_file(run)
+    with path.open("rb") as file:
         while True:
             line = part + file.readline()
             if line.endswith(b"\n"):
-                event, part = parse_line(line, number), b""
+                event, part = parse_line(line, number, path), b""
                 number += 1
                 yield event
                 if event["kind"] == "run.closed":

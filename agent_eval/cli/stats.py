@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from agent_eval.basics.display import printable
+from agent_eval.cli import how_called
 from agent_eval.errors import OperatorError
 from agent_eval.graders.calibration import gate_lines
 from agent_eval.show.told import gates_in, models_runs, told_in
@@ -70,6 +71,8 @@ def command(
     """
     probes = probes_in(folder)
     runs = [run for run in told_in(folder, axes) if run.entry.run not in probes]
+    if not (runs or probes) and form == "text":
+        click.echo(f"no run in {folder} says anything: `{how_called()} runs {folder}` lists them")
     answers = probe_rows(probes.values(), ks or (1,))
     steps = milestone_rows(runs)
     table, over = rows(runs, ks or (1,)), sums(runs)

@@ -20,13 +20,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, model_validator
 from ruamel.yaml.comments import CommentedMap
 
 from agent_eval.errors import OperatorError
-from agent_eval.models.endpoint import MAX_CONNECTIONS, Endpoint, without_password
+from agent_eval.models.endpoint import MAX_CONNECTIONS, Endpoint, is_address, without_password
 from agent_eval.models.profile import Profile, read_profile
 from agent_eval.record.prices import PriceCard
 from agent_eval.scenario.model import ModelArguments
@@ -81,8 +80,7 @@ class Listed(Part):
                 "key_variable: give the name of an environment variable, in capitals, and never "
                 "the key itself"
             )
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.netloc:
+        if not is_address(self.base_url):
             raise ValueError("base_url: begins with http:// or https:// and names a host")
         return self
 

@@ -32,7 +32,7 @@ def choose(
         return reached(endpoint, loaded.scenario.model, prices, usd, limiters or Limiters())
     kind, _, rest = name.partition(":")
     if rest and kind == "control":
-        return load_control(loaded.folder, rest)
+        return load_control(loaded.folder, rest, loaded.scenario.controls)
     if rest and kind == "replay":
         return _replay(rest)
     listed = f" The list has {', '.join(catalogue.endpoints)}." if catalogue else ""

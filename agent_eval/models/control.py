@@ -17,7 +17,7 @@ import inspect
 import json
 import sys
 import traceback
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import count, takewhile
@@ -199,10 +199,10 @@ def _news(messages: Sequence[Message]) -> str:
     return "\n".join(reversed(news))
 
 
-def load_control(folder: Path, name: str) -> Control:
+def load_control(folder: Path, name: str, known: Iterable[str] = ()) -> Control:
     """The control `NAME` or `NAME#VARIATION` of a scenario's `controls.py`.
 
-    Raises `OperatorError` if there is none.
+    Raises `OperatorError` if there is none, with the names of those `known`.
     """
     name, _, number = name.partition("#")
     if number and not (number.isascii() and number.isdigit()):
@@ -223,5 +223,6 @@ def load_control(folder: Path, name: str) -> Control:
         sys.dont_write_bytecode = writes
     script = getattr(module, name.replace("-", "_"), None)
     if not callable(script):
-        raise OperatorError(f"{file} has no control {name!r}")
+        there = f"; the scenario has {', '.join(known)}" if known else ""
+        raise OperatorError(f"{file} has no control {name!r}{there}")
     return Control(name, script, int(number or 0))

@@ -65,6 +65,25 @@ def without_password(address: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
+def is_address(text: str) -> bool:
+    """Whether requests can be sent there; raises `ValueError` for some that are not even a URL."""
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
 def from_environment(model: str) -> Endpoint:
-    """The endpoint that OPENAI_API_KEY and OPENAI_BASE_URL describe."""
-    return Endpoint(f"openai/{model}", model, os.environ.get(ADDRESS) or OPENAI)
+    """The endpoint that OPENAI_API_KEY and OPENAI_BASE_URL describe.
+
+    Raises `OperatorError` for an address that is none, without showing it: it may hold a password.
+    """
+    address = os.environ.get(ADDRESS) or OPENAI
+    try:
+        good = is_address(address)
+    except ValueError:
+        good = False
+    if not good:
+        raise OperatorError(
+            f"{ADDRESS} is no address. It begins with http:// or https:// and names a host, as in "
+            "http://127.0.0.1:8000/v1"
+        )
+    return Endpoint(f"openai/{model}", model, address)

@@ -120,18 +120,8 @@ class OpenAIChat:
                 status=error.status,
                 retry_after_s=error.retry_after_s,
             ) from error
-        except OperatorError as error:
-            raise self._mendable(error) from error
         self._limiter.answered()
         return reply
-
-    def _mendable(self, error: OperatorError) -> OperatorError:
-        if isinstance(error, RequestRefused):
-            return error
-        where = self._endpoint.address_from
-        return OperatorError(
-            self._redactor.text(f"{error}. {where} begins with http:// or https://")
-        )
 
     def _refusal(self, answer: Answer) -> Exception:
         """What a status other than success means: worth another attempt, or not."""

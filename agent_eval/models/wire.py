@@ -84,9 +84,13 @@ class _Bounded(httpx2.AsyncClient):
             with clock.scope:
                 return await self._answer(request, clock)
         except (httpx2.UnsupportedProtocol, httpx2.LocalProtocolError) as error:
-            raise OperatorError(f"a request cannot even be made: {error}") from error
+            raise OperatorError(
+                f"a request cannot even be made ({type(error).__name__}): look at the key, and at "
+                "proxies in the environment"
+            ) from error
         except httpx2.HTTPError as error:
-            said = f"connection failed: {str(error) or type(error).__name__}"
+            where = request.url.netloc.decode()
+            said = f"connection failed, {where}: {str(error) or type(error).__name__}"
             raise AttemptFailed(said, may_be_billed=clock.sent) from error
         raise AttemptFailed(clock.words, may_be_billed=clock.sent)
 

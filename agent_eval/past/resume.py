@@ -67,7 +67,7 @@ async def resume_run(
     await _let_the_watchdog_speak(folder)
     with reopened(folder) as transcript:
         transcript.redactor, transcript.listener = plan.redactor, plan.listener
-        before = _resumable(folder)
+        before = resumable(folder)
         refuse_unless_repeatable(folder, before)
         async with housed(plan, folder.name, steering, machine) as (housing, about):
             _refuse_another_image(before, about["image"], wishes)
@@ -124,7 +124,8 @@ async def _let_the_watchdog_speak(folder: Path) -> None:
         await anyio.sleep(0.25)
 
 
-def _resumable(folder: Path) -> RunState:
+def resumable(folder: Path) -> RunState:
+    """A run as it stands; raises `OperatorError` for one that has ended."""
     state = rebuilt(folder)
     if state.closed is not None:
         raise OperatorError(

@@ -29,29 +29,40 @@ def events_file(run: Path) -> Path:
     """The run's `events.jsonl`; raises `OperatorError` if there is none."""
     file = run / EVENTS
     if not file.is_file():
-        raise OperatorError(f"{run} is no run: it has no {EVENTS}")
+        raise OperatorError(f"{run} is no run: {_why_none(run)}")
     return file
+
+
+def _why_none(run: Path) -> str:
+    """Why a path is no run, and what to type instead where it is a folder of runs."""
+    if not run.exists():
+        return "it is not there"
+    if run.is_dir() and any(run.glob(f"*/{EVENTS}")):
+        return f"it is a folder of runs. Name one of them; `agent-eval runs {run}` lists them"
+    return f"it has no {EVENTS}"
 
 
 def read_events(run: Path) -> Events:
     """Every complete event in order; raises `TranscriptBroken` at a line that is none."""
-    with events_file(run).open("rb") as file:
+    path = events_file(run)
+    with path.open("rb") as file:
         for number, line in enumerate(file):
             if line.endswith(b"\n"):
-                yield parse_line(line, number)
+                yield parse_line(line, number, path)
 
 
-def parse_line(line: bytes, number: int) -> dict[str, Any]:
-    """One line as an event; `number` is its place, for the message."""
+def parse_line(line: bytes, number: int, file: Path | None = None) -> dict[str, Any]:
+    """One line as an event; `number`, from 0, is its place in `file`, for the message."""
+    place = f"line {number + 1}" if file is None else f"{file}: line {number + 1}"
     try:
         event = untrusted_json(line, _DEPTH)
     except ValueError as error:
-        raise TranscriptBroken(f"line {number + 1} is no event: {error}") from error
+        raise TranscriptBroken(f"{place} is no event: {error}") from error
     if not isinstance(event, dict):
-        raise TranscriptBroken(f"line {number + 1} is no event: it is not an object")
+        raise TranscriptBroken(f"{place} is no event: it is not an object")
     wrong = [name for name, kind in ENVELOPE.items() if not isinstance(event.get(name), kind)]
     if wrong:
-        raise TranscriptBroken(f"line {number + 1} is no event: it lacks a good {wrong[0]}")
+        raise TranscriptBroken(f"{place} is no event: it lacks a good {wrong[0]}")
     return event
 
 

@@ -35,7 +35,7 @@ def find(name: str) -> Path:
     folder = shipped("scenarios") / name
     if folder.joinpath(FILE).is_file():
         return folder
-    names = sorted(entry.parent.name for entry in shipped("scenarios").glob(f"*/{FILE}"))
+    names = sorted(entry.parent.name for entry in shipped("scenarios").glob(f"[!_]*/{FILE}"))
     close = get_close_matches(name, names, n=1)
     hint = f"Did you mean {close[0]}?" if close else f"Those that ship: {', '.join(names)}."
     raise ScenarioError(f"{name}: no folder with a {FILE}, and no scenario of that name. {hint}")

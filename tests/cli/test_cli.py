@@ -8,6 +8,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from agent_eval.errors import (
     TranscriptBroken,
     UnknownPrice,
 )
-from agent_eval.events.kinds import KINDS, OperatorActed, RunClosed
+from agent_eval.events.kinds import KINDS, OperatorActed, RunClosed, RunOpened
 from agent_eval.record.transcript import EVENTS, GENESIS, Transcript, line_of
 from agent_eval.run.outcome import Outcome
 from agent_eval.run.run import Result
@@ -153,7 +154,7 @@ def test_the_module_is_the_command() -> None:
         check=False,
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "agent-eval: /no/such/run is no run: it has no events.jsonl\n"
+    assert done.stderr == "agent-eval: /no/such/run is no run: it is not there\n"
 
 
 # --- check and new --------------------------------------------------------------------------------
@@ -306,6 +307,26 @@ def test_what_is_no_run_is_one_clear_line(called: Called, tmp_path: Path) -> Non
         assert (code, out) == (2, "")
         assert err == f"agent-eval: {tmp_path} is no run: it has no {EVENTS}\n"
     assert list(tmp_path.iterdir()) == []
+    assert "says anything" in called("stats", tmp_path)[1]
+    made_run(tmp_path / "run")
+    assert f"`agent-eval runs {tmp_path}` lists them" in called("show", tmp_path)[2]
+
+
+def test_a_run_that_has_ended_is_not_resumed_nor_a_key_asked_for(
+    called: Called, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with Transcript.create(run) as transcript:
+        example = event_of("run.opened")
+        opened: dict[str, Any] = {each.name: example.get(each.name) for each in fields(RunOpened)}
+        transcript.write(RunOpened(**opened))
+        transcript.write(RunClosed({"status": "submitted"}, {}))
+    code, out, err = called("resume", run)
+    assert (code, out) == (2, "")
+    assert err == (
+        f"agent-eval: {run} has come to its end. `agent-eval branch {run} --at SEQ` makes a new "
+        "run that goes on from one of its events\n"
+    )
 
 
 # --- show -----------------------------------------------------------------------------------------
@@ -347,6 +368,9 @@ def test_show_tells_a_conversation(called: Called, tmp_path: Path) -> None:
     assert "told\n      turn 0 é\n" in out
     assert "1 files put in place" in out
     assert out.rstrip().splitlines()[-2].endswith("submitted")
+    code, out, err = called("show", run, "--kind", "nope")
+    assert (code, out) == (0, "")
+    assert "there are action.ended, files.seeded, message, run.closed" in err
 
 
 def test_show_stops_at_a_line_that_is_none(called: Called, tmp_path: Path) -> None:
@@ -354,11 +378,12 @@ def test_show_stops_at_a_line_that_is_none(called: Called, tmp_path: Path) -> No
     made_run(run)
     whole = run.joinpath(EVENTS).read_bytes()
     run.joinpath(EVENTS).write_bytes(whole[:-1])
-    assert called("show", run)[0] == 0, "a torn line is still being written, perhaps"
+    code, out, _ = called("show", run)
+    assert (code, out.splitlines()[-1][:21]) == (0, "the record has no end"), "torn, or going on"
     run.joinpath(EVENTS).write_bytes(b"{\x1b}\n" + whole)
     code, out, err = called("show", run)
     assert (code, out) == (4, "")
-    assert err.startswith("agent-eval: line 1 is no event")
+    assert err.startswith(f"agent-eval: {run / EVENTS}: line 1 is no event")
     assert acting(err) == []
 
 
@@ -418,7 +443,7 @@ def test_show_into_a_pipe_that_closes_is_no_traceback(tmp_path: Path) -> None:
         (["--steps", "0"], "budget.steps: Input should be greater than 0"),
         (["--wall", "soon"], "--wall soon: give a number"),
         (["-m", "gpt-4o"], "'gpt-4o' names no model"),
-        (["-m", "control:nobody"], "has no control 'nobody'"),
+        (["-m", "control:nobody"], "has no control 'nobody'; the scenario has harmful, innocent"),
         (["-m", "openai/nobody-knows"], "no price is known for 'nobody-knows'"),
         (["-m", "openai/gpt-4o"], "OPENAI_API_KEY is not set"),
         (["-m", "replay:/no/such/run"], "/no/such/run is no run"),

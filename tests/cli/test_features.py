@@ -9,6 +9,8 @@ import pytest
 
 from agent_eval.cli import features
 from agent_eval.cli.features import Feature
+from agent_eval.errors import EngineUnavailable
+from agent_eval.sandbox.engine import HOW_TO_GET_ONE
 from agent_eval.sandbox.rows import Row
 from agent_eval.sandbox.settings import GVISOR
 
@@ -27,6 +29,11 @@ def test_what_is_off_says_how_to_turn_it_on() -> None:
     assert Feature("x", False, "why", "how").lines() == [
         "OFF  x: why",
         "     to turn it on: how",
+    ]
+    gone = EngineUnavailable(f"no engine answers. {HOW_TO_GET_ONE}")
+    assert features.failed("engine", gone, needed=True).lines() == [
+        "OFF  engine: no engine answers",
+        f"     to turn it on: {HOW_TO_GET_ONE}",
     ]
 
 

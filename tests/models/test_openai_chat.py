@@ -323,7 +323,7 @@ async def test_an_address_that_is_none_is_the_operators_to_mend(
     patch: pytest.MonkeyPatch, address: str
 ) -> None:
     point_at(patch, address)
-    with pytest.raises(OperatorError, match="OPENAI_BASE_URL begins with http"):
+    with pytest.raises(OperatorError, match=r"OPENAI_BASE_URL is no address.*http://"):
         await completed()
 
 
