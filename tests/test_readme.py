@@ -35,8 +35,9 @@ def test_the_two_commands_are_what_continuous_integration_calls() -> None:
 def test_every_command_is_in_the_table_and_every_link_leads_somewhere() -> None:
     for name in COMMANDS:
         assert f"| `agent-eval {name}" in README, name
-    for link in re.findall(r"\]\(([^)#:]+)\)", README):
-        assert ROOT.joinpath(link).exists(), link
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert page.parent.joinpath(link).exists(), (page, link)
     for file in shipped("scenarios").glob("[!_]*/scenario.yaml"):
         assert f"| `{file.parent.name}` |" in README
 
