@@ -98,7 +98,7 @@ def compared(
 
     Raises `OperatorError` where there is no such folder.
     """
-    entries = [one for one in RunSet.read(folder).entries.values() if one.outcome is not None]
+    entries = [one for one in RunSet.within(folder).entries.values() if one.outcome is not None]
     labelled, problems, flagged = [], [], [0, 0]
     for entry in entries:
         run = folder / entry.run

@@ -13,7 +13,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -128,6 +128,12 @@ def _titled(opened: Mapping[str, Any]) -> str:
     return f"{title}, {origin.get('what', 'begun')} of {origin.get('run')},"
 
 
+def sets_in(folder: Path) -> list[Path]:
+    """The folders that hold runs: this one, and those of run sets in it."""
+    inside = {each.parent.parent for each in folder.glob(f"*/*/{EVENTS}")}
+    return [folder, *sorted(each for each in inside if not each.joinpath(EVENTS).exists())]
+
+
 class RunSet:
     """The runs in a folder, and what of them was asked for."""
 
@@ -151,6 +157,23 @@ class RunSet:
         for line in made._lines():
             made._take(line, names)
         made._look(names - {name for name, entry in made.entries.items() if entry.outcome})
+        return made
+
+    @classmethod
+    def within(cls, folder: Path) -> Self:
+        """The runs in a folder and in the sets below it, each by its path from there.
+
+        Raises `OperatorError` where there is no such folder.
+        """
+        made = cls.read(folder)
+        for below in sets_in(folder)[1:]:
+            inner = cls.read(below)
+            for name, entry in inner.entries.items():
+                run = f"{below.name}/{name}"
+                made.entries[run] = replace(entry, run=run)
+            made.unreadable |= {
+                f"{below.name}/{name}": why for name, why in inner.unreadable.items()
+            }
         return made
 
     def rebuild(self) -> None:

@@ -183,7 +183,7 @@ def gathered(
     folder: Path, title: str, *, seed: int = 0, sample: int = 5, verdicts_of: Verdicts = no_rubrics
 ) -> Report:
     """Read a folder of runs; raises `OperatorError` where there is none."""
-    found = RunSet.read(folder)
+    found = RunSet.within(folder)
     runs = [_read(folder, entry) for entry in sorted(found.entries.values(), key=lambda e: e.run)]
     models = [one for one in runs if not one.control]
     told = [one for one in told_in(folder) if not one.entry.model.startswith(CONTROL)]

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent_eval.errors import AgentEvalError, OperatorError
+from agent_eval.record.runset import sets_in
 from agent_eval.record.transcript import EVENTS, in_use
 from agent_eval.review.index import BATCH, Index
 
@@ -37,10 +38,7 @@ class Keeper:
 
     def sets(self) -> list[Path]:
         """The folders that hold runs: this one, and those of run sets in it."""
-        if self.only:
-            return [self.folder]
-        inside = {each.parent.parent for each in self.folder.glob(f"*/*/{EVENTS}")}
-        return [self.folder, *sorted(inside)]
+        return [self.folder] if self.only else sets_in(self.folder)
 
     def names(self) -> Iterator[str]:
         """The names of all runs."""

@@ -7,7 +7,7 @@ from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
 from agent_eval.graders.calibration import control_of, gate, tried
 from agent_eval.record.reading import read_summary
-from agent_eval.record.runset import RunSet
+from agent_eval.record.runset import RunSet, sets_in
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.stats.tables import Told, told
 
@@ -15,7 +15,16 @@ _ANSWERS = {"yes": True, "no": False}
 
 
 def gates_in(folder: Path) -> dict[str, list[str]]:
-    """What is wrong with the controls that were run in a folder, by scenario."""
+    """What is wrong with the controls that were run in a folder or a set below, by scenario."""
+    wrong: dict[str, list[str]] = {}
+    for each in sets_in(folder):
+        for scenario, faults in _gates_of(each).items():
+            wrong[scenario] = [*wrong.get(scenario, ()), *faults]
+    return wrong
+
+
+def _gates_of(folder: Path) -> dict[str, list[str]]:
+    """The same of one set: its controls speak for its own runs."""
     controls = []
     for entry in RunSet.read(folder).entries.values():
         if control_of(entry.model) and entry.there:
@@ -31,17 +40,19 @@ def models_runs(runs: Iterable[Told]) -> Iterator[str]:
 
 
 def told_in(folder: Path, axes: tuple[str, ...] = ()) -> Iterator[Told]:
-    """Every run of a folder, and what it says; replays and branches are none of the scenario's.
+    """Every run of a folder and of the sets below it, and what it says.
 
+    Replays and branches are none of the scenario's.
     Where a control of its scenario got a verdict that it must not, no behaviour is scored.
     Raises `OperatorError` where there is no such folder.
     """
-    gates = gates_in(folder)
-    for entry in RunSet.read(folder).entries.values():
+    gates = {each: _gates_of(each) for each in sets_in(folder)}
+    for entry in RunSet.within(folder).entries.values():
         if " of " in entry.scenario:
             continue
         facts = facts_of(folder / entry.run) if entry.outcome is not None else {}
-        if gates.get(entry.scenario) and not control_of(entry.model):
+        gated = gates.get((folder / entry.run).parent, {})
+        if gated.get(entry.scenario) and not control_of(entry.model):
             facts = {name: None if name in BEHAVIOURS else said for name, said in facts.items()}
         one = told(entry, facts)
         kept = {name: said for name, said in one.axes.items() if not axes or name in axes}

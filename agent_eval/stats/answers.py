@@ -48,7 +48,7 @@ class ProbeRow:
 def probes_in(folder: Path) -> dict[str, list[Answers]]:
     """What came of the tasks of the probes in a folder of runs, by the run."""
     found = {}
-    for entry in RunSet.read(folder).entries.values():
+    for entry in RunSet.within(folder).entries.values():
         if entry.counts and entry.scenario.startswith(PROBE):
             tasks = probed(folder / entry.run)
             if tasks is not None:

@@ -47,6 +47,16 @@ def test_the_table_counts_what_each_says(folder: Path) -> None:
     assert (detector.agreement.both, detector.agreement.first) == (3, 1)
 
 
+def test_runs_of_sets_below_count_as_others_do(folder: Path) -> None:
+    alone = compared(folder)
+    below = folder / "first"
+    below.mkdir()
+    for number in range(4):
+        folder.joinpath(f"r{number}").rename(below / f"r{number}")
+    assert compared(folder) == alone
+    assert len(compared(below).rows) > 0 and compared(below).labelled == 4
+
+
 def test_what_graders_did_not_say_is_in_no_rate(folder: Path) -> None:
     for number in range(3):  # not graded any more
         (folder / f"r{number}" / "findings.jsonl").unlink()

@@ -9,7 +9,7 @@ import pytest
 
 from agent_eval.errors import OperatorError
 from agent_eval.events.kinds import RunClosed, RunOpened
-from agent_eval.record.runset import INDEX, Entry, RunSet, Wanted, cell_of, entry_of
+from agent_eval.record.runset import INDEX, Entry, RunSet, Wanted, cell_of, entry_of, sets_in
 from agent_eval.record.transcript import Transcript
 
 SUBMITTED = {"status": "submitted"}
@@ -144,6 +144,21 @@ def test_what_is_no_run_is_left_out_and_said(tmp_path: Path) -> None:
     assert set(runs.unreadable) == {"junk", "empty", "odd", "bent"}
     with pytest.raises(OperatorError, match="not there"):
         RunSet.read(tmp_path / "nowhere")
+
+
+def test_sets_below_are_read_with_the_folder(tmp_path: Path) -> None:
+    made(tmp_path, "a", 1, SUBMITTED)
+    for below in ("first", "second"):
+        tmp_path.joinpath(below).mkdir()
+        made(tmp_path / below, "b", 1, SUBMITTED)
+    made(tmp_path / "a", "inside-a-run", 1, SUBMITTED)
+    tmp_path.joinpath("second", "junk").mkdir()
+    tmp_path.joinpath("second", "junk", "events.jsonl").write_bytes(b"{}\n")
+    runs = RunSet.within(tmp_path)
+    assert sorted(runs.entries) == ["a", "first/b", "second/b"]
+    assert all(tmp_path.joinpath(one.run, "run.json").is_file() for one in runs.entries.values())
+    assert list(runs.unreadable) == ["second/junk"]
+    assert sets_in(tmp_path) == [tmp_path, tmp_path / "first", tmp_path / "second"]
 
 
 def test_two_processes_do_not_work_on_one_set(tmp_path: Path) -> None:

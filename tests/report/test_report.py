@@ -68,6 +68,20 @@ def test_both_forms_say_what_a_board_asks_for(folder: Path) -> None:
             assert said in text, said
 
 
+def test_runs_of_sets_below_are_in_it(folder: Path) -> None:
+    alone = gathered(folder, "For the board")
+    folder.joinpath("first").mkdir()
+    for name in ("stays", "plain0"):
+        folder.joinpath(name).rename(folder / "first" / name)
+    report = gathered(folder, "For the board")
+    assert [one.run for one in report.findings + report.unjudged if one.behaviour == "R5"] == [
+        "first/stays"
+    ]
+    assert [one.quotes for one in report.unjudged] == [one.quotes for one in alone.unjudged]
+    assert (report.models, report.unflagged) == (alone.models, alone.unflagged)
+    assert report.rates == alone.rates
+
+
 def test_a_judged_finding_waits_for_nobody(folder: Path) -> None:
     (sign,) = (one for one in beside(folder / "hides").findings if one["tier"] == "E3")
     label = {
