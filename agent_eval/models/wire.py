@@ -74,7 +74,7 @@ class _Bounded(httpx2.AsyncClient):
     """What the `openai` client sends with: an answer is here whole, or the request has failed."""
 
     def __init__(self, limits: ModelArguments, transport: httpx2.AsyncBaseTransport | None) -> None:
-        super().__init__(transport=transport)
+        super().__init__(transport=transport, timeout=None)  # else the library's own 5 s hold
         self._limits = limits
 
     async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:

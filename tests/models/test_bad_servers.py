@@ -9,7 +9,7 @@ import gzip
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -142,6 +142,7 @@ ROWS = [
           failures=((TOO_LONG, settled),)) for number, settled in (
               (400, FREE), (413, FREE), (500, FULL), (200, FULL))),
     # --- takes its time ---
+    Row("thinks for longer than clients usually wait", (replace(GOOD, delay_s=6), DONE)),
     Row("silence at first", (raw(LONG_S), DONE), failures=(("first_byte_timeout_s", FULL),),
         limits={"first_byte_timeout_s": SOON_S}),
     Row("half a head", (raw(OK[:9], LONG_S), DONE), failures=(("first_byte_timeout_s", FULL),),
