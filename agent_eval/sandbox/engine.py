@@ -275,18 +275,23 @@ class Attached:
             self._raw += came
 
     def _taken(self) -> bytes:
-        out = bytearray()
-        while len(self._raw) >= _HEADER_BYTES:
-            size = int.from_bytes(self._raw[4:8], "big")
-            if len(self._raw) < _HEADER_BYTES + size:
-                break
-            data = self._raw[_HEADER_BYTES : _HEADER_BYTES + size]
-            if self._raw[0] == _STDOUT:
-                out += data
-            else:
-                self.stderr = (self.stderr + bytes(data))[-_STDERR_KEPT_BYTES:]
-            del self._raw[: _HEADER_BYTES + size]
-        return bytes(out)
+        """What is there of standard output; views, since bulk would be copied at each step."""
+        parts: list[memoryview] = []
+        at = 0
+        with memoryview(self._raw) as raw:
+            while (start := at + _HEADER_BYTES) <= len(raw):
+                end = start + int.from_bytes(raw[at + 4 : start], "big")
+                if end > len(raw):
+                    break
+                if raw[at] == _STDOUT:
+                    parts.append(raw[start:end])
+                else:
+                    self.stderr = (self.stderr + bytes(raw[start:end]))[-_STDERR_KEPT_BYTES:]
+                at = end
+            out = b"".join(parts)
+            parts.clear()  # what is looked at cannot be shortened
+        del self._raw[:at]
+        return out
 
     async def close(self) -> None:
         """Hang up."""

@@ -52,7 +52,8 @@ class Decoder:
                 raise BadFrame(f"a frame of type {kind}")
             if len(self._buffer) < 4 + size:
                 return
-            payload = bytes(self._buffer[_HEAD.size : 4 + size])
+            with memoryview(self._buffer) as buffer:
+                payload = bytes(buffer[_HEAD.size : 4 + size])
             del self._buffer[: 4 + size]
             yield kind, channel, payload
 

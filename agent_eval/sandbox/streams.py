@@ -183,8 +183,7 @@ class Streams:
             stream.window_bytes -= len(payload)
             if stream.window_bytes < 0 or stream.heard_end:
                 raise BadFrame(f"stream {stream.number} has sent more than it may")
-            stream.waiting += payload
-            self._pass_on(stream)
+            self._pass_on(stream, payload)
         elif kind == EOF:
             stream.heard_end = True
             self._pass_on(stream)
@@ -238,21 +237,24 @@ class Streams:
         stream.sock = sock
         self._pass_on(stream)
 
-    def _pass_on(self, stream: Stream) -> None:
-        """Write what waits, as far as the socket takes it, and grant as much anew."""
+    def _pass_on(self, stream: Stream, came: bytes = b"") -> None:
+        """Write what waits, then what came, as far as the socket takes it; grant as much anew."""
         if stream.sock is None:
+            stream.waiting += came
             return
         try:
+            if came and not stream.waiting:
+                came = came[_written(stream, stream.sock, came) :]
+            stream.waiting += came
             while stream.waiting:
                 with memoryview(stream.waiting) as view:
-                    sent = stream.sock.send(view)
+                    sent = _written(stream, stream.sock, view)
+                if not sent:
+                    break
                 del stream.waiting[:sent]
-                stream.owed_bytes += sent
-            if stream.heard_end and not stream.shut:
+            if stream.heard_end and not (stream.waiting or stream.shut):
                 stream.shut = True
                 stream.sock.shutdown(socket.SHUT_WR)
-        except BlockingIOError:
-            pass
         except OSError:
             self._drop(stream)
             return
@@ -373,6 +375,15 @@ class Streams:
             with contextlib.suppress(OSError):
                 stream.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_NOW)
         stream.sock.close()
+
+
+def _written(stream: Stream, sock: socket.socket, data: bytes | memoryview) -> int:
+    """How much of something the socket of a stream takes now; raises `OSError` if it is broken."""
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        sent = sock.send(data)
+    stream.owed_bytes += sent
+    return sent
 
 
 def _credit(payload: bytes) -> int:
