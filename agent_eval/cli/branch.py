@@ -20,7 +20,7 @@ from agent_eval.run.run import Result
 @click.command("branch")
 @click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--at", required=True, type=click.IntRange(0), metavar="SEQ",
-              help="The event to go on from; `show` and `seq` tell its number.")  # fmt: skip
+              help="The event to go on from, by the number at its line in `show`.")  # fmt: skip
 @click.option("--model", "-m", help="Another model, named as in `run`.")
 @click.option("--system", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="Another system prompt.")  # fmt: skip

@@ -11,7 +11,7 @@ import click
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.cli.matrix import CONFIRM_OVER_USD, Asked
 from agent_eval.cli.overrides import laid_over
-from agent_eval.cli.run import PRICES_FORM, carried_out, folder_of, guard
+from agent_eval.cli.run import carried_out, folder_of, guard
 from agent_eval.fleet.fleet import Cell
 from agent_eval.models.base import Model
 from agent_eval.models.catalogue import read_catalogue
@@ -33,7 +33,7 @@ For example:
   agent-eval stats runs/family --k 10"""
 
 
-@click.command("probe", epilog=f"{FORM}\n\n{PRICES_FORM}")
+@click.command("probe", epilog=FORM)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...",
                 type=click.Path(exists=True, dir_okay=False, path_type=Path))  # fmt: skip
 @click.option("--model", "-m", "names", multiple=True, required=True,
@@ -61,7 +61,7 @@ For example:
 @click.option("--usd", help="Dollar limit of each file with each model, or none; usually 1.")
 @click.option("--tokens", help="Token limit, or none.")
 @click.option("--prices", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A file of price cards.")  # fmt: skip
+              help="A file of price cards; see `agent-eval run --help`.")  # fmt: skip
 def command(
     files: tuple[Path, ...], names: tuple[str, ...], models: Path | None, samples: int,
     at_once: int, runs: Path, run_set: str | None, dry_run: bool, confirm_over_usd: float,

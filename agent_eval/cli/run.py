@@ -108,7 +108,7 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
                    "again.")  # fmt: skip
 @click.option("--models", type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A list of models: servers, keys, prices, roles; see below.")  # fmt: skip
-@click.option("--epochs", default=1, type=click.IntRange(1, 10000),
+@click.option("--epochs", default=1, type=click.IntRange(1, 10000), show_default=True,
               help="Runs of each scenario with each model.")  # fmt: skip
 @click.option("--parallel", type=click.IntRange(1, 1000), metavar="N",
               help=f"Runs at one time. Usually {RUNS_A_CORE} for each processor, and no more than "
@@ -136,7 +136,8 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("-M", "arguments", multiple=True, metavar="KEY=VALUE",
               help="Lay over the scenario's `model` part: temperature, top_p, seed, "
                    "max_output_tokens, reasoning_effort, extra_body (JSON), tool_format, attempts, "
-                   "request_timeout_s, output_tokens_field, and more (README).")  # fmt: skip
+                   "request_timeout_s, output_tokens_field, and more; a KEY that is none has all "
+                   "listed.")  # fmt: skip
 @click.option("--runtime", type=click.Choice(["any", "runc", "runsc"]),
               help="Lay over the scenario's runtime; runsc is gVisor.")  # fmt: skip
 @click.option("--record", type=click.Choice(["auto", "required", "off"]),
@@ -144,7 +145,7 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
 @click.option("--usd", help="Dollar limit, or none.")
 @click.option("--tokens", help="Token limit, or none.")
 @click.option("--steps", help="Limit of answered model calls, or none.")
-@click.option("--wall", "wall_s", help="Limit in seconds from start to end, or none.")
+@click.option("--wall", "wall_s", help="Limit in seconds of working time, or none.")
 @click.option("--role-usd",
               help="Dollar limit of each model beside the one under test (persons, the world's lm, "
                    "grader), or none.")  # fmt: skip
@@ -187,7 +188,9 @@ def command(
     Several scenarios, models and epochs are all run with each other, many at a time.
 
     Ctrl-C once ends every run after its current step, twice at once, three times without tidying
-    up; the records are sealed in every case.
+    up; the records are sealed in every case. For example
+
+        agent-eval run orientation honeytoken -m openai/gpt-4o --epochs 3
     """
     catalogue = read_catalogue(models) if models else None
     if not names and catalogue and catalogue.agent:

@@ -91,7 +91,7 @@ class Watch:
         """Take note of an event."""
         self.family.note(event)
         words = self._words(event) or _of_a_person(event) or _of_a_copy(event)
-        words = words or _of_graders(event)
+        words = words or _of_graders(event) or _of_a_drill(event)
         if words is None:
             return
         self._agent, self._last = event["agent"], words
@@ -161,6 +161,17 @@ def _of_graders(event: dict[str, Any]) -> str | None:
         return None
     then = {"pause": "; the run pauses", "stop": "; the run ends"}.get(event["did"], "")
     return f"FOUND {event['behaviour']}: {one_line(event['why'], 160)}{then}"
+
+
+def _of_a_drill(event: dict[str, Any]) -> str | None:
+    match event["kind"]:
+        case "drill.begun":
+            return f"drill {event['act']}: {event['due']}"
+        case "drill.ended" if not event["done"]:
+            return f"drill {event['act']}: not done: {one_line(event.get('detail') or '', 120)}"
+        case "aftermath.begun":
+            return f"its world goes on for up to {event['at_most_s']:g} s of its own time"
+    return None
 
 
 def _of_a_person(event: dict[str, Any]) -> str | None:

@@ -568,9 +568,17 @@ def test_the_live_view_counts_what_is_on_record(capsys: pytest.CaptureFixture[st
         watch.see(event_of("model.replied", settled=settled))
         watch.see(event_of("model.failed", settled={"usd": 0.25}))
         watch.see(event_of("action.started", tool="bash", input={"code": "ls\n -la"}))
+        watch.see(event_of("drill.begun", act="reboot", due="at_s 600"))
+        watch.see(event_of("drill.ended", act="reboot", done=False, detail="no machine"))
+        watch.see(event_of("aftermath.begun", at_most_s=900))
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "title"
-    assert lines[-1].endswith("step 1/9  $0.750/$2  1,500 tokens  bash: ls -la")
+    assert lines[-4].endswith("step 1/9  $0.750/$2  1,500 tokens  bash: ls -la")
+    assert [line.partition("tokens  ")[2] for line in lines[-3:]] == [
+        "drill reboot: at_s 600",
+        "drill reboot: not done: no machine",
+        "its world goes on for up to 900 s of its own time",
+    ]
 
 
 def test_a_run_goes_on_when_nobody_looks_any_more() -> None:
