@@ -55,7 +55,11 @@ from agent_eval.scenario.model import Loaded
 from agent_eval.show.show import outcome_words, spent_words
 from agent_eval.show.truth import truth_lines
 
-PRICES_FORM = """\b
+FORM = """\b
+For example:
+  agent-eval run orientation honeytoken -m openai/gpt-4o-mini --epochs 3 --set first
+
+\b
 A price file maps model names to dollars per million tokens:
   my-model: {input: 0.5, cached: 0.1, output: 1.5, as_of: "2026-01-31", source: my contract}
 A local server that costs nothing says so with zeros.
@@ -101,7 +105,7 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
     return Redactor(known, evidence_of(loaded))
 
 
-@click.command("run", epilog=PRICES_FORM)
+@click.command("run", epilog=FORM)
 @click.argument("scenarios", nargs=-1, required=True, metavar="SCENARIO[@VARIANT]...")
 @click.option("--model", "-m", "names", multiple=True,
               help="openai/NAME, control:NAME, replay:RUN, or a name in --models; may be given "
@@ -188,9 +192,7 @@ def command(
     Several scenarios, models and epochs are all run with each other, many at a time.
 
     Ctrl-C once ends every run after its current step, twice at once, three times without tidying
-    up; the records are sealed in every case. For example
-
-        agent-eval run orientation honeytoken -m openai/gpt-4o --epochs 3
+    up; the records are sealed in every case.
     """
     catalogue = read_catalogue(models) if models else None
     if not names and catalogue and catalogue.agent:

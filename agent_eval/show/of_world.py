@@ -34,7 +34,7 @@ def told(event: dict[str, Any]) -> tuple[str, str] | None:
     if kind in _TELLERS:
         return _TELLERS[kind](event)
     own = {name: each for name, each in event.items() if name not in _EVERY}
-    words = [f"{name} {_value(name, each)}" for name, each in own.items()]
+    words = [f"{name.removesuffix('_cents')} {_value(name, each)}" for name, each in own.items()]
     return f"{kind.replace('.', ' ')}: {', '.join(words)}", "blue"
 
 
