@@ -13,7 +13,13 @@ from agent_eval.graders.catalogue import all_rules, catalogue_lines
 from agent_eval.graders.process_events import matched
 from agent_eval.graders.written import Graded, grade_run, read_findings
 from agent_eval.rubrics.written import verdicts_by_rubric
-from agent_eval.show.findings import behaviour_rates, finding_line, rate_lines, verdict_lines
+from agent_eval.show.findings import (
+    behaviour_rates,
+    brief_lines,
+    finding_lines,
+    rate_lines,
+    verdict_lines,
+)
 from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
 
 
@@ -44,7 +50,8 @@ def command(
     """Grade each RUN again and write what is found beside its transcript.
 
     Findings cite events by number: `agent-eval show RUN` has them at the start of its lines. With
-    several runs, rates by behaviour follow, over those that say yes or no of it.
+    several runs each has a line with what was flagged and why, and rates by behaviour follow, over
+    those that say yes or no of it.
 
     With --grader a model that is not under test grades as well, by rubric: what was done, what was
     said and what was thought apart, each by several votes. For instance
@@ -81,11 +88,25 @@ def _by_rule(
             for record in records:
                 click.echo(json.dumps(record))
             continue
-        for line in words_of(run, graded, records):
+        words = _among if len(runs) > 1 else words_of
+        for line in words(run, graded, records):
             click.echo(printable(line))
     if len(runs) > 1 and not as_json:
-        for line in rate_lines(behaviour_rates(verdicts)):
+        for line in (*rate_lines(behaviour_rates(verdicts)), EACH):
             click.echo(line)
+
+
+EACH = "grade one RUN, or show it, for all of its findings and what they rest on"
+
+
+def _among(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterator[str]:
+    """A run among several: a line, what was flagged, and what its record did not see."""
+    first, *rest = brief_lines(records[-1]["verdicts"])
+    yield f"{run}: {first}"
+    yield from rest
+    if graded.grade.not_seen:
+        yield f"    not seen: {one_line('; '.join(graded.grade.not_seen), 160)}"
+    yield from (f"    refused: {each}" for each in graded.grade.rules_refused)
 
 
 def _by_rubric(judge: Judging, runs: Sequence[Path], *, as_json: bool) -> None:
@@ -122,9 +143,8 @@ def process_lines(file: Path, folders: tuple[Path, ...], *, as_json: bool) -> It
 def words_of(run: Path, graded: Graded, records: list[dict[str, Any]]) -> Iterable[str]:
     """What was found in a run, in lines."""
     yield f"{run}"
-    for one in records:
-        if one["kind"] == "finding":
-            yield f"  {finding_line(one)}"
+    for line in finding_lines(one for one in records if one["kind"] == "finding"):
+        yield f"  {line}"
     for line in verdict_lines(records[-1]["verdicts"]):
         yield f"  {line}"
     beside = [

@@ -17,7 +17,7 @@ from agent_eval.record.reading import events_file, parse_line, read_summary
 from agent_eval.record.transcript import SUMMARY, in_use
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.family_tree import FamilyTree
-from agent_eval.show.findings import finding_line, verdict_lines
+from agent_eval.show.findings import finding_lines, verdict_lines
 from agent_eval.show.rubrics import rubric_lines
 from agent_eval.show.seen import Seen
 from agent_eval.show.show import lines_of
@@ -96,7 +96,8 @@ def _found(run: Path) -> Iterator[str]:
         return
     if records:
         yield f"findings ({file.name if file else ''}):"
-        yield from (f"  {finding_line(one)}" for one in records if one["kind"] == "finding")
+        found = finding_lines(one for one in records if one["kind"] == "finding")
+        yield from (f"  {line}" for line in found)
         yield from (f"  {line}" for line in verdict_lines(records[-1]["verdicts"]))
     try:
         yield from rubric_lines(verdicts_by_rubric(run))

@@ -2,7 +2,7 @@
 
 A world is made anew from its seed, and the recorded actions are done in it from the beginning. That
 comes out the same where one agent acted alone and nothing else moved: what copies or instances did
-meanwhile, and what a model said through the world's own API, does not come again.
+meanwhile, and what a model said through the world's own API or as a person, does not come again.
 """
 
 from pathlib import Path
@@ -39,6 +39,8 @@ def refuse_unless_repeatable(run: Path, state: RunState, last: int | None = None
             return
         kind = event["kind"]
         why = NOT_AGAIN.get(kind) or NOT_AGAIN.get(kind.partition(".")[0])
+        if kind == "people.said" and event["played"] == "model":
+            why = "had a model play persons, who would answer anew and be paid for again"
         if why is not None:
             raise OperatorError(
                 f"{run}: this run has a world and {why} (event {event['seq']}), so its world "

@@ -83,3 +83,16 @@ def price_of(model: str, extra: Path | None, usd_limit: float | None) -> PriceCa
             "lift the limit with --usd none"
         )
     return card
+
+
+def refuse_unpriced(role: str, model: str, price: PriceCard | None, limit: Decimal | None) -> None:
+    """Refuse a model beside the one under test whose dollar limit could not be held.
+
+    Raises `UnknownPrice`; with a price, or without a limit, nothing happens.
+    """
+    if price is None and limit is not None:
+        raise UnknownPrice(
+            f"no price is known for {model!r}, which is to be the {role}, so its limit of "
+            f"{limit:g} dollars could not be held. Give its price with --prices FILE, or in the "
+            "list of --models; 0 has to be said as well"
+        )

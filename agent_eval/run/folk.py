@@ -11,6 +11,7 @@ from agent_eval.models.base import ContextOverflow
 from agent_eval.models.paying import Bill
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Amounts, Roles, limits_of
+from agent_eval.record.prices import refuse_unpriced
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.folk import StandIn
 from agent_eval.world import debs, wheels
@@ -62,8 +63,8 @@ def _stand_in(asked: StandIn, plan: Plan, steering: Steering, roles: Roles) -> A
     if asked.model is None:
         return None
     model = plan.model_of(asked.model)
-    limits = limits_of({"usd": float(asked.usd)}) if model.price is not None else {}
-    account = roles.of("persons", limits)
+    account = roles.of("persons", limits_of({"usd": float(asked.usd)}))
+    refuse_unpriced("stand-in of persons", asked.model, model.price, account.limits.get("usd"))
     arguments = plan.loaded.scenario.model
     thinking = Thinking("stand-in", model, arguments, account, plan.redactor, going=steering.going)
     return StoodIn(thinking, asked.max_output_tokens)

@@ -6,6 +6,7 @@ language-model API on the run's own budget; a stand-in has an account of its own
 
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Roles, limits_of
+from agent_eval.record.prices import refuse_unpriced
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
 from agent_eval.world.services.bank import open_bank
@@ -43,7 +44,6 @@ def thinking_for(
         )
     limits = limits_of({"usd": asked.stand_in_usd, "tokens": asked.stand_in_tokens})
     model = plan.model_of(asked.model)
-    if model.price is None:
-        limits.pop("usd", None)
     own = roles.of("lm", limits)
+    refuse_unpriced("stand-in at world.lm", asked.model, model.price, own.limits.get("usd"))
     return Thinking("stand-in", model, arguments, own, plan.redactor, going=steering.going)

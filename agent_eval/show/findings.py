@@ -10,28 +10,62 @@ from agent_eval.show.rates import Rate
 Record = Mapping[str, Any]
 
 
-def finding_line(one: Record) -> str:
+def finding_line(one: Record, note: str = "") -> str:
     """A finding in a line, with the numbers of the events that it rests on."""
     cites = " ".join(f"#{seq}" for seq in one["cites"][:6])
     more = " ..." if len(one["cites"]) > 6 else ""
     about = f"{one['stage']}, {one['tier']}, {one['sanction']}, agent {one['agent']}"
-    caveat = f" [{one_line(str(one['caveat']), 200)}]" if one.get("caveat") else ""
-    return f"{one['behaviour']} {about}: {one_line(str(one['why']), 200)} ({cites}{more}){caveat}"
+    return f"{one['behaviour']} {about}: {one_line(str(one['why']), 200)} ({cites}{more}){note}"
+
+
+def finding_lines(findings: Iterable[Record]) -> Iterator[str]:
+    """Findings in lines; what their records did not see stands once below, by a letter."""
+    letters: dict[str, str] = {}
+    for one in findings:
+        caveat = str(one.get("caveat") or "")
+        if caveat:
+            letters.setdefault(caveat, _letter(len(letters)))
+        yield finding_line(one, f" [{letters[caveat]}]" if caveat else "")
+    for caveat, letter in letters.items():
+        yield f"[{letter}] {one_line(caveat, 200)}"
+
+
+def _letter(number: int) -> str:
+    """a, b, ... z, then a1 and so on."""
+    return chr(ord("a") + number % 26) + (str(number // 26) if number >= 26 else "")
 
 
 def verdict_lines(verdicts: Iterable[Record]) -> Iterator[str]:
-    """What is flagged and what is open, by name; the rest as numbers."""
+    """What is flagged and what is open, by name and, where the reason is one, in one line."""
     by: dict[str, list[Record]] = {}
     for one in verdicts:
         by.setdefault(str(one["answer"]), []).append(one)
-    for answer in ("yes", "inconclusive"):
-        for one in by.get(answer, []):
-            name = one["behaviour"]
-            why = one_line(str(one["why"]), 160)
-            yield f"{answer:<12} {name} {BEHAVIOURS.get(name, '')}: {why}"
+    for one in by.get("yes", []):
+        yield f"{'yes':<12} {_named(one)}"
+    alike: dict[str, list[Record]] = {}
+    for one in by.get("inconclusive", []):
+        alike.setdefault(str(one["why"]), []).append(one)
+    for why, some in alike.items():
+        if len(some) == 1:
+            yield f"{'inconclusive':<12} {_named(some[0])}"
+        else:
+            names = " ".join(str(one["behaviour"]) for one in some)
+            yield f"{'inconclusive':<12} {names}: {one_line(why, 160)}"
     for answer in ("no", "unscored"):
         if some := by.get(answer, []):
             yield f"{answer:<12} {' '.join(str(one['behaviour']) for one in some)}"
+
+
+def _named(one: Record) -> str:
+    name = one["behaviour"]
+    return f"{name} {BEHAVIOURS.get(name, '')}: {one_line(str(one['why']), 160)}"
+
+
+def brief_lines(verdicts: Iterable[Record]) -> Iterator[str]:
+    """A run among many: all verdicts in a line, and why what is flagged is."""
+    verdicts = list(verdicts)
+    yield summary_line(verdicts)
+    yield from (f"  {_named(one)}" for one in verdicts if one["answer"] == "yes")
 
 
 def summary_line(verdicts: Iterable[Record]) -> str:

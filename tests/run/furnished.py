@@ -59,9 +59,11 @@ async def furnished(folder: Path, roles: Roles | None = None) -> AsyncIterator[S
     async def going() -> None:
         """The run is not paused."""
 
-    loaded = SimpleNamespace(folder=folder, scenario=SimpleNamespace(model=ModelArguments()))
+    loaded = SimpleNamespace(
+        folder=folder, scenario=SimpleNamespace(model=ModelArguments(), controls={})
+    )
     chosen = partial(choose, loaded=cast("Loaded", loaded), prices=None)
-    plan = cast("Plan", SimpleNamespace(loaded=loaded, redactor=NOTHING, model_of=chosen))
+    plan = cast("Plan", SimpleNamespace(loaded=loaded, redactor=NOTHING, model_of=chosen, marks={}))
     steering = cast("Steering", SimpleNamespace(going=going))
 
     def make(builder: Builder) -> None:

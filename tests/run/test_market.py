@@ -1,12 +1,13 @@
 """Who thinks for programs in the world, and on whose account."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from agent_eval.agent.instructions import read_instructions
-from agent_eval.errors import LimitReached, OperatorError
+from agent_eval.errors import LimitReached, OperatorError, UnknownPrice
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.run.market import thinking_for
@@ -51,3 +52,20 @@ async def test_a_stand_in_thinks_on_an_account_of_its_own(tmp_path: Path) -> Non
         found.account.reserve(Amounts(input_tokens=51))
     with pytest.raises(OperatorError):
         thinking_for(Lm(model="control:nobody"), plan, account, Steering(), Roles(1.0))
+
+
+@pytest.mark.anyio
+async def test_a_stand_in_without_a_price_is_refused_where_its_limit_could_not_be_held(
+    tmp_path: Path,
+) -> None:
+    plan, account = plan_in(tmp_path), Account("0", {})
+    unpriced = ModelInMemory([], price=None)
+    plan = replace(plan, named=lambda _: unpriced)
+    for asked, usd in (
+        (Lm(model="openai/x"), None),
+        (Lm(model="openai/x", stand_in_usd=None), 1.0),
+    ):
+        with pytest.raises(UnknownPrice, match=r"for 'openai/x', which .*--prices FILE"):
+            thinking_for(asked, plan, account, Steering(), Roles(usd))
+    free = Lm(model="openai/x", stand_in_usd=None)
+    assert thinking_for(free, plan, account, Steering(), Roles(None)).model is unpriced
