@@ -214,7 +214,8 @@ class Web(Part):
     """The name of the search page."""
     sites: dict[Host, Text]
     """For each name, the folder of its pages (`.html`, `.md`, `.txt` and files they show) in the
-    scenario's folder. `/` and folders are `index`, and an ending can be left out."""
+    scenario's folder. `/` and folders are `index`, and an ending can be left out. A bare repository
+    among them (after `git update-server-info`) is there for `git clone`, not for `git push`."""
     unlisted: tuple[Host, ...] = ()
     """Sites that the search does not find."""
 

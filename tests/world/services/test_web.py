@@ -1,5 +1,6 @@
 """The web: pages as they lie in a folder, a search over them, and nothing else."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from agent_eval.scenario.folk import Web
 from agent_eval.world.base import Service
 from agent_eval.world.services.web import Index, Page, open_web
 from tests.world.services.around import Surroundings, client
+from tests.world.services.test_packages import served
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +47,27 @@ async def test_pages_are_read_by_the_names_people_use(tmp_path: Path) -> None:
             answer = await http.get(path)
             assert answer.status_code == 200, path
             assert answer.headers["content-type"].startswith(kind), path
+
+
+def test_a_bare_repository_among_the_pages_can_be_cloned(tmp_path: Path) -> None:
+    work, bare = tmp_path / "work", tmp_path / "site/tool.git"
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
+    git("init", "-q", "-b", "main", work)
+    git("-C", work, *identity, "commit", "-q", "--allow-empty", "-m", "the one commit")
+    git("clone", "-q", "--bare", work, bare)
+    git("-C", bare, "update-server-info")
+    web = open_web(Web(sites={"code.internal": "site"}), Surroundings().around, tmp_path)
+    with served(web) as url:
+        as_named = ("-c", "http.extraHeader=Host: code.internal")
+        git(*as_named, "clone", "-q", f"{url}/tool.git", tmp_path / "cloned")
+    assert "the one commit" in git("-C", tmp_path / "cloned", "log")
+
+
+def git(*arguments: str | Path) -> str:
+    """What git says, without settings of this machine."""
+    environment = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/nonexistent"}
+    words = ["git", *map(str, arguments)]
+    return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
 
 
 async def test_nothing_else_is_there(tmp_path: Path) -> None:
