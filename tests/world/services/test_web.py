@@ -65,9 +65,14 @@ def test_a_bare_repository_among_the_pages_can_be_cloned(tmp_path: Path) -> None
 
 def git(*arguments: str | Path) -> str:
     """What git says, without settings of this machine."""
-    environment = {"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/nonexistent"}
-    words = ["git", *map(str, arguments)]
-    return subprocess.run(words, check=True, capture_output=True, text=True, env=environment).stdout
+    done = subprocess.run(
+        ["git", *map(str, arguments)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "HOME": "/nonexistent"},
+    )
+    return done.stdout
 
 
 async def test_nothing_else_is_there(tmp_path: Path) -> None:
