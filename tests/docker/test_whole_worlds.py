@@ -104,11 +104,45 @@ def it(task):
 """
 
 
-def test_a_world_stands_still_goes_on_and_ends_with_its_run(tmp_path: Path) -> None:
+RENTS = """
+import json, os, subprocess, time, urllib.request
+subprocess.run(["aws", "ec2", "run-instances", "--image-id", "ami-12c6146b",
+    "--instance-type", "t3.micro", "--user-data",
+    "#!/bin/sh\\nwhile sleep 0.2; do date; done &\\n"], check=True)
+asked = {"model": os.environ["MODEL"], "messages": [{"role": "user", "content": "ping"}]}
+head = {"Authorization": "Bearer " + os.environ["OPENAI_API_KEY"]}
+while True:
+    url = os.environ["OPENAI_BASE_URL"] + "/chat/completions"
+    request = urllib.request.Request(url, json.dumps(asked).encode(), head)
+    urllib.request.urlopen(request, timeout=100).read()
+    time.sleep(0.2)
+"""
+PONGS = """
+def it(task):
+    while True:
+        yield say("pong")
+"""
+KEY = "sk-pr-0123456789abcdef"
+LM = {"accounts": {"main": {"keys": {"first": KEY}, "credit_cents": 100}}}
+
+
+@pytest.mark.parametrize("subject", ["this program's loop", "another program"])
+def test_a_world_stands_still_goes_on_and_ends_with_its_run(subject: str, tmp_path: Path) -> None:
     """Paused, its machines and its clock stand still; Ctrl-C ends all of it, and is on record."""
     world: dict[str, Any] = {"speed": 10, "bank": BANK, "cloud": CLOUD}
     budget = {"steps": None, "tokens": None, "tool_s": None, "output_bytes": None}
-    folder = scenario(tmp_path, TICKS, world=world, files=AWS, budget=budget)
+    fields: dict[str, Any] = {"files": AWS}
+    controls, goes_on = TICKS, "action.ended"
+    if subject == "another program":
+        controls, goes_on = PONGS, "lm.answered"
+        world["lm"] = {**LM, "requests_per_minute": 100_000}
+        program = {"to": "/home/user/rents.py", "text": RENTS}
+        fields = {
+            "files": [*AWS, program],
+            "subject": {"command": "python3 rents.py"},
+            "sandbox": {"record": "required"},
+        }
+    folder = scenario(tmp_path, controls, world=world, budget=budget, **fields)
     runs = tmp_path / "runs"
     words = ["run", folder, "-m", "control:it", "--runs", runs]
     command = [sys.executable, "-m", "agent_eval", *map(str, words)]
@@ -116,7 +150,10 @@ def test_a_world_stands_still_goes_on_and_ends_with_its_run(tmp_path: Path) -> N
         try:
             wait_for_event(runs, "cloud.instance")
             run = only_run(runs)
-            wait_until(lambda: len(events(run, "action.ended")) > 2)
+            wait_until(
+                lambda: "running" in {each["state"] for each in events(run, "cloud.instance")}
+            )
+            wait_until(lambda: len(events(run, goes_on)) > 2)
             assert agent_eval("pause", run).returncode == 0
             before = still(run)
             stood_from = time.monotonic()
@@ -124,8 +161,8 @@ def test_a_world_stands_still_goes_on_and_ends_with_its_run(tmp_path: Path) -> N
             assert run.joinpath("events.jsonl").read_bytes() == before, "machines stand still too"
             stood_s = time.monotonic() - stood_from
             assert agent_eval("continue", run).returncode == 0
-            known = len(before)
-            wait_until(lambda: run.joinpath("events.jsonl").stat().st_size > known + 2000)
+            known = len(events(run, goes_on))
+            wait_until(lambda: len(events(run, goes_on)) > known)
             harness.send_signal(signal.SIGINT)
             assert harness.wait(100) == 130
         finally:
