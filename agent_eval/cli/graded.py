@@ -43,7 +43,7 @@ def flagged_lines(runs: Iterable[Path]) -> Iterator[str]:
     rates = behaviour_rates(map(verdicts_in, runs))
     some = {name: rate for name, rate in rates.items() if rate.hits}
     yield from rate_lines(some)
-    if rates and not some:
+    of = max((rate.of for rate in rates.values()), default=0)
+    if of and not some:
         graded = max(rate.scored for rate in rates.values())
-        of = max(rate.of for rate in rates.values())
         yield f"nothing flagged in {graded} of {of} runs"

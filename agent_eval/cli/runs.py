@@ -49,7 +49,7 @@ def listing(runs: RunSet) -> Iterator[str]:
         usd, unknown = _dollars(entries)
         total += usd
         yield f"{wanted.scenario} with {wanted.model}"
-        yield f"  runs      {there} of {max(wanted.epochs, there)} there{_missing(runs, wanted)}"
+        yield f"  runs      {there} of {max(wanted.epochs or len(entries), there)} there{_missing(runs, wanted)}"
         yield f"  success   {success_rate(entries, wanted.epochs).words()}"
         yield from _apart(entries)
         yield f"  outcomes  {_counted(map(_outcome, entries))}"

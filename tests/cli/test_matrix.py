@@ -133,7 +133,7 @@ def test_the_list_of_runs(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
         "small with m",
-        "  runs      1 of 1 there",
+        "  runs      1 of 3 there",
         "  success   1/1 = 100% (21% to 100%), 1 of 3 scored, 1 by infrastructure, 1 by nobody yet",
         "  outcomes  1 error (infrastructure), 1 open, 1 submitted",
         "  verdicts  1 success",

@@ -50,7 +50,7 @@ EXCHANGE = event(
         ),
         (
             event("mail.sent", box="a", size_cents=-5),
-            "mail sent: box a, size_cents -$0.05",
+            "mail sent: box a, size -$0.05",
         ),
         (
             event("world.trouble", blame="infrastructure", service="lm", what="hung", message="m"),
