@@ -49,7 +49,8 @@ def listing(runs: RunSet) -> Iterator[str]:
         usd, unknown = _dollars(entries)
         total += usd
         yield f"{wanted.scenario} with {wanted.model}"
-        yield f"  runs      {there} of {max(wanted.epochs or len(entries), there)} there{_missing(runs, wanted)}"
+        of = max(wanted.epochs or len(entries), there)
+        yield f"  runs      {there} of {of} there{_missing(runs, wanted)}"
         yield f"  success   {success_rate(entries, wanted.epochs).words()}"
         yield from _apart(entries)
         yield f"  outcomes  {_counted(map(_outcome, entries))}"
