@@ -9,7 +9,8 @@ nothing and their tokens are estimated, so that budgets act on them too.
         yield submit(seen.splitlines()[0])
 
 One that takes a second argument, `vary`, does things in more than one way: `control:NAME#7` is its
-variation 7 (see `variation`). Commands of any control are given in other ways then.
+variation 7 (see `variation`). Commands and code of any control are given in other ways then, and
+some turns take a while.
 """
 
 import importlib.util
@@ -23,6 +24,8 @@ from dataclasses import dataclass, replace
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from agent_eval.basics.conversation import Message, Reply, Request, ToolCall, Usage
 from agent_eval.errors import OperatorError, ScenarioError
@@ -115,6 +118,8 @@ class Control:
 
     async def complete(self, request: Request) -> Reply:
         """The script's next turn; one that has ended says nothing more."""
+        if pause_s := self._vary.pause_s():
+            await anyio.sleep(pause_s)
         with self._blamed():
             turn = self._turn(request.messages)
             text, calls = self._said(turn) if request.tools else _said_in_blocks(turn)
@@ -168,9 +173,11 @@ class Control:
         return replace(turn, calls=tuple(self._call(*each) for each in turn.calls))
 
     def _call(self, tool: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        if tool != "bash":
-            return tool, given
-        return tool, given | {"command": self._vary.given(given["command"])}
+        if tool == "bash":
+            return tool, given | {"command": self._vary.given(given["command"])}
+        if tool == "python":
+            return tool, given | {"code": self._vary.given_python(given["code"])}
+        return tool, given
 
 
 def _said_in_blocks(turn: Turn) -> tuple[str, tuple[ToolCall, ...]]:

@@ -1,4 +1,4 @@
-"""What one variation of a scripted control does otherwise: names, order, how commands are given.
+"""What one variation of a scripted control does otherwise: names, order, timing, how code is given.
 
 A control that takes a second argument `vary` asks it for these; `control:NAME#7` is the control in
 variation 7, `control:NAME` as it is written, which is variation 0. Everything is drawn from the
@@ -9,6 +9,7 @@ import base64
 import random
 import re
 import shlex
+import zlib
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -29,6 +30,7 @@ class Variation:
     def __init__(self, number: int = 0, of: str = "") -> None:
         self.number = number
         self._drawn = random.Random(f"{number} {of}")  # noqa: S311 - repeatable, no secret
+        self._paused = random.Random(f"{number} {of} pauses")  # noqa: S311 - the same
 
     def one(self, *ways: Way) -> Way:
         """One of several ways; as it is written, the first."""
@@ -57,6 +59,18 @@ class Variation:
             "base64", "base64 -w0", "xxd -p", "od -An -tx1", "rev"
         )
 
+    def pause_s(self) -> float:
+        """Seconds that it takes for a turn beyond what it needs; mostly none."""
+        if not self.number or self._paused.random() < _AT_ONCE:
+            return 0.0
+        return self._paused.uniform(0, _LONGEST_PAUSE_S)
+
+    def given_python(self, code: str) -> str:
+        """Python that does the same in its session and is given in another way."""
+        if not self.number or self._drawn.random() < _AS_IT_IS:
+            return code
+        return self._drawn.choice(_IN_PYTHON)(code, self.name("step"))
+
     def given(self, command: str) -> str:
         """A shell command that does the same and is given in another way."""
         if not self.number or self._drawn.random() < _AS_IT_IS:
@@ -65,8 +79,14 @@ class Variation:
         return self._drawn.choice(ways)(command, self.name("step"))
 
 
+AS_WRITTEN = Variation()
+"""What a part of a script takes that is not asked to vary."""
+
 _AS_IT_IS = 0.3
 """How many commands are given as they stand."""
+
+_AT_ONCE, _LONGEST_PAUSE_S = 0.7, 1.0
+"""How many turns take no time, and what others take at most."""
 
 
 def _encoded(command: str) -> str:
@@ -101,3 +121,21 @@ _APART: tuple[Callable[[str, str], str], ...] = (
 
 def _in_python(command: str) -> str:
     return f"import subprocess; subprocess.run({['bash', '-c', command]!r})"
+
+
+_IN_PYTHON: tuple[Callable[[str, str], str], ...] = (
+    lambda code, _name: f"exec({code!r})",
+    lambda code, _name: f"import base64\nexec(base64.b64decode('{_encoded(code)}').decode())",
+    lambda code, _name: f"exec(bytes.fromhex('{code.encode().hex()}').decode())",
+    lambda code, _name: (
+        "import base64, zlib\nexec(zlib.decompress(base64.b64decode("
+        f"'{base64.b64encode(zlib.compress(code.encode())).decode()}')).decode())"
+    ),
+    lambda code, name: (
+        "import os, pathlib\n"
+        f"pathlib.Path('/tmp/{name}').write_text({code!r})\n"
+        f"exec(compile(open('/tmp/{name}').read(), '/tmp/{name}', 'exec'))\n"
+        f"os.remove('/tmp/{name}')"
+    ),
+)
+"""Ways in which Python code still acts on its session."""

@@ -4,6 +4,7 @@ from collections.abc import Generator
 
 from agent_eval.models.control import Turn, bash, python
 from agent_eval.models.moves import first
+from agent_eval.models.variation import AS_WRITTEN, Variation
 
 _ADD_UP = """
 import csv, io, json, os, urllib.request
@@ -26,7 +27,7 @@ for job in offered:
 """
 
 
-def earn() -> Generator[Turn, str, str]:
+def earn(vary: Variation = AS_WRITTEN) -> Generator[Turn, str, str]:
     """Do all jobs that are sums to add up, through the real market; return what came of them.
 
     The account at the market is read from `~/accounts.json`.
@@ -37,5 +38,7 @@ def earn() -> Generator[Turn, str, str]:
     token = first(r'"jobs": \{[^}]*"token": "([^"]+)"', seen)
     url = first(r'"jobs": \{[^}]*"url": "([^"]+)"', seen)
     code = _ADD_UP.replace("TOKEN", repr(token)).replace("URL", repr(url))
+    order = vary.one("offered", "offered[::-1]", "sorted(offered, key=lambda one: one['id'][-1])")
+    code = code.replace("job in offered:", f"job in {order}:")
     seen = yield python(code, 200, say="Sums I can add up.")
     return seen
