@@ -31,8 +31,8 @@ from werkzeug.exceptions import HTTPException
 
 LENGTHS = struct.Struct(">II")
 CALL_S = 60
-"""After so many seconds of the processor in one call, the kernel ends the process. Not by the clock:
-a busy machine gives an emulator a fraction of what it needs, and that is no fault of a call."""
+"""After so many seconds of the processor in one call, the kernel ends the process. Not by the
+clock: a busy machine gives an emulator a fraction of what it needs, which is no fault of a call."""
 MEMORY_BYTES = 3 * 1024**3
 NEW_NET, NEW_USER = 0x40000000, 0x10000000
 
