@@ -33,6 +33,9 @@ LENGTHS = struct.Struct(">II")
 CALL_S = 60
 """After so many seconds of the processor in one call, the kernel ends the process. Not by the
 clock: a busy machine gives an emulator a fraction of what it needs, which is no fault of a call."""
+FOR_ANOTHER = "-ecs-"
+"""In the names of images that a service which is not here is for. The emulator has 1,200 of them,
+with which every list of images would take a second to write."""
 MEMORY_BYTES = 3 * 1024**3
 NEW_NET, NEW_USER = 0x40000000, 0x10000000
 
@@ -201,6 +204,8 @@ class State:
         iam.access_keys[key.access_key_id] = key
         iam.put_user_policy("agent", "all", json.dumps(POLICY))
         self._ec2 = ec2_backends[account][region]
+        for name in [key for key, image in self._ec2.amis.items() if FOR_ANOTHER in image.name]:
+            del self._ec2.amis[name]
         self._s3 = s3_backends[account]["aws"]
 
     def _instances(self) -> Iterator[Any]:
