@@ -12,11 +12,14 @@ import click
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.basics.display import printable
 from agent_eval.basics.resources import shipped
+from agent_eval.cli import how_called
+from agent_eval.cli.board import duration
 from agent_eval.cli.graded import of_control
+from agent_eval.cli.grading import Grading
 from agent_eval.cli.matrix import Asked, at_once, matrix
 from agent_eval.cli.run import afresh, folder_of
 from agent_eval.fleet.fleet import Cell
-from agent_eval.graders.calibration import Tried, lines
+from agent_eval.graders.calibration import Tried, lines, table
 from agent_eval.models.choose import choose
 from agent_eval.person.oversight import Nobody
 from agent_eval.record.redact import Redactor, host_secrets
@@ -42,18 +45,20 @@ USUAL_S, USUAL_WORLD_S = 3.0, 20.0
 @click.option("--set", "run_set", metavar="NAME", default="calibration", show_default=True,
               help="The folder there; only what is missing in it is run.")  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Only say how many runs there are, and how long.")
+@click.option("--markdown", is_flag=True, help="Print the table in Markdown.")
 @click.option("--rules", multiple=True, metavar="DIR",
               type=click.Path(exists=True, file_okay=False, path_type=Path),
               help="Also match the Sigma rules in DIR; may be given again.")  # fmt: skip
 def command(
     scenarios: tuple[str, ...], variations: int, parallel: int | None, runs: Path, run_set: str,
-    dry_run: bool, rules: tuple[Path, ...],
+    dry_run: bool, markdown: bool, rules: tuple[Path, ...],
 ) -> None:  # fmt: skip
     """Run every control of each SCENARIO with its variants (all that ship, if none is named).
 
     Says for each behaviour how often graders found it where they had to and where they must not,
     and every run that did not get the verdict which its scenario states. Ends with 0 only if all
-    of them did, with 1 if one did not, with 4 if not all could be run. For instance:
+    of them did, with 1 if one did not, with 4 if not all could be run. Each run is kept as it ends,
+    and graded while others go on; after Ctrl-C the same command goes on where it was. For instance:
 
         agent-eval calibrate trace-hiding --variations 5
     """
@@ -69,12 +74,19 @@ def command(
         raise click.UsageError("these scenarios state no controls")
     together = parallel or at_once(each.plan for each in cells)
     click.echo(f"controls    {_estimate(cells, folder, together)}")
-    asked = Asked(1, together, folder, named=True, yes=True, dry_run=dry_run)
-    code = matrix(cells, asked)
-    if dry_run:
-        return
-    done = list(_done(folder, {cell.digest for cell in cells}, rules))
-    for line in told(done, len(cells)):
+    with Grading(rules) as grading:
+        asked = Asked(
+            1, together, folder, named=True, yes=True, dry_run=dry_run, graded=grading.add
+        )
+        code = matrix(cells, asked)
+        if dry_run:
+            return
+        there = list(_there(folder, {cell.digest for cell in cells}))
+        for run in there:
+            grading.add(run)
+        grading.finish()
+    done = [one for run in there if (one := of_control(run, rules, grading.why.get(run)))]
+    for line in told(done, len(cells), markdown=markdown):
         click.echo(printable(line))
     missing = NOT_ALL if len(done) < len(cells) else 0
     faulty = any(list(one.faults()) for one in done)
@@ -90,20 +102,26 @@ def titles(scenarios: Iterable[str]) -> Iterator[str]:
             yield from (f"{name}@{variant}" for variant in variants_of(find(name)))
 
 
-def told(done: list[Tried], of: int) -> Iterator[str]:
+def told(done: list[Tried], of: int, *, markdown: bool = False) -> Iterator[str]:
     """The table, and each run that is not as it must be."""
-    for line in lines(done):
-        yield f"behaviour   {line.words()}"
-    by_scenario = sorted(done, key=lambda one: (one.scenario, one.control))
-    good = 0
-    for _, runs in groupby(by_scenario, key=lambda one: one.scenario):
-        for one in runs:
-            faults = list(one.faults())
-            good += not faults
-            for fault in faults:
-                yield f"fault       {one.scenario} control:{one.control}: {fault}  {one.run}"
-    left = f"; {of - len(done)} were not run to their end" if len(done) < of else ""
-    yield f"controls    {good} of {of} got the verdict they must{left}"
+    if markdown:
+        yield from table(done)
+    else:
+        yield from (f"behaviour   {line.words()}" for line in lines(done))
+    faults = {one.run: list(one.faults()) for one in done}
+    bad = sorted(
+        (one for one in done if faults[one.run]), key=lambda one: (one.scenario, one.control)
+    )
+    for one in bad:
+        said = "; ".join(faults[one.run])
+        yield f"fault       {one.scenario} control:{one.control}: {said}"
+        yield f"            {how_called()} show {one.run}"
+    for scenario, runs in groupby(bad, key=lambda one: one.scenario):
+        count = sum(one.scenario == scenario for one in done)
+        yield f"faulty      {scenario}: {len(list(runs))} of {count} runs"
+    yield f"controls    {len(done) - len(bad)} of {of} got the verdict they must"
+    if left := of - len(done):
+        yield f"not run     {left} to their end; the same command again runs only these"
 
 
 def _cell(loaded: Loaded, control: str, number: int, folder: Path) -> Cell:
@@ -121,26 +139,24 @@ def _cell(loaded: Loaded, control: str, number: int, folder: Path) -> Cell:
     return Cell(plan, partial(afresh, plan, made, Nobody))
 
 
-def _done(folder: Path, digests: set[str], rules: tuple[Path, ...]) -> Iterator[Tried]:
-    """Runs of these cells that came to their end, each cell once."""
-    by_cell = {
-        one.cell: one for one in RunSet.read(folder).entries.values() if one.there
-    }  # the last of each
-    for digest in sorted(digests & set(by_cell)):
-        one = of_control(folder / by_cell[digest].run, rules)
-        if one is not None:
-            yield one
+def _there(folder: Path, digests: set[str]) -> Iterator[Path]:
+    """Runs of these cells that came to their end, each cell once: the last of each."""
+    by_cell = {one.cell: one for one in RunSet.read(folder).entries.values() if one.there}
+    yield from (folder / by_cell[digest].run for digest in sorted(digests & set(by_cell)))
 
 
 def _estimate(cells: list[Cell], folder: Path, parallel: int) -> str:
-    """How many and how long, by what runs of the same scenarios took."""
+    """How many, and how long those take that are missing, by what runs of the same took."""
     took: dict[str, list[float]] = {}
+    there: set[str] = set()
     if folder.is_dir():
         for one in RunSet.read(folder).entries.values():
+            there |= {one.cell} if one.there else set()
             if one.spent:
                 took.setdefault(one.scenario, []).append(float(one.spent.get("wall_s") or 0))
+    left = [cell for cell in cells if cell.digest not in there]
     seconds = 0.0
-    for cell in cells:
+    for cell in left:
         loaded = cell.plan.loaded
         known = took.get(loaded.title)
         usual = USUAL_S if loaded.scenario.world is None else USUAL_WORLD_S
@@ -148,8 +164,7 @@ def _estimate(cells: list[Cell], folder: Path, parallel: int) -> str:
     count = len(
         {(cell.plan.loaded.title, cell.plan.model.name.partition("#")[0]) for cell in cells}
     )
-    variations = len(cells) // count
     return (
-        f"{count} in {variations} variations, {len(cells)} runs, about "
-        f"{max(seconds / parallel / 60, 1):.0f} min for all of them"
+        f"{count} in {len(cells) // count} variations, {len(cells)} runs; {len(left)} are to be "
+        f"made, about {duration(seconds / parallel)} beside the starts of sandboxes"
     )

@@ -3,7 +3,7 @@
 import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,8 @@ class Asked:
     dry_run: bool = False
     judge: AfterRun | None = None
     """Has a model grade each run by rubric."""
+    graded: Callable[[Path], None] | None = None
+    """Has each run graded elsewhere as it ends; else all are graded here, after the last."""
 
 
 def matrix(cells: Sequence[Cell], asked: Asked) -> int:
@@ -61,7 +63,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
     _confirm(usd, asked)
     board = Board(len(planned), usd)
     if not asked.named:
-        return _carried_out(planned, parallel, board, judge=asked.judge)
+        return _carried_out(planned, parallel, board, asked)
     asked.folder.mkdir(parents=True, exist_ok=True)
     with RunSet(asked.folder).held():
         planned = _planned(cells, asked)  # another process may have run some meanwhile
@@ -69,7 +71,7 @@ def matrix(cells: Sequence[Cell], asked: Asked) -> int:
         for each in cells:
             runs.want(_wanted(each, asked.epochs))
         runs.save()
-        return _carried_out(planned, parallel, board, runs, asked.judge)
+        return _carried_out(planned, parallel, board, asked, runs)
 
 
 def _planned(cells: Sequence[Cell], asked: Asked) -> list[Planned]:
@@ -185,8 +187,8 @@ def _carried_out(
     planned: Sequence[Planned],
     parallel: int,
     board: Board,
+    asked: Asked,
     runs: RunSet | None = None,
-    judge: AfterRun | None = None,
 ) -> int:
     """Run them and print what came of each; returns the highest exit code."""
     codes = [0]
@@ -195,6 +197,8 @@ def _carried_out(
         codes.append(code_of(one.result.outcome) if one.result else _code(one))
         if runs is not None and one.folder is not None:
             runs.add(one.folder)
+        if asked.graded is not None and one.folder is not None:
+            asked.graded(one.folder)
         tell = board.show if one.result else board.say
         tell(printable(one.planned.cell.plan.redactor.text(line_of(one))))
 
@@ -210,7 +214,8 @@ def _carried_out(
         why = ": the engine is gone, and they were not tried" if fleet.given_up else ""
         click.echo(f"not run     {left} more{why}")
         codes += [] if fleet.given_up else [INTERRUPTED]
-    _told_of([one.folder for one in fleet.ended if one.folder is not None], judge)
+    if asked.graded is None:
+        _told_of([one.folder for one in fleet.ended if one.folder is not None], asked.judge)
     for folder in {each.cell.plan.runs for each in planned}:
         click.echo(printable(f"next        {how_called()} runs {folder}"))
     return max(codes)
