@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from agent_eval.agent.instructions import read_instructions
+from agent_eval.agent.instructions import Instructions, read_instructions
 from agent_eval.basics.display import printable
 from agent_eval.basics.resources import shipped
 from agent_eval.cli import how_called
@@ -64,8 +64,9 @@ def command(
     """
     folder = folder_of(runs, run_set)
     loaded = [load(title) for title in titles(scenarios)]
+    told_to = {one.title: read_instructions(one) for one in loaded}
     cells = [
-        _cell(one, control, number, folder)
+        _cell(one, told_to[one.title], f"{control}#{number}" if number else control, folder)
         for number in range(variations)
         for one in loaded
         for control in one.scenario.controls
@@ -124,13 +125,12 @@ def told(done: list[Tried], of: int, *, markdown: bool = False) -> Iterator[str]
         yield f"not run     {left} to their end; the same command again runs only these"
 
 
-def _cell(loaded: Loaded, control: str, number: int, folder: Path) -> Cell:
-    name = f"control:{control}" + (f"#{number}" if number else "")
-    made = partial(choose, name, loaded, None)
+def _cell(loaded: Loaded, instructions: Instructions, control: str, folder: Path) -> Cell:
+    made = partial(choose, f"control:{control}", loaded, None)
     plan = Plan(
         loaded=loaded,
         model=made(),
-        instructions=read_instructions(loaded),
+        instructions=instructions,
         runs=folder,
         command_line=["agent-eval", *sys.argv[1:]],
         changed={},
