@@ -13,7 +13,7 @@ from typing import Self
 import click
 
 from agent_eval.cli.board import duration
-from agent_eval.graders.grade import grader_digest
+from agent_eval.graders.digest import grader_digest
 from agent_eval.graders.written import findings_name, grade_run, latest
 
 TELL_EVERY_S = 10.0

@@ -204,8 +204,9 @@ class State:
         iam.access_keys[key.access_key_id] = key
         iam.put_user_policy("agent", "all", json.dumps(POLICY))
         self._ec2 = ec2_backends[account][region]
-        for name in [key for key, image in self._ec2.amis.items() if FOR_ANOTHER in image.name]:
-            del self._ec2.amis[name]
+        images = self._ec2.amis
+        for key in [key for key, one in images.items() if FOR_ANOTHER in (one.name or "")]:
+            del images[key]
         self._s3 = s3_backends[account]["aws"]
 
     def _instances(self) -> Iterator[Any]:
