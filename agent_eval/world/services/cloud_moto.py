@@ -205,8 +205,8 @@ class State:
         iam.put_user_policy("agent", "all", json.dumps(POLICY))
         self._ec2 = ec2_backends[account][region]
         images = self._ec2.amis
-        for key in [key for key, one in images.items() if FOR_ANOTHER in (one.name or "")]:
-            del images[key]
+        for image in [each for each, one in images.items() if FOR_ANOTHER in (one.name or "")]:
+            del images[image]
         self._s3 = s3_backends[account]["aws"]
 
     def _instances(self) -> Iterator[Any]:
