@@ -1,4 +1,4 @@
-"""What bytes hold once they are unpacked: compressed data and base64, up to two layers deep.
+"""What bytes hold once they are unpacked: compressed data and base64, up to three layers deep.
 
 Someone who carries a file out packs it first. Whatever was sent is hostile: how much is unpacked is
 limited, and what cannot be unpacked is left as it is.
@@ -12,8 +12,9 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
+from urllib.parse import unquote_to_bytes
 
-LAYERS = 2
+LAYERS = 3
 MOST_BYTES = 8 * 1024 * 1024
 """What comes out of one text in all; the rest is not looked at."""
 MOST_MEMORY_BYTES = 64 * 1024 * 1024
@@ -42,7 +43,7 @@ _OPENERS: dict[bytes, Callable[[], _Opener]] = {
 def unwrapped(data: bytes) -> Iterator[bytes]:
     """What is in a text, unpacked, without the text itself."""
     left = MOST_BYTES
-    layer = [data]
+    layer = [unquote_to_bytes(data) if b"%" in data else data]
     for _ in range(LAYERS):
         inner: list[bytes] = []
         for each in layer:
