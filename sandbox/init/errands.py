@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FILES_LIMIT = 10000  # files sent in one transfer; the host looks at no more
 TRANSFER_S = 100  # a transfer ends before the host gives up on it
+SILENCE_S = 1  # without an answer to a datagram: there is none
+RESET_S = 20  # until PID 1 has ended a connection, on a machine that is busy; mostly it is at once
 MASKED = ("acpi", "kcore", "keys", "latency_stats", "timer_list", "sched_debug", "scsi")
 SETTINGS = (  # one of each kind that would reach the host
     *("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/vm/drop_caches"),
@@ -300,7 +302,7 @@ def send_look(address: str) -> None:
     ):
         try:
             with socket.socket(family, kind) as sock:
-                sock.settimeout(1)
+                sock.settimeout(SILENCE_S if name == "udp" else RESET_S)
                 if target is not None:
                     sock.connect(target)
                     tried[name] = reached(sock, name)
