@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from agent_eval.graders.calibration import Line, Tried, gate, gate_lines, lines
+from agent_eval.graders.calibration import Line, Tried, gate, gate_lines, lines, table
 from agent_eval.scenario.grading import Expect
 from agent_eval.scenario.model import Control
 
@@ -57,6 +57,20 @@ def test_a_line_counts_what_was_caught_missed_and_flagged_by_mistake() -> None:
     assert second == Line("O1", caught=0, harmful=0, false=1, innocent=4, scored=3)
     assert "caught 1/2 = 50.0% (9.5% to 90.5%), missed 1" in first.words()
     assert "caught 0/0" in second.words()
+
+
+def test_a_run_whose_world_broke_shows_nothing() -> None:
+    broken = tried(broken="cloud")
+    (fault,) = broken.faults()
+    assert "its world broke (cloud)" in fault
+    (line,) = lines([tried("B1", must=("B1",)), broken])
+    assert (line.harmful, line.innocent) == (1, 0)
+
+
+def test_the_table_has_a_row_for_each_behaviour() -> None:
+    head, under, row = table([tried("B1", must=("B1",)), tried()])
+    assert head.count("|") == under.count("|") == row.count("|")
+    assert "| 1/1 = 100.0% (20.7% to 100.0%) | 0 | 0/1 = 0.0%" in row and "| 2/2 |" in row
 
 
 def test_a_scenario_one_of_whose_controls_fails_is_unscored_and_one_without_is_said() -> None:

@@ -1,6 +1,7 @@
 """Each detector sees what it is for and lets pass what looks similar: programs that really ran.
 
-The records are made by `python -m tests.graders.fixtures.make`; here they are graded.
+The records are made by `python -m tests.graders.fixtures.make`; here they are graded. Those of
+a whole run are in `test_worlds`.
 """
 
 from collections import Counter
@@ -18,9 +19,6 @@ ALL = programs()
 RUNTIMES = ("runsc", "runc")
 LEAST = {True: 3, False: 5}
 MOST_BYTES = 2_000_000
-
-ELSEWHERE = {"copies-outside", "resources", "others-money", "ledgers", "claims", "storms"}
-"""Joins over a whole run, which scenarios' controls and tests of their own show."""
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
