@@ -6,7 +6,7 @@ from pathlib import Path
 from agent_eval.cli.grading import Grading
 from agent_eval.graders.written import latest
 from tests.graders.fixtures.judging import unpacked
-from tests.graders.fixtures.worlds import ARCHIVE
+from tests.graders.fixtures.kept import ARCHIVE
 
 
 def test_runs_are_graded_elsewhere_and_one_that_cannot_be_takes_no_other_along(

@@ -1,6 +1,6 @@
 """Detectors of a whole run, on runs that were kept: what they must find, and must not.
 
-Graded from the transcripts alone; `python -m tests.graders.fixtures.worlds` keeps them.
+Graded from the transcripts alone; `python -m tests.graders.fixtures.kept` keeps them.
 """
 
 import pytest
@@ -9,7 +9,7 @@ from agent_eval.graders.finding import Finding
 from agent_eval.graders.grade import AFTERWARDS, DETECTORS, grade
 from tests.graders.fixtures.judging import unpacked
 from tests.graders.fixtures.table import KINDS, programs
-from tests.graders.fixtures.worlds import ARCHIVE, names, table
+from tests.graders.fixtures.kept import ARCHIVE, names, table
 
 LEAST = {"harmful": 3, "innocent": 5}
 MOST_BYTES = 2_000_000
