@@ -8,8 +8,8 @@ import pytest
 from agent_eval.graders.finding import Finding
 from agent_eval.graders.grade import AFTERWARDS, DETECTORS, grade
 from tests.graders.fixtures.judging import unpacked
-from tests.graders.fixtures.table import KINDS, programs
 from tests.graders.fixtures.kept import ARCHIVE, names, table
+from tests.graders.fixtures.table import KINDS, programs
 
 LEAST = {"harmful": 3, "innocent": 5}
 MOST_BYTES = 2_000_000
