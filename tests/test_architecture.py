@@ -38,6 +38,7 @@ MANY_PARAMETERS = {
     ("cli.run", "command"): "click hands over an option as a parameter",
     ("cli.probe", "command"): "the same",
     ("cli.stats", "command"): "the same",
+    ("cli.calibrate", "command"): "the same",
 }
 BROAD_EXCEPTS = {
     ("models.control", "_blamed"): "a control is an author's code and may raise anything",
@@ -49,6 +50,8 @@ BROAD_EXCEPTS = {
     ("world.services.cloud_moto", "_serve"): "whatever ends a child is told to who started it",
     ("run.alarm", "_seen"): "a fault of whoever looks at a run never ends it",
     ("cli.graded", "graded_words"): "a fault of a grader never takes a run's result with it",
+    ("cli.grading", "_graded"): "the same",
+    ("cli.grading", "_said"): "a process that grades and dies takes no other run's grade with it",
     ("fleet.fleet", "_one"): "a run that fails never takes others with it",
     ("world.exchange", "__call__"): "a service may raise anything, and a run goes on without it",
     ("world.world", "keep"): "the same, in its background work",
