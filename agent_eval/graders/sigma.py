@@ -73,20 +73,19 @@ def load_rules(
     files = sorted([*folder.rglob("*.yml"), *folder.rglob("*.yaml")])
     if not files:
         raise RuleError(f"{folder}: no rule is there (files ending in .yml)")
-    rules = []
+    rules: dict[str, Rule] = {}
     for file in files:
         try:
-            rules.append(load_rule(file, values, fallback))
+            rule = load_rule(file, values, fallback)
+            if rule.id in rules:
+                other = rules[rule.id].file
+                raise RuleError(f"{rule.file}:1: id {rule.id} is that of {other} as well")
+            rules[rule.id] = rule
         except RuleError as error:
             if refused is None:
                 raise
             refused.append(str(error))
-    seen: dict[str, str] = {}
-    for rule in rules:
-        if rule.id in seen:
-            raise RuleError(f"{rule.file}:1: id {rule.id} is that of {seen[rule.id]} as well")
-        seen[rule.id] = rule.file
-    return rules
+    return list(rules.values())
 
 
 def load_rule(file: Path, values: Values, fallback: str | None = None) -> Rule:
@@ -150,13 +149,17 @@ class _Faults:
 
     def at(self, where: tuple[Any, ...], words: str) -> RuleError:
         """The error for a place in the file."""
-        place = ".".join(map(str, where))
-        return RuleError(f"{self.file}:{line_of(self.tree, where)}: {place}: {words}".strip())
+        place = f"{'.'.join(map(str, where))}: " if where else ""
+        return RuleError(f"{self.file}:{line_of(self.tree, where)}: {place}{words}")
 
     def unless(self, good: bool, where: tuple[Any, ...], words: str) -> None:  # noqa: FBT001 - it reads as a sentence
         """Raise it where something does not hold."""
         if not good:
             raise self.at(where, words)
+
+
+_QUIETLY = re2.Options()
+_QUIETLY.log_errors = False  # it is said in an error of ours
 
 
 class _Builder:
@@ -235,9 +238,11 @@ class _Builder:
     def regular(self, pattern: str, where: tuple[Any, ...]) -> Callable[[str], bool]:
         """A regular expression, matched in linear time."""
         try:
-            compiled = re2.compile(pattern)
+            compiled = re2.compile(pattern, options=_QUIETLY)
         except re2.error as error:
-            words = f"{pattern!r} is no RE2 expression: {error}"
+            said = error.args[0] if error.args else error
+            reason = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+            words = f"{pattern!r} is no RE2 expression: {reason}"
             raise self.fault.at(where, words) from error
         return lambda text: compiled.search(text) is not None
 

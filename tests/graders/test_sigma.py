@@ -167,6 +167,62 @@ def test_a_folder_of_public_rules_loads(tmp_path: Path) -> None:
         load_rules(tmp_path, VALUES, "B3")
 
 
+ODD = {
+    "base64": ("CommandLine|base64: x", 9),
+    "windash": ("CommandLine|windash|contains: x", 9),
+    "flags": ("CommandLine|re|i: x", 9),
+    "greater": ("CommandLine|gt: 5", 9),
+    "none": ("'CommandLine|': x", 9),
+    "looks-ahead": ("CommandLine|re: '(?=a)b'", 9),
+    "goes-back": (r"CommandLine|re: '(a)\1'", 9),
+    "mapping": ("CommandLine: {a: b}", 9),
+    "nothing": ("CommandLine: []", 9),
+    "in-two": ("CommandLine: x\n  condition: s\n---\na: b", 11),
+    "counts": ("CommandLine: x\n  condition: s | count() > 5\nx: y", 11),
+    "correlates": ("CommandLine: x\n  condition: s\ncorrelation: {type: event_count}", 11),
+}
+WHOLE = """title: made for this test
+id: {name}
+status: test
+tags: [attack.execution]
+level: low
+logsource: {{product: linux, category: process_creation}}
+detection:
+  s:
+    {selection}
+"""
+
+
+def test_of_a_folder_of_odd_rules_the_good_are_kept_and_each_other_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "below"
+    folder.mkdir()
+    for name, (selection, _) in ODD.items():
+        text = WHOLE.format(name=name, selection=selection)
+        if "condition" not in text:
+            text += "  condition: s\n"
+        folder.joinpath(f"{name}.yml").write_text(text)
+    folder.joinpath("a-folder.yml").mkdir()
+    folder.joinpath("leads-nowhere.yaml").symlink_to(tmp_path / "nowhere")
+    folder.joinpath("bytes.yml").write_bytes(b"\xff\xfe\0")
+    folder.joinpath("empty.yml").write_text("")
+    for name in ("good", "same"):
+        text = WHOLE.format(name="good", selection="CommandLine|re: '(a+)+$'")
+        folder.joinpath(f"{name}.yml").write_text(text + "  condition: s\n")
+    refused: list[str] = []
+    (read,) = load_rules(tmp_path, VALUES, "B3", refused)
+    assert read.file == str(folder / "good.yml") and read.matches({"CommandLine": "aaa"})
+    named = {line.partition(":")[0]: line for line in refused}
+    assert len(named) == len(refused) == len(ODD) + 5
+    for name, (_, line) in ODD.items():
+        told = named[str(folder / f"{name}.yml")]
+        assert int(told.split(":")[1]) == line, told
+    assert "unknown modifier 'gt'; known are" in named[str(folder / "greater.yml")]
+    assert "id good is that of" in named[str(folder / "same.yml")]
+    assert capfd.readouterr().err == "", "what is wrong is said once, by us"
+
+
 def test_expressions_take_linear_time(tmp_path: Path) -> None:
     read = rule(tmp_path, "  s:\n    A|re: '^(a+)+$'\n  condition: s\n")
     took = {}
