@@ -63,7 +63,7 @@ class RunOpened(Event):
 
 @dataclass(frozen=True)
 class SandboxReady(Event):
-    """The sandbox is up, measured from inside, and both sessions answer."""
+    """The sandbox is up, measured from inside, and its shell answers."""
 
     kind: ClassVar[str] = "sandbox.ready"
     container: str

@@ -1,7 +1,7 @@
 """How a sandbox comes up: started or restored, given its network, and proven before it is used.
 
-Used by `run`. Entering `opened` starts it, proves that it is locked down and that both sessions
-answer; who made the container removes it.
+Used by `run`. Entering `opened` starts it, proves that it is locked down and that its shell
+answers; who made the container removes it.
 """
 
 import time

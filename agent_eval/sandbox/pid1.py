@@ -46,7 +46,8 @@ AS_TEXT = ("moving", "python_session")
 FOR_A_NETWORK = ("streams", "network")
 """What comes besides where there is one."""
 
-COMMAND = ["python3", "-u", "-c", BOOTSTRAP]
+COMMAND = ["python3", "-ISu", "-c", BOOTSTRAP]
+"""Without `site`, which takes as long as the rest of the interpreter, and its user's settings."""
 
 
 def program_digest() -> str:

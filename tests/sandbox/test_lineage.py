@@ -17,6 +17,10 @@ def start(pid: int) -> Fact:
     return Fact("start", pid, 0)
 
 
+def user(pid: int) -> Fact:
+    return Fact("user", pid, 0, {"call": "setuid", "uid": 1000})
+
+
 def gone(pid: int) -> Fact:
     return Fact("exit", pid, 0, {"status": 0})
 
@@ -25,6 +29,7 @@ def with_session(pid: int = 2) -> Lineage:
     lineage = Lineage()
     assert lineage.cause_of(fork(1, pid)) is None
     assert lineage.session("bash", pid)
+    assert lineage.cause_of(start(pid)) is None
     return lineage
 
 
@@ -70,9 +75,18 @@ def test_a_session_that_opens_within_an_action_is_that_actions() -> None:
     lineage = with_session()
     lineage.cause_of(gone(2))
     lineage.begin("bash", FIRST)
-    lineage.cause_of(fork(1, 7))
-    assert lineage.session("bash", 7)
-    assert lineage.cause_of(fork(7, 8)) == FIRST
+    for told_early in (True, False):
+        lineage.cause_of(fork(1, 7))
+        assert lineage.cause_of(user(7)) is None, "that is PID 1 still, which becomes the user"
+        if told_early:
+            assert lineage.session("bash", 7)
+            assert lineage.cause_of(user(7)) is None
+        assert lineage.cause_of(start(7)) is None
+        if not told_early:
+            assert lineage.session("bash", 7)
+        assert lineage.cause_of(fork(7, 8)) == FIRST
+        assert lineage.cause_of(start(7)) == FIRST, "only its first program is PID 1's choice"
+        lineage.cause_of(gone(7))
 
 
 def test_a_number_that_is_used_again_is_another_process() -> None:
