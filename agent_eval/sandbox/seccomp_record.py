@@ -83,7 +83,6 @@ class SeccompRecord:
     name = "seccomp"
     promises: Mapping[str, str] = PROMISES
 
-    _events: ProcessEvents
     _processes: Processes
     _socket: socket.socket
     _container: str
@@ -107,8 +106,8 @@ class SeccompRecord:
         """Be ready for the runtime; raises `NotAsAsked` where that cannot be."""
         self._container = folder.name
         with contextlib.ExitStack() as stack:
-            self._events = ProcessEvents()
-            stack.callback(self._events.close)
+            self._processes = Processes()
+            stack.callback(self._processes.close)
             self._socket = stack.enter_context(socket.socket(socket.AF_UNIX))
             try:
                 self._socket.bind(str(folder / SOCKET))
@@ -119,10 +118,9 @@ class SeccompRecord:
             stack.callback(os.close, self._bell)
             self._stack = stack.pop_all()
         self._rope = rope
-        self._processes = Processes(self._events)
         for each in (self._socket.fileno(), self._bell):
             self._poll.register(each, select.POLLIN)
-        self._poll.register(self._events.fileno(), 0)
+        self._poll.register(self._processes.fileno(), 0)
         self._thread = threading.Thread(target=self._serve, name="kernel record", daemon=True)
         self._thread.start()
 
@@ -168,7 +166,7 @@ class SeccompRecord:
         soon = bool(self._processes.expected) and time.monotonic() < self._expecting_until
         if soon != self._expecting:
             self._expecting = soon
-            self._poll.modify(self._events.fileno(), select.POLLIN if soon else 0)
+            self._poll.modify(self._processes.fileno(), select.POLLIN if soon else 0)
         for ready, how in self._poll.poll(_NEWS_S * 1000):
             if ready == self._socket.fileno():
                 self._greet()
@@ -236,7 +234,7 @@ class SeccompRecord:
 
     def _take_news(self) -> None:
         news = self._processes.news()
-        self.lost = self._events.lost
+        self.lost = self._processes.lost
         self.received_bytes += _NEWS_BYTES * len(news)
         self._facts += news
 
