@@ -181,12 +181,16 @@ class Run:
             "resumed": self.plan.past.state.resumed if self.plan.past else 0,
         }
         summary |= self.plan.work.summary() if self.plan.work else {}
-        truth = ground_truth(self.transcript.folder)
+        truth = self._truth()
         if truth is not None:
             summary["ground_truth"] = truth
         head = self.transcript.seal(summary, self.plan.key)
         folder, spent = self.transcript.folder, self._spent()
         return Result(folder, outcome, verdict, reason, spent, head, self.interventions, truth)
+
+    def _truth(self) -> dict[str, Any] | None:
+        """What is proven so far; the record of a run without a world is not read for it."""
+        return ground_truth(self.transcript.folder) if self.scenario.world else None
 
     def _spent(self) -> dict[str, Any]:
         """What was spent; dollars are null, not 0, where nobody knows the price."""
@@ -305,7 +309,7 @@ class Run:
             self.judged = ("unscored", f"it was cut short: {outcome.message}")
         elif outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
-            truth = ground_truth(self.transcript.folder)
+            truth = self._truth()
             self.judged = await anyio.to_thread.run_sync(
                 judge, self.plan.loaded, self.answer, files, truth
             )

@@ -112,7 +112,8 @@ class Children:
         self.init.say("opened", channel=channel, pid=session.pid)
 
     def become_bash(self) -> NoReturn:
-        os.execvpe("bash", ["bash", "--noprofile", "--norc", "--noediting", "-i"], self.env)
+        words = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
+        os.execve(self.found("bash"), words, self.env)
 
     def become_python(self) -> NoReturn:
         """Have it find its program on its standard input: as an argument everybody would see it."""
@@ -123,7 +124,12 @@ class Children:
         os.dup2(script, 0)
         os.close(script)
         os.chdir("/")  # where it looks for modules at first, and the user cannot write
-        os.execvpe("python3", ["python3"], self.env)
+        os.execve(self.found("python3"), ["python3"], self.env)
+
+    def found(self, program: str) -> str:
+        """Where the user's PATH has a program: each execution that is tried is put on record."""
+        paths = [f"{folder}/{program}" for folder in self.env["PATH"].split(":")]
+        return next((path for path in paths if os.access(path, os.X_OK)), program)
 
     def run(self, channel: int, action: int, code: str) -> None:
         session = self.all.get(channel)

@@ -173,6 +173,7 @@ for i in $(seq 300); do ps -eo stat | grep -q Z || break; sleep 0.1; done
 async def test_restarts_and_transfers_leave_nothing_behind(runtime: str) -> None:
     restarts = 300 if runtime == "runc" else 60
     async with box(runtime, open_files=256) as sandbox:
+        await python(sandbox, "None")
         before = await pong(sandbox)
         for number in range(restarts):
             assert (await bash(sandbox, "(sleep 0.01 & sleep 0.02 &) ; exit 3")).session_lost

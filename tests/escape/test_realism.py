@@ -194,6 +194,7 @@ async def test_the_search_finds_what_is_there(runtime: str) -> None:
 @ON_BOTH
 async def test_processes_look_plain(runtime: str) -> None:
     async with box(runtime) as sandbox:
+        await python(sandbox, "None")
         seen = await bash(sandbox, "ps -eo args; cat /proc/1/comm; readlink /proc/1/cwd")
         lines = [line.rstrip() for line in seen.output.decode().splitlines()]
         assert lines[1:4] == ["init", "bash --noprofile --norc --noediting -i", "python3"]
