@@ -1,6 +1,6 @@
 """What copies of a sandbox take, beside a plain start of one.
 
-    start     create, start, audit, both sessions answering
+    start     create, start, audit, its shell answering
     live      save the original with its memory, and from the call that makes a copy until it is
               audited and handed over; idle, and with a heap of random bytes
     forks     eight copies of one moment, all at once, until the last is there

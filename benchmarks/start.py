@@ -1,7 +1,7 @@
 """How long a sandbox takes to be ready for its first action, beside a raw `docker run`.
 
 Ready means: created, started, its supervisor up, every row of the audit agreed by three parties,
-the probe of the ways out back, and both sessions (bash and python) having answered. Each round
+the probe of the ways out back, and its shell having answered. Each round
 measures every way once, in turn, with the same image and runtime.
 
     .venv/bin/python benchmarks/start.py --runtime runc --rounds 20 --json
@@ -84,7 +84,7 @@ class Ways:
         }
 
     def ready(self) -> float:
-        """Ours: from the call that creates the container until both sessions have answered."""
+        """Ours: from the call that creates the container until its shell has answered."""
         return anyio.run(_ready, self._wish)
 
     def docker_run(self, *options: str) -> float:

@@ -67,12 +67,13 @@ _LISTENING = Listening()
 class Processes:
     """Those of one sandbox."""
 
-    def __init__(self, listening: Listening = _LISTENING) -> None:
+    def __init__(self, listening: Listening = _LISTENING, max_news: int = MAX_NEWS) -> None:
         """Raises `NotAsAsked` where the kernel's events cannot be had."""
         self._listening = listening
         self._events = listening.join()
         self._lost_before = self._events.lost
         self._dropped = 0
+        self._max_news = max_news
         self._news: list[Fact] = []
         self.expected: set[int] = set()
         """Those whose execution was asked for, until it is known what came of it."""
@@ -96,6 +97,7 @@ class Processes:
         if found is None or found.inside is None:
             return
         with self._listening.lock:
+            self._take_in()
             self._follow(process, found.inside, threads(process), silent=True)
 
     def of(self, thread: int) -> Process | None:
@@ -151,7 +153,7 @@ class Processes:
             fact = self._exited(event, process)
         if fact is None:
             return
-        if len(self._news) < MAX_NEWS:
+        if len(self._news) < self._max_news:
             self._news.append(replace(fact, time_ns=self._events.when_ns(event)))
         else:
             self._dropped += 1

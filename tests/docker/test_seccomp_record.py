@@ -269,6 +269,7 @@ print('survived')
 
 async def test_hostile_arguments_harm_neither_the_record_nor_the_sandbox() -> None:
     async with recorded() as (sandbox, record):
+        await python(sandbox, "None")
         record.drain()
         done = await python(sandbox, HOSTILE, 60)
         assert b"0\r\nsurvived" in done.output.replace(b"\n", b"\r\n"), done.output
