@@ -326,6 +326,7 @@ async def test_a_record_that_nobody_empties_holds_the_sandbox_up_and_loses_nothi
 
 async def test_without_its_supervisor_nothing_more_is_started_opened_or_reached() -> None:
     async with recorded() as (sandbox, record):
+        await python(sandbox, "None")
         record.close()
         program = await bash(sandbox, "/bin/echo unseen")
         assert b"unseen" not in program.output.replace(b"/bin/echo unseen", b"")
@@ -355,7 +356,7 @@ async def test_no_other_process_of_the_host_can_come_to_hold_the_listener() -> N
 async def test_with_the_harness_killed_nothing_more_is_started() -> None:
     """Shown by a sandbox without our PID 1, which itself ends when the harness does."""
     script = f"""
-import os, signal, subprocess, sys
+import os, signal, subprocess, sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from agent_eval.sandbox.kernel import MEETING_PLACE
 from agent_eval.sandbox.seccomp_record import SeccompRecord
@@ -363,6 +364,8 @@ record = SeccompRecord()
 record.listen(MEETING_PLACE / sys.argv[1])
 subprocess.run(["docker", "start", sys.argv[1]], stdout=subprocess.DEVNULL, check=True)
 assert record.connected()
+while not any(fact.what == "start" for fact in record.drain()):
+    time.sleep(0.05)  # or bash itself could not be started
 quiet = {{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}}
 subprocess.Popen(["sleep", "60"], close_fds=False, **quiet)
 os.kill(os.getpid(), signal.SIGKILL)
