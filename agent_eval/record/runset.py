@@ -130,8 +130,30 @@ def _titled(opened: Mapping[str, Any]) -> str:
 
 def sets_in(folder: Path) -> list[Path]:
     """The folders that hold runs: this one, and those of run sets in it."""
-    inside = {each.parent.parent for each in folder.glob(f"*/*/{EVENTS}")}
-    return [folder, *sorted(each for each in inside if not each.joinpath(EVENTS).exists())]
+    inside = (each for each in _folders_in(folder) if not is_run(each))
+    return [folder, *(each for each in inside if runs_in(each))]
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The runs in a folder, by name."""
+    return [each for each in _folders_in(folder) if is_run(each)]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether it holds the record of a run."""
+    try:
+        return folder.joinpath(EVENTS).is_file()
+    except OSError:  # a name that is too long, a folder that is not for us
+        return False
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder, by name. Others may remove any of them at any moment."""
+    try:
+        with os.scandir(folder) as found:
+            return sorted(Path(each.path) for each in found if each.is_dir())
+    except OSError:
+        return []
 
 
 class RunSet:

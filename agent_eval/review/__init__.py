@@ -10,11 +10,13 @@ Reads run folders and nothing else: neither Docker nor a model's client is impor
     index      the index of one run: what stands where in its transcript, in a file of SQLite
     rows       what the index says of an event: who, what, and under which action it belongs
     asking     questions to an index: pages of a conversation, filters, search
+    scanning   the same of what an index has not come to, from the bytes of the transcript
     told       an event in words, as the terminal tells it, ready for a template
     run_pages  pages of one run; runs_pages: of all of them; tailing: of one that goes on
     pictures   what people would rather look at: SVG that is drawn here
     export     one run as one file that opens from disk
     readers    who reads, under which token, and what is kept from whom reads blind
+    veil       whose a run is, taken out of what such a reader sees
     forms      what a browser sends, read within limits
     label_pages what people say of a run; pair_pages: which of two is better
 

@@ -11,6 +11,7 @@ from agent_eval.errors import TranscriptBroken
 from agent_eval.record.reading import events_file, parse_line
 from agent_eval.review.index import LONGEST_BYTES
 from agent_eval.review.rows import FAMILIES
+from agent_eval.review.veil import hidden_in, names_in, pattern_of
 
 AT_ONCE = 100
 """Rows of a page at most; it has fewer where they are long."""
@@ -72,6 +73,12 @@ def about(db: sqlite3.Connection) -> dict[str, Any]:
     """How far the index came, and what was wrong on the way."""
     known = {"events": 0, "offset": 0, "fault": "", "head": ""}
     return known | dict(db.execute("SELECT name, value FROM about WHERE name != 'remembered'"))
+
+
+def come_to(db: sqlite3.Connection) -> tuple[int, int]:
+    """The first event that the index has not, and where its line stands."""
+    known = about(db)
+    return known["events"], known["offset"]
 
 
 def listed(db: sqlite3.Connection, wish: Wish, first: int, most: int = AT_ONCE) -> list[Place]:
@@ -149,8 +156,14 @@ def of_kinds(db: sqlite3.Connection, *kinds: str, most: int = 2000) -> list[Plac
 
 def agents(db: sqlite3.Connection) -> list[str]:
     """Who acts in a run."""
-    ask = "SELECT DISTINCT agent FROM events ORDER BY agent LIMIT 500"
-    return [agent for (agent,) in db.execute(ask)]
+    ask = "SELECT min(agent) FROM events WHERE agent > ?"  # a step for each, whatever they did
+    found: list[str] = []
+    while len(found) < 500:
+        (agent,) = db.execute(ask, (found[-1] if found else "",)).fetchone()
+        if agent is None:
+            break
+        found.append(agent)
+    return found
 
 
 def rows_of(db: sqlite3.Connection, seqs: list[int]) -> dict[int, int]:
@@ -174,17 +187,24 @@ def search(db: sqlite3.Connection, words: str, after: int, most: int) -> tuple[l
 
 def matching(words: str) -> str:
     """What is looked for, for the index: words in quotes stay together, the last may go on."""
-    parts = [each.strip() for each in re.findall(r'"[^"]*"|[^\s"]+', words[:500])]
-    told = ['"' + part.strip('"').replace("\x00", " ") + '"' for part in parts]
-    told = [part for part in told if any(char.isalnum() for char in part)]
-    return " AND ".join(part + ("*" if not parts[-1].endswith('"') else "") for part in told)
+    told = [f'"{part}"' for part in parts_of(words)]
+    return " AND ".join(part + ("*" if not words.rstrip().endswith('"') else "") for part in told)
+
+
+def parts_of(words: str) -> list[str]:
+    """The words that somebody looks for; those in quotes are one."""
+    parts = re.findall(r'"[^"]*"|[^\s"]+', words[:500])
+    told = [each.strip().strip('"').replace("\x00", " ").strip() for each in parts]
+    return [each for each in told if any(char.isalnum() for char in each)]
 
 
 class Source:
     """The transcript of a run, open for reading events where the index says they are."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, *, veiled: bool = False) -> None:
+        """Veiled, the name of its model is taken out of every event."""
         self.run = run
+        self._names = pattern_of(names_in(run)) if veiled else None
         self._file = events_file(run).open("rb")
 
     def close(self) -> None:
@@ -205,7 +225,8 @@ class Source:
     def event(self, at: Place) -> dict[str, Any]:
         """An event; where its line holds none, one that says so."""
         try:
-            return parse_line(self.line(at), at.seq) | {"seq": at.seq}
+            event = parse_line(self.line(at), at.seq) | {"seq": at.seq}
+            return event if self._names is None else hidden_in(event, self._names)
         except TranscriptBroken as error:
             broken = {"error": "TranscriptBroken", "message": str(error), "blame": "record"}
             return {"seq": at.seq, "kind": "trouble", "agent": "?", "elapsed_s": 0.0, **broken}

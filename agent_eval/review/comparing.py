@@ -18,6 +18,7 @@ from starlette.routing import Route
 from agent_eval.review import asking
 from agent_eval.review.asking import Place, Source, Wish
 from agent_eval.review.keeping import Keeper
+from agent_eval.review.readers import sees
 from agent_eval.review.rendering import page
 from agent_eval.review.told import Row, Telling
 from agent_eval.show.show import outcome_words
@@ -99,13 +100,15 @@ def shortened(pairs: list[Pair]) -> Iterator[Pair]:
             skipped += 1
 
 
-def steps(keeper: Keeper, name: str) -> tuple[list[Step], dict[str, Any]]:
+def steps(request: Request, name: str) -> tuple[list[Step], dict[str, Any]]:
     """What a run did, and how it ended."""
+    keeper: Keeper = request.app.state.keeper
     run = keeper.run(name)
     if run is None:
         raise HTTPException(404, f"There is no run {name} here.")
     index = keeper.index(run)
-    with index.opened() as db, Source(run) as source:
+    blind = not sees(request, run)
+    with index.opened(veiled=blind) as db, Source(run, veiled=blind) as source:
         tell = Telling(db, source)
         places = [each for each in asking.listed(db, Wish(), 0, 4 * ROWS) if each.kind in ALIGNED]
         taken = [_step(tell.row(each), each) for each in places[:ROWS]]
@@ -134,7 +137,7 @@ def compare(request: Request) -> Response:
     names = [request.query_params.get(side, "") for side in ("a", "b")]
     if not all(names):
         return page(request, "compare.html", names=list(keeper.names()), chosen=names, pairs=None)
-    (left, one), (right, other) = (steps(keeper, name) for name in names)
+    (left, one), (right, other) = (steps(request, name) for name in names)
     pairs = aligned(left, right)
     return page(
         request,

@@ -113,7 +113,7 @@ def _written(file: IO[str], alone: Alone, index: Index, most_bytes: int) -> list
             "style": Markup(style),  # noqa: S704
             "script": Markup(script),  # noqa: S704
             "policy": policy(style, script),
-            **drawn(db, alone.run, grading, alone.to),
+            **drawn(db, source, grading, alone.to),
         }
         before, after = rendered("export.html", **values).split("<!-- rows -->")
         file.write(before)

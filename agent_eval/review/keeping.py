@@ -1,20 +1,29 @@
 """The runs of a folder and their indexes, which are made in the background while people read."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from agent_eval.errors import AgentEvalError, OperatorError
-from agent_eval.record.runset import sets_in
+from agent_eval.record.runset import is_run, runs_in, sets_in
 from agent_eval.record.transcript import EVENTS, in_use
 from agent_eval.review.index import BATCH, Index
 
 STANDS_BACK_S = 1.0
 """For how long indexing waits for readers to have their pages, between two batches."""
 
+AT_A_TIME = 4000
+"""Events that are taken into an index in the background before readers have their turn."""
+
+KEPT_OPEN = 50
+"""Indexes of runs; each takes three of the files that a process may have open."""
+
 BETWEEN = "~"
 """Stands in a run's name between the folder of its set and its own."""
+
+NO_NAMES = ("", ".", "..")
 
 
 class Keeper:
@@ -43,9 +52,9 @@ class Keeper:
     def names(self) -> Iterator[str]:
         """The names of all runs."""
         for folder in self.sets():
-            for file in sorted(folder.glob(f"*/{EVENTS}")):
-                if self.only in (None, file.parent.name):
-                    yield self.name_of(file.parent)
+            for run in runs_in(folder):
+                if self.only in (None, run.name):
+                    yield self.name_of(run)
 
     def name_of(self, run: Path) -> str:
         """How a run is called in addresses."""
@@ -53,19 +62,29 @@ class Keeper:
 
     def run(self, name: str) -> Path | None:
         """The folder of a run, or None where there is none of that name."""
-        return next((self._path(each) for each in self.names() if each == name), None)
-
-    def _path(self, name: str) -> Path:
-        whole = self.folder / name
-        return whole if whole.is_dir() else self.folder.joinpath(*name.split(BETWEEN, 1))
+        if self.only not in (None, name):
+            return None
+        ways = ([name], name.split(BETWEEN, 1))
+        plain = (way for way in ways if not any(each in NO_NAMES or "/" in each for each in way))
+        runs = (self.folder.joinpath(*way) for way in plain if "\0" not in name)
+        return next((run for run in runs if is_run(run)), None)
 
     def index(self, run: Path) -> Index:
         """The index of a run, with at least its beginning in it; the rest follows by itself."""
         with self._lock:
-            index = self._indexes.setdefault(run, Index(run, self._cache))
-        if index.advance() == BATCH:
+            index = self._indexes.pop(run, None) or Index(run, self._cache)
+            self._indexes[run] = index  # those asked for last stand last
+            under_way = index in self._wanted
+            self._let_go()
+        if not under_way and index.advance() == BATCH:
             self.want(index)
         return index
+
+    def _let_go(self) -> None:
+        """Close the indexes that nobody asked for in a long time: a process may open so many."""
+        idle = [run for run, index in self._indexes.items() if index not in self._wanted]
+        for run in idle[: max(len(self._indexes) - KEPT_OPEN, 0)]:
+            self._indexes.pop(run).close()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -117,6 +136,6 @@ class Keeper:
     @staticmethod
     def _advanced(index: Index) -> bool:
         try:
-            return index.advance() > 0
-        except (AgentEvalError, OSError):
+            return index.advance(AT_A_TIME) > 0
+        except (AgentEvalError, OSError, sqlite3.Error):
             return False  # the run was removed; whoever asks for it is told so

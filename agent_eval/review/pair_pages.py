@@ -4,11 +4,9 @@ What is shown is the task, what was done and the answer. Names of models and run
 all of it; the address of a pair tells nothing of either, and who stands left was drawn.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from anyio import to_thread
 from starlette.exceptions import HTTPException
@@ -23,14 +21,13 @@ from agent_eval.review.forms import Form, form_of, new_form, one
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.readers import author_of
 from agent_eval.review.rendering import page
+from agent_eval.review.veil import Names, names_in, pattern_of, without
 
 ACTIONS = 60
 """Of each run, that are shown."""
 
 CHARACTERS = 4000
 """Of an action or an answer."""
-
-HIDDEN = "[name]"
 
 
 @dataclass(frozen=True)
@@ -87,18 +84,13 @@ def _folders(request: Request) -> list[Path]:
     return keeper.sets()
 
 
-def _names(folder: Path, pair: Pair) -> re.Pattern[str]:
+def _names(folder: Path, pair: Pair) -> Names:
     """Whatever says whose a run is, longest first."""
-    names = {pair.one, pair.other}
-    for run in (pair.one, pair.other):
-        opened: dict[str, Any] = next(read_events(folder / run), {})
-        model = str((opened.get("model") or {}).get("name") or "")
-        names |= {model, model.partition("/")[2], model.partition(":")[2]}
-    kept = sorted((each for each in names if len(each) > 1), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, kept)), re.IGNORECASE)
+    runs = (pair.one, pair.other)
+    return pattern_of({*runs, *(name for run in runs for name in names_in(folder / run))})
 
 
-def _nameless(run: Path, hidden: re.Pattern[str]) -> Nameless:
+def _nameless(run: Path, hidden: Names) -> Nameless:
     actions, task, answer, count = [], "", "", 0
     for kind, text in _told(run):
         if kind == "run.opened":
@@ -134,8 +126,8 @@ def _told(run: Path) -> Iterator[tuple[str, str]]:
                 yield "submitted", str(event.get("answer", ""))
 
 
-def _without(text: str, hidden: re.Pattern[str]) -> str:
-    shown = hidden.sub(HIDDEN, text)
+def _without(text: str, hidden: Names) -> str:
+    shown = str(without(text, hidden))
     return shown if len(shown) <= CHARACTERS else shown[:CHARACTERS] + " [...]"
 
 

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
@@ -147,25 +146,25 @@ class Pictures:
 
 
 def drawn(
-    db: sqlite3.Connection, run: Path, grading: Grading, to: Callable[[int], str]
+    db: sqlite3.Connection, source: Source, grading: Grading, to: Callable[[int], str]
 ) -> dict[str, Any]:
     """All pictures of a run, for a template."""
-    with Source(run) as source:
-        pictures = Pictures(db, source, grading, to)
-        return {
-            # Drawn here, every text in them escaped where it was put in.
-            "timeline": Markup(pictures.timeline()),  # noqa: S704
-            "charts": [Markup(each) for each in pictures.charts()],  # noqa: S704
-            "family": pictures.family,
-        }
+    pictures = Pictures(db, source, grading, to)
+    return {
+        # Drawn here, every text in them escaped where it was put in.
+        "timeline": Markup(pictures.timeline()),  # noqa: S704
+        "charts": [Markup(each) for each in pictures.charts()],  # noqa: S704
+        "family": pictures.family,
+    }
 
 
 def show(request: Request) -> Response:
     """The pictures of a run, and the tree of its agents."""
     run = opened(request)
     grading = grading_for(request, run.run)
-    with run.index.opened(veiled=run.veiled) as db:
-        values = frame(run, db, grading) | drawn(db, run.run, grading, run.to)
+    veiled = run.veiled
+    with run.index.opened(veiled=veiled) as db, Source(run.run, veiled=veiled) as source:
+        values = frame(run, db, grading) | drawn(db, source, grading, run.to)
         return page(request, "pictures.html", **values)
 
 

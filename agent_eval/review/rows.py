@@ -13,6 +13,8 @@ from typing import Any
 
 from agent_eval.errors import TranscriptBroken
 from agent_eval.events.alarm import FindingSeen
+from agent_eval.events.kinds import SuccessJudged
+from agent_eval.events.probes import ProbeJudged
 from agent_eval.record.reading import content_start
 from agent_eval.show.of_world import SERVICES
 from agent_eval.show.show import QUIET
@@ -42,15 +44,23 @@ _SCENERY = ("world.asked", "bank.opened", "job.posted", "lm.called", "world.stre
 """What happens in a world and is rarely why somebody reads."""
 
 _CALLS = ("model.called", "model.request", "model.failed")
-_UNSEARCHED = (*_CALLS[:2], FindingSeen.kind)
-"""What other events say as well, or who reads blind may not find."""
+VERDICTS = (FindingSeen.kind, SuccessJudged.kind, ProbeJudged.kind)
+"""What who reads blind may not see, and so cannot search for."""
+_UNSEARCHED = (*_CALLS[:2], *VERDICTS)
+"""What other events say as well, and those."""
 
-_ENVELOPE = ("seq", "time", "elapsed_s", "agent", "kind", "prev")
+_ENVELOPE = ("seq", "time", "elapsed_s", "agent", "kind", "prev", "at")
+"""What nobody looks for by its words: numbers, names of sorts, and moments (`at`)."""
 
 
 def family_of(kind: str) -> str:
     """Which sort of event it is."""
     return _BY_PREFIX.get(kind.partition(".")[0], "harness")
+
+
+def number_of(value: Any) -> float:
+    """A number in an event, whatever stands there."""
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e12 else 0.0
 
 
 def text_of(event: dict[str, Any], run: Path) -> str:

@@ -1,6 +1,7 @@
 """Pages of one run: its conversation, all that belongs to an event, and the event as it is."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from agent_eval.labels.blind import shown
 from agent_eval.labels.kept import Written, read_labels
 from agent_eval.record.reading import events_file, read_blob
 from agent_eval.record.runset import Entry, entry_of
-from agent_eval.record.transcript import BLOBS
+from agent_eval.record.transcript import BLOBS, line_of
 from agent_eval.record.verify import blobs_of
 from agent_eval.review import asking
 from agent_eval.review.asking import AT_ONCE, Place, Source, Wish
@@ -29,8 +30,10 @@ from agent_eval.review.index import Index
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.readers import author_of, blind, grading_for, sees
 from agent_eval.review.rendering import page, rendered
-from agent_eval.review.rows import FAMILIES
+from agent_eval.review.rows import FAMILIES, VERDICTS
+from agent_eval.review.scanning import MOST_S, Scan, look_up
 from agent_eval.review.told import Row, Telling, fitting, whole_text
+from agent_eval.review.veil import veiled
 
 ABOVE = 8
 """Rows that stand above the one that an address leads to."""
@@ -71,7 +74,8 @@ class Open:
     @property
     def entry(self) -> Entry:
         """What is said of it in a list of runs."""
-        return entry_or_little(self.run)
+        entry = entry_or_little(self.run)
+        return veiled(entry) if self.veiled else entry
 
 
 def entry_or_little(run: Path) -> Entry:
@@ -92,9 +96,14 @@ def opened(request: Request) -> Open:
     return Open(name, run, keeper.index(run), keeper, veiled=not sees(request, run))
 
 
-def event_at(request: Request, db: Any) -> Place:
+def event_at(request: Request, run: Open, db: Any) -> Place:
     """The event in an address; 404 where there is none, or none yet."""
-    at = asking.place(db, request.path_params["seq"])
+    seq = request.path_params["seq"]
+    at = asking.place(db, seq)
+    if at is None and not run.keeper.whole(run.index):
+        at = look_up(run.run, asking.come_to(db), seq)
+        if at is not None and run.veiled and at.kind in VERDICTS:
+            at = None
     if at is None:
         raise HTTPException(404, f"There is no event {request.path_params['seq']} (yet).")
     return at
@@ -105,7 +114,7 @@ def telling(
     run: Open, wish: Wish, grading: Grading, at: int | None = None
 ) -> Iterator[tuple[Any, Telling]]:
     """The index of a run, and what tells its rows."""
-    with run.index.opened(veiled=run.veiled) as db, Source(run.run) as source:
+    with run.index.opened(veiled=run.veiled) as db, Source(run.run, veiled=run.veiled) as source:
         yield db, Telling(db, source, cited(db, grading, flat=wish.flat), at)
 
 
@@ -176,6 +185,9 @@ def found(request: Request, run: Open, words: str) -> Response:
     after = asking.number(request.query_params.get("after"), -1)
     with telling(run, Wish("all"), grading) as (db, tell):
         places, hits = asking.search(db, words, after, HITS)
+        ahead = Scan(run.run, words, asking.come_to(db), time.monotonic() + MOST_S)
+        if not run.keeper.whole(run.index):
+            places += ahead.find(after, HITS - len(places))
         rows = [tell.hit(each, words) for each in places]
         more = places[-1].seq if len(places) == HITS else None
         return page(
@@ -184,6 +196,7 @@ def found(request: Request, run: Open, words: str) -> Response:
             **frame(run, db, grading),
             words=words,
             hits=hits,
+            ahead=ahead,
             rows=rows,
             more=more,
         )
@@ -192,8 +205,8 @@ def found(request: Request, run: Open, words: str) -> Response:
 def event(request: Request) -> Response:
     """One event: all of its text, part by part, and how it stands in the transcript."""
     run, part = opened(request), asking.number(request.query_params.get("part"), 1)
-    with run.index.opened(veiled=run.veiled) as db, Source(run.run) as source:
-        at = event_at(request, db)
+    with run.index.opened(veiled=run.veiled) as db, Source(run.run, veiled=run.veiled) as source:
+        at = event_at(request, run, db)
         value = source.event(at)
         text = whole_text(run.run, value)
         raw = json.dumps(value, indent=2, ensure_ascii=False)
@@ -220,14 +233,17 @@ def _comments(request: Request, run: Path, seq: int) -> list[Written]:
 
 
 def raw(request: Request) -> Response:
-    """The very bytes of an event's line, to be kept as a file."""
+    """The very bytes of an event's line, to be kept as a file; without names for the blind."""
     run = opened(request)
     with run.index.opened(veiled=run.veiled) as db:
-        at = event_at(request, db)
+        at = event_at(request, run, db)
+    if run.veiled:
+        with Source(run.run, veiled=True) as source:
+            data = iter([line_of(source.event(at))])
+    else:
+        data = _bytes(run.run, at)
     headers = {"content-disposition": f'attachment; filename="event-{at.seq}.json"'}
-    return StreamingResponse(
-        _bytes(run.run, at), media_type="application/octet-stream", headers=headers
-    )
+    return StreamingResponse(data, media_type="application/octet-stream", headers=headers)
 
 
 def _bytes(run: Path, at: Place) -> Iterator[bytes]:

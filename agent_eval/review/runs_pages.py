@@ -1,5 +1,6 @@
 """Pages over all runs of a folder: the table with its rates, and a search in all of them."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,9 @@ from agent_eval.review.found import Grading, grading_of
 from agent_eval.review.keeping import Keeper
 from agent_eval.review.readers import WITHHELD, sees
 from agent_eval.review.rendering import page
+from agent_eval.review.scanning import MOST_S, Scan
 from agent_eval.review.told import Row, Telling
+from agent_eval.review.veil import veiled
 from agent_eval.show.findings import behaviour_rates, rate_lines
 from agent_eval.show.rates import success_rate
 
@@ -143,7 +146,8 @@ def _one(request: Request, run: Path, entry: Entry) -> Listed:
     keeper: Keeper = request.app.state.keeper
     goes_on = entry.outcome is None and keeper.goes_on(run)
     stamp = tuple(_stamp(run / name) for name in ("findings.jsonl", "run.json"))
-    grading = _graded(run, stamp) if sees(request, run) else WITHHELD
+    seen = sees(request, run)
+    grading, entry = (_graded(run, stamp), entry) if seen else (WITHHELD, veiled(entry))
     return Listed(keeper.name_of(run), entry, grading, goes_on, _labels(run))
 
 
@@ -183,7 +187,8 @@ def groups(runs: Iterable[Listed]) -> Iterator[Group]:
     for (scenario, model, _), some in sorted(by.items()):
         said = (one.grading.verdicts or None for one in some if one.entry.counts)
         rates = {name: rate for name, rate in behaviour_rates(said).items() if rate.hits}
-        success = success_rate(one.entry for one in some).words()
+        withheld = any(one.grading is WITHHELD for one in some)
+        success = "withheld" if withheld else success_rate(one.entry for one in some).words()
         yield Group(scenario, model, len(some), success, tuple(rate_lines(rates)))
 
 
@@ -228,7 +233,7 @@ def search(request: Request) -> Response:
     keeper: Keeper = request.app.state.keeper
     words = request.query_params.get("q", "").strip()
     found: list[Hits] = []
-    waiting, left = [], 0
+    waiting, left, until = [], 0, time.monotonic() + MOST_S
     for name in keeper.names() if words else ():
         run = keeper.run(name)
         if run is None:
@@ -237,10 +242,14 @@ def search(request: Request) -> Response:
             left += 1
             continue
         index = keeper.index(run)
-        if not keeper.whole(index):
-            waiting.append(name)
-        with index.opened() as db, Source(run) as source:
+        seen = sees(request, run)
+        with index.opened(veiled=not seen) as db, Source(run, veiled=not seen) as source:
             places, count = asking.search(db, words, -1, HITS_IN_A_RUN)
+            if not keeper.whole(index):
+                waiting.append(name)
+                ahead = Scan(run, words, asking.come_to(db), until)
+                places += ahead.find(-1, HITS_IN_A_RUN - len(places))
+                count = max(count, len(places))
             tell = Telling(db, source)
             if places:
                 found.append(Hits(name, count, [tell.hit(each, words) for each in places]))

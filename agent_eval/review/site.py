@@ -1,6 +1,7 @@
 """The application: which page is at which address, behind the door that lets readers in."""
 
 import secrets
+import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from agent_eval.errors import AgentEvalError
+from agent_eval.errors import AgentEvalError, OperatorError
 from agent_eval.review import (
     comparing,
     label_pages,
@@ -48,7 +49,12 @@ def made(
     routes.append(Mount("/static", StaticFiles(directory=STATIC)))
     app = Starlette(
         routes=routes,
-        exception_handlers={HTTPException: _no_such_page, AgentEvalError: _not_done},
+        exception_handlers={
+            HTTPException: _no_such_page,
+            AgentEvalError: _not_done,
+            FileNotFoundError: _gone,
+            sqlite3.OperationalError: _no_index,
+        },
     )
     app.state.key = key or secrets.token_bytes(32)
     for name in templates().list_templates():  # so that nobody waits for that
@@ -67,5 +73,17 @@ def _no_such_page(request: Request, error: Exception) -> Response:
     return page(request, "sorry.html", error.status_code, why=error.detail)
 
 
+def _gone(request: Request, error: Exception) -> Response:
+    """A run was removed while somebody read it."""
+    return page(request, "sorry.html", 404, why=f"It is not there any more: {error}")
+
+
+def _no_index(request: Request, error: Exception) -> Response:
+    """The cache is full, or was taken away."""
+    why = f"The index of this run cannot be used ({error}); is there room in {cache_folder()}?"
+    return page(request, "sorry.html", 503, why=why)
+
+
 def _not_done(request: Request, error: Exception) -> Response:
-    return page(request, "sorry.html", 500, why=str(error))
+    status = 404 if isinstance(error, OperatorError) else 500
+    return page(request, "sorry.html", status, why=str(error))
