@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,9 @@ from agent_eval.review.index import BATCH, Index
 
 STANDS_BACK_S = 1.0
 """For how long indexing waits for readers to have their pages, between two batches."""
+
+AT_ONCE_S = 0.1
+"""For which a page waits until the index of its run is whole, as that of most runs soon is."""
 
 AT_A_TIME = 4000
 """Events that are taken into an index in the background before readers have their turn."""
@@ -76,8 +80,11 @@ class Keeper:
             self._indexes[run] = index  # those asked for last stand last
             under_way = index in self._wanted
             self._let_go()
-        if not under_way and index.advance() == BATCH:
-            self.want(index)
+        until = time.monotonic() + AT_ONCE_S
+        while not under_way and index.advance() == BATCH:
+            if time.monotonic() > until:
+                self.want(index)
+                break
         return index
 
     def _let_go(self) -> None:

@@ -25,8 +25,9 @@ def test_no_name_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
 
 
 def test_names_lead_to_runs_and_back(tmp_path: Path) -> None:
-    for run in ("one", "a~b", "set/two"):
-        written(tmp_path / "runs" / run, 1)
+    tmp_path.joinpath("runs").mkdir()
+    for where in ("one", "a~b", "set/two"):
+        written(tmp_path / "runs" / where, 1)
     keeper = Keeper(tmp_path / "runs", tmp_path)
     assert sorted(keeper.names()) == ["a~b", "one", "set~two"]
     for name in keeper.names():
