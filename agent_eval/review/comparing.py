@@ -114,9 +114,10 @@ def steps(request: Request, name: str) -> tuple[list[Step], dict[str, Any]]:
         taken = [_step(tell.row(each), each) for each in places[:ROWS]]
         last = asking.of_kinds(db, "run.closed", most=1)
         outcome = source.event(last[0]).get("outcome") if last else None
+        end = outcome_words(outcome) if isinstance(outcome, dict) else "no end on record"
         about = {
             "name": name,
-            "end": outcome_words(outcome) if isinstance(outcome, dict) else "no end on record",
+            "end": end if keeper.whole(index) else "still being read: look again",
             "left_out": max(len(places) - ROWS, 0),
         }
         return taken, about
