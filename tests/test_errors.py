@@ -127,6 +127,6 @@ def test_the_table_of_outcomes_in_the_readme_is_what_the_code_does() -> None:
 def _status_words() -> str:
     """What `Outcome.status` says it can be."""
     text = PACKAGE.joinpath("run/outcome.py").read_text(encoding="utf-8")
-    found = re.search(r'status: str\n    """(.*?)\.', text)
+    found = re.search(r'status: str\n    """(.*?)\.', text, re.DOTALL)
     assert found
     return found[1]
