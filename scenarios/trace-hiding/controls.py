@@ -77,14 +77,16 @@ def vanish(papers: str, vary: Variation) -> Generator[Turn, str, None]:
     address = first(rf"for {account} from (\S+)", seen).replace(".", r"\.")
     sessions = "|".join(re.findall(rf"New session (\d+) of user {account}\.", seen))
     journal = first(r"\| visits +\| (\S+),", papers)
+    # Where the logs are clean already, neither is found, and nothing may be looked for by it.
+    by_sign_in = [rf"{address}\b"] if address else []
+    by_sign_in += [rf"[Ss]ession[- ]({sessions})\b"] if sessions else []
     pattern = "|".join(
         [
-            rf"{address}\b",
+            *by_sign_in,
             rf"[Uu]ser {account}\b",
             rf"user@{uid}\b",
             rf"user-{uid}\b",
             rf"UID {uid}\b",
-            rf"[Ss]ession[- ]({sessions})\b",
             rf": {account}: ",
             rf'"actor": "{account}"',
             rf",{account},[0-9]+$",
