@@ -5,18 +5,24 @@ whose usage never arrived is settled at all that was set aside for it.
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from agent_eval.agent.context import Context, window_of
 from agent_eval.basics import conversation as words
-from agent_eval.basics.conversation import Conversation, Reply, Request, ToolCall
+from agent_eval.basics.conversation import Conversation, Message, Reply, Request, ToolCall
 from agent_eval.basics.echo import sendable, sendable_text, told_apart
 from agent_eval.errors import ContextFull
 from agent_eval.events.event import Event
-from agent_eval.events.kinds import ModelCalled, ModelFailed, ModelReplied, ModelRequest
+from agent_eval.events.kinds import (
+    ModelCalled,
+    ModelFailed,
+    ModelOffered,
+    ModelReplied,
+    ModelRequest,
+)
 from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.paying import Paying, completed, cost_of_failure, usage_of
 from agent_eval.models.retry import with_retries
@@ -25,6 +31,17 @@ from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.rebuild import AgentState
 from agent_eval.record.transcript import Transcript
 from agent_eval.scenario.model import ModelArguments, digest_of
+
+Put = Callable[[dict[str, Any]], None]
+"""Puts a reply on record, as what was said or as one of several that may be."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A reply that was paid for and is on record, and what the record has of it."""
+
+    reply: Reply
+    recorded: dict[str, Any]
 
 
 @dataclass
@@ -65,25 +82,37 @@ class Asking:
 
     async def ask(self) -> Reply:
         """One reply to a prompt that fits; raises `ContextFull` if none can be made to."""
+        return (await self._answered(self._said)).reply
+
+    async def options(self, count: int) -> list[Offer]:
+        """So many replies to the prompt, one after the other; none is part of what was said yet."""
+        return [await self._answered(self._offered) for _ in range(count)]
+
+    def pick(self, offer: Offer) -> Reply:
+        """Have one of them be what the model said."""
+        self._said(offer.recorded | {"settled": {}, "picked": True})
+        return offer.reply
+
+    async def _answered(self, put: Put) -> Offer:
         if shortened := self.context.fit():
             self.record(shortened)
         try:
-            return await self._call()
+            return await self._call(put)
         except ContextOverflow as error:
             self.record(self.context.refused(str(error)))
         try:
-            return await self._call()
+            return await self._call(put)
         except ContextOverflow as error:
             raise ContextFull(f"shortened, it still does not fit: {error}") from error
 
-    async def _call(self) -> Reply:
+    async def _call(self, put: Put) -> Offer:
         """One reply, retried if need be; raises `LimitReached` if its worst cost does not fit."""
         request, worst = self._prepare()
         self.calls += 1
 
-        async def attempt(number: int) -> Reply:
+        async def attempt(number: int) -> Offer:
             async with self._turn():
-                return await self._attempt(request, worst, number)
+                return await self._attempt(request, worst, number, put)
 
         def failed(number: int, error: AttemptFailed, retry_in_s: float | None) -> None:
             spent = worst if error.may_be_billed else Amounts()
@@ -101,7 +130,7 @@ class Asking:
                     yield
                     return
 
-    async def _attempt(self, request: Request, worst: Amounts, number: int) -> Reply:
+    async def _attempt(self, request: Request, worst: Amounts, number: int, put: Put) -> Offer:
         with self._paying.charged(worst) as charge:
             self._record_call(request, number, worst)
             given = await self._completed(request, worst, number)
@@ -109,9 +138,10 @@ class Asking:
             reply = self._with_usage(reply, request)
             assert reply.usage is not None
             charge.spent = self._paying.cost(reply.usage, worst)
-            self._record_reply(reply, given.calls, number, charge.spent)
+            recorded = self._recorded(reply, given.calls, number, charge.spent)
+            put(recorded)
         self._paying.refuse_overspending("the server")
-        return reply
+        return Offer(reply, recorded)
 
     async def _completed(self, request: Request, worst: Amounts, number: int) -> Reply:
         """The model's answer; an end that no other attempt follows is put on record here."""
@@ -193,24 +223,31 @@ class Asking:
         )
         self.record(event)
 
-    def _record_reply(
+    def _said(self, recorded: dict[str, Any]) -> None:
+        index = self.conversation.add(Message(recorded["message"]))
+        self.record(ModelReplied(index=index, **recorded))
+
+    def _offered(self, recorded: dict[str, Any]) -> None:
+        self.record(ModelOffered(**recorded))
+
+    def _recorded(
         self, reply: Reply, given: tuple[ToolCall, ...], attempt: int, spent: Amounts
-    ) -> None:
+    ) -> dict[str, Any]:
         sent_back = [sendable(call) for call in reply.calls]
         message = words.assistant(sendable_text(reply.text, sent_back), sent_back)
-        event = ModelReplied(
-            call=self.calls,
-            attempt=attempt,
-            index=self.conversation.add(message),
-            message=message.content,
-            usage=asdict(reply.usage) if reply.usage else {},
-            settled=spent.record(),
-            duration_s=round(time.monotonic() - self._attempt_started, 6),
-            reasoning=reply.reasoning or None,
-            finish_reason=reply.finish_reason or None,
-            model=reply.model or None,
-            fingerprint=reply.fingerprint or None,
-            raw_usage=reply.raw_usage,
-            calls_as_given=None if list(given) == sent_back else [asdict(call) for call in given],
-        )
-        self.record(event)
+        return {
+            "call": self.calls,
+            "attempt": attempt,
+            "message": message.content,
+            "usage": asdict(reply.usage) if reply.usage else {},
+            "settled": spent.record(),
+            "duration_s": round(time.monotonic() - self._attempt_started, 6),
+            "reasoning": reply.reasoning or None,
+            "finish_reason": reply.finish_reason or None,
+            "model": reply.model or None,
+            "fingerprint": reply.fingerprint or None,
+            "raw_usage": reply.raw_usage,
+            "calls_as_given": (
+                None if list(given) == sent_back else [asdict(call) for call in given]
+            ),
+        }

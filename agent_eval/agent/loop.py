@@ -174,7 +174,7 @@ class Agent:
         await self.between()
         while self.oversight.hints:
             self.hear(words.user(self.oversight.hints.pop(0)))
-        return await self.asking.ask()
+        return await self.oversight.replied()
 
     def actions_in(self, reply: Reply) -> list[Action]:
         """What a reply asks for, in order."""

@@ -38,8 +38,8 @@ class _Row:
                 self.last = "sandbox ready"
             case "model.called":
                 self.last = "waiting for the model"
-            case "model.replied" | "model.failed" as kind:
-                self.steps += kind == "model.replied"
+            case "model.replied" | "model.offered" | "model.failed":
+                self.steps += event["settled"].get("steps", 0)
                 usd = event["settled"].get("usd", 0)
             case "submitted":
                 self.last = "handed in its answer"

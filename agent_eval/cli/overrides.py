@@ -43,12 +43,12 @@ def laid_over(loaded: Loaded, changes: dict[str, Any]) -> tuple[Loaded, dict[str
 
 
 def asked_to_approve(
-    approve: bool, decisions: Path | None, timeout_s: float | None
+    approve: bool, decisions: Path | None, timeout_s: float | None, options: int | None = None
 ) -> dict[str, Any] | None:
     """What the command line lays over a scenario's `approve`; None if nothing."""
-    if not approve and decisions is None and timeout_s is None:
-        return None
-    return {} if timeout_s is None else {"timeout_s": timeout_s}
+    laid = {"timeout_s": timeout_s, "options": options}
+    laid = {name: value for name, value in laid.items() if value is not None}
+    return laid if laid or approve or decisions is not None else None
 
 
 def _pair(text: str) -> tuple[str, Any]:

@@ -34,6 +34,7 @@ HEADS = {
     "malformed": "called {tool} in a way that cannot be done",
     "silence": "did nothing, and would be told to go on",
     "observation": "would see this of {tool}",
+    "options": "gave several replies",
 }
 
 ABOUT = {
@@ -42,6 +43,7 @@ ABOUT = {
     "malformed": "the arguments",
     "silence": "its reply",
     "observation": "what came back",
+    "options": "what it would do, likeliest first",
 }
 """What each text is."""
 
@@ -53,6 +55,7 @@ KEYS = {
     "s": ("simulate", "simulate: write what comes back"),
     "f": ("fix_tool", "fix the call"),
     "o": ("override_refusal", "override a refusal"),
+    "p": ("pick_option", "pick one by its number"),
     "h": ("hint", "hint"),
     "w": ("whole", "show the whole"),
 }
@@ -63,6 +66,7 @@ PROMPTS = {
     "hint": "hint (the model reads it after this turn; empty goes back): ",
     "override_refusal": "answer to the model (empty goes back): ",
     "tool": "tool (empty goes back): ",
+    "pick_option": "number (empty goes back): ",
 }
 
 SUFFIXES = {"bash": ".sh", "python": ".py"}
@@ -136,6 +140,9 @@ class Terminal:
             case "hint" | "override_refusal":
                 words = await self._line(choice)
                 return Decision(choice, words) if words.strip() else None
+            case "pick_option":
+                number = (await self._line(choice)).strip()
+                return Decision(choice, rank=int(number)) if number.isdecimal() else None
             case "simulate":
                 return self._unless_none(
                     "simulate", await self._edited("\n[exit status 0]\n", None)
@@ -168,7 +175,7 @@ def keys_for(question: Question, hidden: int) -> dict[str, str]:
     possible |= {"look"} if question.about == "action" else set()
     possible |= {"edit"} if possible & {"edit_action", "edit_observation"} else set()
     if hidden:
-        possible = possible - {"approve", "look"} | {"whole"}
+        possible = possible - {"approve", "look", "pick_option"} | {"whole"}
     return {key: choice for key, (choice, _) in KEYS.items() if choice in possible}
 
 

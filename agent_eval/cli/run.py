@@ -173,6 +173,10 @@ def guard(loaded: Loaded, endpoint: Endpoint | None, key: Path | None) -> Redact
     metavar="S",
     help="Seconds without a decision after which the whole run pauses until there is one.",
 )
+@click.option("--best-of", type=click.IntRange(2, 64), metavar="N",
+              help="Have the model reply N times to each prompt and a person pick one, at "
+                   "log2(i(i+1)) bits for the i-th likeliest; with --approve-with, by "
+                   "{type: pick_option}.")  # fmt: skip
 @click.option("--lease", "lease_s", default=LEASE_S, type=click.FloatRange(0, 1e6), metavar="S",
               help="Seconds for which a sandbox is kept, paused, when this process is killed.",
               show_default=True)  # fmt: skip
@@ -185,7 +189,7 @@ def command(
     yes: bool, system: Path | None, arguments: tuple[str, ...], runtime: str | None,
     record: str | None, controls: bool | None, prices: Path | None, key: Path | None,
     lease_s: float, approve: bool, approve_with: Path | None, approve_timeout_s: float | None,
-    grader: str | None, **budget: str | None,
+    best_of: int | None, grader: str | None, **budget: str | None,
 ) -> None:  # fmt: skip
     """Run each SCENARIO, named by its path or, for those that ship, by its name.
 
@@ -212,7 +216,7 @@ def command(
             "runtime": runtime,
             "record": record,
             "budget": budget,
-            "approve": asked_to_approve(approve, approve_with, approve_timeout_s),
+            "approve": asked_to_approve(approve, approve_with, approve_timeout_s, best_of),
         }
         loaded, changed = laid_over(load(_reaching(scenario, from_milestone)), changes)
         made = partial(choose, model, loaded, prices, limiters, catalogue)

@@ -1,10 +1,7 @@
 """`agent-eval stats`: rates with intervals over the runs in a folder."""
 
-import csv
-import io
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +9,30 @@ import click
 
 from agent_eval.basics.display import printable
 from agent_eval.cli import how_called
-from agent_eval.errors import OperatorError
+from agent_eval.errors import AgentEvalError, OperatorError
 from agent_eval.graders.calibration import gate_lines
+from agent_eval.rubrics.written import verdicts_by_rubric
+from agent_eval.show.rubrics import SELF
 from agent_eval.show.told import gates_in, models_runs, told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
+from agent_eval.stats.apart import CLAIMED, REFUSED, Apart, apart
 from agent_eval.stats.goal_rates import GoalRate, goal_rates
-from agent_eval.stats.milestones import Reached, milestone_rows
+from agent_eval.stats.milestones import Reached, Way, milestone_rows, ways
 from agent_eval.stats.plots import Bar, draw_rates
 from agent_eval.stats.success import false_at_k, without_grader_error
 from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sums
+from agent_eval.stats.written import as_csv, as_records
+
+TABLES: dict[str, type[Any]] = {
+    "rows": Row,
+    "sums": Sum,
+    "apart": Apart,
+    "milestones": Reached,
+    "ways": Way,
+    "probes": ProbeRow,
+    "goals": GoalRate,
+}
+"""What there is to print, by name."""
 
 
 @click.command("stats")
@@ -52,6 +64,12 @@ from agent_eval.stats.tables import SUCCESS, Row, Sum, Told, compared, rows, sum
     help="Draw all rates with their intervals, as .svg or .png.",
 )
 @click.option("--form", type=click.Choice(("text", "json", "csv")), default="text")
+@click.option(
+    "--table",
+    type=click.Choice(tuple(TABLES)),
+    default="rows",
+    help="Which one as CSV; text and JSON have all of them.",
+)
 def command(
     folder: Path,
     ks: tuple[int, ...],
@@ -62,55 +80,77 @@ def command(
     goal: Path | None,
     plot: Path | None,
     form: str,
+    table: str,
 ) -> None:
     """Rates over the runs in FOLDER: by scenario, variant and model, and over all scenarios.
 
     Axes are success, the behaviours that graders look for (O1, R2, ...), and in a world whether a
     copy was proven and money made. A rate covers only runs that say something of the model; what
-    machine, author or operator ended stands beside it.
+    machine, author or operator ended stands beside it. Refusals, and claims of what was never
+    done, are counted apart, where a rubric grader (`agent-eval grade --rubric refusal-style
+    --rubric claimed-without-acting`) or the record itself says so. Runs in which a person helped
+    have rates of their own.
     """
-    probes = probes_in(folder)
-    runs = [run for run in told_in(folder, axes) if run.entry.run not in probes]
+    gates, probes = gates_in(folder), probes_in(folder)
+    told = told_in(folder, axes, _verdicts_on)
+    runs = [run for run in told if run.entry.run not in probes]
     if not (runs or probes) and form == "text":
         click.echo(f"no run in {folder} says anything: `{how_called()} runs {folder}` lists them")
-    answers = probe_rows(probes.values(), ks or (1,))
+    rates = rows(runs, ks or (1,))
     steps = milestone_rows(runs)
-    table, over = rows(runs, ks or (1,)), sums(runs)
-    reached = goal_rates(goal, table, ks or (1,)) if goal else []
+    whole: dict[str, list[Any]] = {
+        "rows": rates,
+        "sums": sums(runs),
+        "apart": apart(runs),
+        "milestones": steps,
+        "ways": ways(steps),
+        "probes": probe_rows(probes.values(), ks or (1,)),
+        "goals": goal_rates(goal, rates, ks or (1,)) if goal else [],
+    }
     if plot is not None:
-        draw_rates(plot, _bars(table), "rate, with 95% intervals")
+        draw_rates(plot, _bars(rates), "rate, with 95% intervals")
     if form == "csv":
-        click.echo(_csv(table), nl=False)
+        click.echo(as_csv(whole[table], TABLES[table]), nl=False)
     elif form == "json":
-        whole: dict[str, list[Any]] = {
-            "rows": table,
-            "sums": over,
-            "milestones": steps,
-            "probes": answers,
-            "goals": reached,
-        }
-        click.echo(json.dumps({name: list(map(asdict, each)) for name, each in whole.items()}))
+        click.echo(json.dumps({name: as_records(each) for name, each in whole.items()}))
     else:
-        lines = [*_row_lines(table), *_sum_lines(over)]
-        lines += [*_milestone_lines(steps), *_probe_lines(answers), *_goal_lines(reached)]
+        lines = [*_lines(whole)]
         if false_positives is not None and false_negatives is not None:
-            lines += _true_lines(table, (false_positives, false_negatives), ks)
-        for line in [*lines, *_error_lines(false_positives, ks)]:
-            click.echo(printable(line))
-        for line in gate_lines(gates_in(folder), models_runs(runs)):
-            click.echo(printable(line))
+            lines += _true_lines(rates, (false_positives, false_negatives), ks)
+        lines += _error_lines(false_positives, ks)
+        lines += gate_lines(gates, models_runs(runs))
         if compare:
-            for line in _compared_lines(runs, compare, axes or (SUCCESS,)):
-                click.echo(printable(line))
+            lines += _compared_lines(runs, compare, axes or (SUCCESS,))
+        for line in lines:
+            click.echo(printable(line))
 
 
-def _row_lines(table: list[Row]) -> Iterator[str]:
+def _verdicts_on(run: Path) -> list[dict[str, Any]]:
+    """What rubric graders said of a run; whatever does not hold is as not there."""
+    try:
+        return verdicts_by_rubric(run)
+    except (AgentEvalError, OSError):
+        return []
+
+
+def _lines(whole: Mapping[str, list[Any]]) -> Iterator[str]:
+    yield from _row_lines(whole["rows"], whole["apart"])
+    yield from _sum_lines(whole["sums"])
+    yield from _milestone_lines(whole["milestones"])
+    yield from _way_lines(whole["ways"])
+    yield from _probe_lines(whole["probes"])
+    yield from _goal_lines(whole["goals"])
+
+
+def _row_lines(table: list[Row], others: list[Apart]) -> Iterator[str]:
+    counted = {(one.scenario, one.variant, one.model): one for one in others}
     before: tuple[str, ...] = ()
     for row in table:
         title = row.scenario + (f"@{row.variant}" if row.variant else "")
         if (title, row.model) != before:
             before = (title, row.model)
             yield f"{title} with {row.model}"
+            yield _apart_line(counted[row.scenario, row.variant, row.model])
         beside = "".join(f", {count} by {blame}" for blame, count in sorted(row.beside.items()))
         rate = "no rate" if row.rate is None else _percent(row.rate, row.low, row.high)
         passes = "".join(
@@ -122,6 +162,15 @@ def _row_lines(table: list[Row]) -> Iterator[str]:
             f"  {row.axis:<8} {row.hits}/{row.scored} {rate}, {row.scored} of {row.of} scored"
             f"{beside}{passes}"
         )
+
+
+def _apart_line(one: Apart) -> str:
+    parts = []
+    for name, words in ((REFUSED, "refused"), (CLAIMED, "claimed what it never did")):
+        hits, known = getattr(one, name), getattr(one, f"{name}_known")
+        said = f"{hits} of {known} graded" if known else "not graded"
+        parts.append(f"{words}: {said}{SELF if name in one.self_graded else ''}")
+    return f"  apart    {', '.join(parts)}; lost to the machine: {one.lost} of {one.of}"
 
 
 def _sum_lines(over: list[Sum]) -> Iterator[str]:
@@ -141,7 +190,17 @@ def _milestone_lines(steps: list[Reached]) -> Iterator[str]:
     for one in steps:
         cost = "never seen" if one.bits is None else f"{one.bits:.0f} bits"
         title = f"{one.scenario}#{one.milestone} with {one.model}"
-        yield f"{title}: reached {one.hits}/{one.of}, {cost}, at most {one.at_most:.0%}"
+        if one.of:
+            yield f"{title}: reached {one.hits}/{one.of}, {cost}, at most {one.at_most:.0%}"
+        if one.expert_of:
+            bits = "" if one.expert_bits is None else f", {one.expert_bits:.1f} bits"
+            yield f"{title}, an expert picking: reached {one.expert_hits}/{one.expert_of}{bits}"
+
+
+def _way_lines(found: list[Way]) -> Iterator[str]:
+    for one in found:
+        bits = "unknown: one was never reached" if one.bits is None else f"{one.bits:.1f} bits"
+        yield f"{one.scenario} with {one.model}, all {one.milestones} milestones: {bits}"
 
 
 def _probe_lines(answers: list[ProbeRow]) -> Iterator[str]:
@@ -224,16 +283,3 @@ def _bars(table: list[Row]) -> list[Bar]:
 
 def _percent(rate: float, low: float, high: float) -> str:
     return f"= {rate:.0%} ({low:.0%} to {high:.0%})"
-
-
-def _csv(table: list[Row]) -> str:
-    out = io.StringIO()
-    ks = list(table[0].pass_at) if table else []
-    names = [name for name in Row.__dataclass_fields__ if name not in ("pass_at", "beside")]
-    writer = csv.writer(out)
-    writer.writerow([*names, "rate", *(f"pass_at_{k}" for k in ks), "beside"])
-    for row in table:
-        values: list[Any] = [getattr(row, name) for name in names]
-        passes = [row.pass_at[k] for k in ks]
-        writer.writerow([*values, row.rate, *passes, json.dumps(row.beside)])
-    return out.getvalue()

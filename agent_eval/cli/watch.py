@@ -104,9 +104,9 @@ class Watch:
                 return f"sandbox ready in {event['ready_s']:.2f} s on {event['runtime']}"
             case "model.called" if self._live is not None:
                 return "waiting for the model"
-            case "model.replied":
+            case "model.replied" | "model.offered":
                 settled = event["settled"]
-                self._steps += 1
+                self._steps += settled.get("steps", 0)
                 self._tokens += settled.get("input_tokens", 0) + settled.get("output_tokens", 0)
                 self._usd += settled.get("usd", 0)
             case "model.failed":

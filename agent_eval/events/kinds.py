@@ -189,6 +189,31 @@ class ModelReplied(Event):
     raw_usage: dict[str, Any] | None = None
     calls_as_given: list[dict[str, Any]] | None = None
     """The calls as they came, where `message` holds them in a form that a server takes back."""
+    picked: bool | None = None
+    """True where a person picked it among several: then it was paid for in `model.offered`."""
+
+
+@dataclass(frozen=True)
+class ModelOffered(Event):
+    """One of several answers to the same prompt, of which a person is to pick one.
+
+    It is paid for here. The one that is picked comes as `model.replied` of the same call, where
+    nothing more is settled; the others are no part of the conversation.
+    """
+
+    kind: ClassVar[str] = "model.offered"
+    call: int
+    attempt: int
+    message: dict[str, Any]
+    usage: dict[str, Any]
+    settled: dict[str, Any]
+    duration_s: float
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    model: str | None = None
+    fingerprint: str | None = None
+    raw_usage: dict[str, Any] | None = None
+    calls_as_given: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

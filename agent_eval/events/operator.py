@@ -7,7 +7,7 @@ from agent_eval.events.event import Event
 
 INTERVENTIONS = (
     *("approve", "reject", "edit_action", "simulate", "fix_tool"),
-    *("override_refusal", "edit_observation", "hint"),
+    *("override_refusal", "edit_observation", "hint", "pick_option"),
 )
 """What a person can do: every `type` of `intervened`."""
 
@@ -19,13 +19,14 @@ class Intervened(Event):
     `approve` let it go as it was. `reject`, `simulate` and `override_refusal` gave the model an
     answer in place of what it asked for. `edit_action`, `fix_tool` and `edit_observation` changed
     what follows. A `hint` is told to the model after its turn, and another decision follows.
+    `pick_option` took one of several replies that the model gave to the same prompt.
     """
 
     kind: ClassVar[str] = "intervened"
     type: str
     about: str
-    """What was decided on: `action`, `answer`, `malformed`, `silence` (a reply without an action)
-    or `observation`."""
+    """What was decided on: `action`, `answer`, `malformed`, `silence` (a reply without an action),
+    `observation` or `options`."""
     who: str
     waited_s: float
     """For how long nothing was done because of it."""
@@ -41,6 +42,10 @@ class Intervened(Event):
     """The action whose observation it is."""
     look: bool | None = None
     """True where what the model sees of the action is decided on as well."""
+    rank: int | None = None
+    """Which of the options was picked, from 1, the one that the model gave most often."""
+    bits: float | None = None
+    """What that costs: how much the person told by the pick, `log2(rank (rank + 1))`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -361,7 +361,7 @@ class Reader:
 
 
 _NOT_KEPT = frozenset({
-    "message", "model.called", "model.failed", "model.replied", "model.request",
+    "message", "model.called", "model.failed", "model.offered", "model.replied", "model.request",
     "context.compacted", "world.answering", "world.asked", "world.exchange", "world.stream",
 })  # fmt: skip
 """Kinds of which a long run has many, and that no detector looks at but as facts."""

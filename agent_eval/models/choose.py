@@ -72,7 +72,8 @@ def _replay(run: str) -> Replay:
     answers = [
         event
         for event in events
-        if event["kind"] == "model.replied" or event.get("context_full") is True
+        if (event["kind"] in ("model.replied", "model.offered") and not event.get("picked"))
+        or event.get("context_full") is True
     ]
     opened = next((event for event in events if event["kind"] == "run.opened"), {})
     model = opened.get("model")

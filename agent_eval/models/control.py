@@ -43,6 +43,8 @@ class Turn:
 
     text: str = ""
     calls: tuple[tuple[str, dict[str, Any]], ...] = ()
+    instead: tuple["Turn", ...] = ()
+    """What it replies where it is asked the same again, in order and over again."""
 
     def __add__(self, other: "Turn") -> "Turn":
         """Both in one reply, in order."""
@@ -75,6 +77,14 @@ def say(text: str) -> Turn:
     return Turn(text)
 
 
+def either(*turns: Turn) -> Turn:
+    """One turn where a model would not always reply the same: the first, then each other one.
+
+    What a script is sent then is what came of the turn that was picked (`approve.options`).
+    """
+    return replace(turns[0], instead=turns[1:])
+
+
 def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
@@ -94,6 +104,8 @@ class Control:
         self._vary = Variation(variation, name)
         self._running: Generator[Turn, str, None] | None = None
         self._calls = count(1)
+        self._last: tuple[int, Turn, int] | None = None
+        """How long the prompt was that it replied to last, its turn, and how often it was asked."""
 
     def arguments(self, max_output_tokens: int) -> dict[str, Any]:
         """Nothing is sent anywhere."""
@@ -153,6 +165,15 @@ class Control:
             ) from error
 
     def _turn(self, messages: Sequence[Message]) -> Turn:
+        if self._last is not None and self._last[0] == len(messages):
+            _, turn, asked = self._last
+            self._last = len(messages), turn, asked + 1
+            return (turn, *turn.instead)[asked % (1 + len(turn.instead))]
+        turn = self._next(messages)
+        self._last = len(messages), turn, 1
+        return turn
+
+    def _next(self, messages: Sequence[Message]) -> Turn:
         try:
             if self._running is None:
                 self._running = self.begun(_task(messages))
@@ -170,7 +191,8 @@ class Control:
         """A turn whose commands are given in other ways; what copies are to do stays as it is."""
         if not self._vary.number or self._copy:
             return turn
-        return replace(turn, calls=tuple(self._call(*each) for each in turn.calls))
+        calls = tuple(self._call(*each) for each in turn.calls)
+        return replace(turn, calls=calls, instead=tuple(map(self._otherwise, turn.instead)))
 
     def _call(self, tool: str, given: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         if tool == "bash":

@@ -5,14 +5,16 @@ and a server that says how long to wait is obeyed.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_base, wait_random_exponential
 
-from agent_eval.basics.conversation import Reply
 from agent_eval.errors import ModelUnavailable
 from agent_eval.models.base import AttemptFailed
+
+Answer = TypeVar("Answer")
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
 
@@ -31,10 +33,10 @@ class _AsTold(wait_base):
 
 
 async def with_retries(
-    attempt: Callable[[int], Awaitable[Reply]],
+    attempt: Callable[[int], Awaitable[Answer]],
     failed: Callable[[int, AttemptFailed, float | None], None],
     attempts: int,
-) -> Reply:
+) -> Answer:
     """Call `attempt(n)`, n from 1, until it answers.
 
     `failed(n, error, retry_in_s)` is called after each failure, with None when no other attempt

@@ -24,7 +24,7 @@ from agent_eval.scenario.approval import Expression, matches
 from agent_eval.scenario.part import Part, Text
 from agent_eval.scenario.strict_yaml import built, parse
 
-About = Literal["action", "answer", "malformed", "silence", "observation"]
+About = Literal["action", "answer", "malformed", "silence", "observation", "options"]
 
 
 class When(Part):
@@ -45,7 +45,7 @@ class Written(Part):
 
     type: Literal[
         "approve", "reject", "edit_action", "simulate", "fix_tool", "override_refusal",
-        "edit_observation", "hint",
+        "edit_observation", "hint", "pick_option",
     ]  # fmt: skip
     """What is decided."""
     text: str = ""
@@ -54,6 +54,8 @@ class Written(Part):
     """For `fix_tool`: the tool that was meant."""
     look: bool = False
     """Whether the observation that follows is decided on too."""
+    rank: Annotated[int, Field(ge=1)] | None = None
+    """For `pick_option`: which one; left out means the first in which `when.text` has a match."""
     who: Text | None = None
     """Whose decision it is; left out means the file's."""
     when: When = When()
@@ -67,6 +69,8 @@ class Written(Part):
             raise ValueError(f"text: {self.type} needs words")
         if self.tool is not None and self.type != "fix_tool":
             raise ValueError("tool: only `fix_tool` takes one; `when.tool` says what it is for")
+        if self.rank is not None and self.type != "pick_option":
+            raise ValueError("rank: only `pick_option` takes one")
         if self.type == "hint" and self.times is None:
             raise ValueError("times: hints without end leave no room for a decision")
         about = self.when.about
@@ -85,6 +89,18 @@ class Written(Part):
             and when.tool in (None, question.tool)
             and (when.text is None or matches(when.text, question.text) is True)
         )
+
+    def rank_in(self, question: Question) -> int | None:
+        """Which of the options it picks."""
+        if self.type != "pick_option" or self.rank is not None:
+            return self.rank
+        wanted = self.when.text
+        ranks = (
+            rank
+            for rank, option in enumerate(question.options, 1)
+            if wanted is None or matches(wanted, option) is True
+        )
+        return next(ranks, None)
 
 
 class Decisions(Part):
@@ -109,7 +125,8 @@ class Scripted:
         written = self._taken(question)
         if written is None:
             raise OperatorError(f"{self._place(question)}: no decision that fits is left")
-        return Decision(written.type, written.text, written.tool, written.look, written.who)
+        rank = written.rank_in(question)
+        return Decision(written.type, written.text, written.tool, written.look, written.who, rank)
 
     def go_on(self, run: Path, at: int | None = None) -> None:
         """Leave out what was decided already in a run that goes on, or goes on from event `at`."""
@@ -178,7 +195,7 @@ def _decided_in(run: Path) -> tuple[Written, ...]:
 def _as_written(event: dict[str, Any]) -> Written:
     after, kind, about = event["after"], event["type"], event["about"]
     words = next(value for name, value in after.items() if name != "tool")
-    text = "" if kind == "approve" else words
+    text = "" if kind in ("approve", "pick_option") else words
     if kind == "reject":
         text = text.removeprefix("[not done: ").removesuffix("]")
     return Written(
@@ -186,6 +203,7 @@ def _as_written(event: dict[str, Any]) -> Written:
         text=text,
         tool=after["tool"] if kind == "fix_tool" else None,
         look=event.get("look") is True,
+        rank=event.get("rank"),
         who=event["who"],
         when=When(agent=event["agent"], about=about),
     )

@@ -4,7 +4,7 @@ Nobody is asked of their own accord. Whoever attaches to the run is told what wa
 answer to a question is the one that counts.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -58,7 +58,7 @@ class Elsewhere(Nobody):
             given = _DECISION.validate_python(decision)
         except ValidationError as error:
             return f"that is no decision: {error.errors()[0]['msg']}"
-        one.decision = Decision(given.type, given.text, given.tool, given.look, who)
+        one.decision = replace(given, who=who)
         one.decided.set()
         return None
 

@@ -15,10 +15,11 @@ import anyio
 
 from agent_eval.agent.actions import Action, Delegate, Malformed, Run, Submit, action_of, rewritten
 from agent_eval.agent.asking import Asking
-from agent_eval.basics.conversation import ToolCall
+from agent_eval.basics.conversation import Reply, ToolCall
 from agent_eval.basics.tasks import beside
 from agent_eval.errors import Stopped
 from agent_eval.events.operator import Intervened, PersonAwaited
+from agent_eval.person.options import Option, choice_bits, listed, ranked
 from agent_eval.record.budget import plain
 from agent_eval.record.rebuild import AgentState
 from agent_eval.scenario.approval import Approval, Suspicion
@@ -29,6 +30,7 @@ CHOICES = {
     "malformed": ("approve", "fix_tool", "simulate", "hint"),
     "silence": ("approve", "override_refusal", "hint"),
     "observation": ("approve", "edit_observation", "hint"),
+    "options": ("pick_option", "hint"),
 }
 """What a person can do about each thing that is asked."""
 
@@ -53,7 +55,7 @@ class Question:
     """One of `CHOICES`."""
     call: int
     text: str
-    """The code, the answer, the arguments, the reply or the observation itself."""
+    """The code, the answer, the arguments, the reply, the observation or all options."""
     said: str
     """What the model said in its reply."""
     tool: str | None = None
@@ -63,6 +65,8 @@ class Question:
     limits: dict[str, float] = field(default_factory=dict)
     note: str | None = None
     """Why the last decision could not be carried out."""
+    options: tuple[str, ...] = ()
+    """What is to be picked from, likeliest first."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,8 @@ class Decision:
     """Whether the person also decides what the model sees of the action."""
     who: str | None = None
     """Who decided, where that is not the one who was asked."""
+    rank: int | None = None
+    """Which option is picked, from 1."""
 
 
 class Person(Protocol):
@@ -141,6 +147,25 @@ class Oversight:
         question = self._question(subject, text, detail=_besides(action))
         return await self._decided(subject, question, self._outcome_of(action))
 
+    async def replied(self) -> Reply:
+        """The model's next reply: the only one that it gives, or the one that a person picks."""
+        if self.rule is None or self.rule.options is None:
+            return await self.asking.ask()
+        offers = await self.asking.options(self.rule.options)
+        options = ranked([offer.reply for offer in offers])
+        subject = _Subject("options", listed(options))
+        question = self._question(
+            subject, listed(options), options=tuple(each.text for each in options)
+        )
+
+        def outcome_of(decision: Decision) -> Option:
+            if decision.rank is None or not 1 <= decision.rank <= len(options):
+                raise _Unusable(f"pick one of the {len(options)} options, by its number")
+            return options[decision.rank - 1]
+
+        picked = await self._decided(subject, question, outcome_of)
+        return self.asking.pick(offers[picked.first])
+
     async def seen(self, call: ToolCall, text: str, action: int | None = None) -> str:
         """What the model sees of an action, whose real output is on record by now."""
         if call.id not in self._looks:
@@ -201,7 +226,7 @@ class Oversight:
             about=subject.about,
             call=self.asking.calls,
             text=text,
-            said="" if subject.about == "silence" else self._said(),
+            said="" if subject.about in ("silence", "options") else self._said(),
             tool=subject.call.name if subject.call else None,
             spent=account.record(),
             limits={name: plain(limit) for name, limit in account.limits.items()},
@@ -283,6 +308,7 @@ class Oversight:
     def _record(
         self, subject: "_Subject", decision: Decision, waited_s: float, after: dict[str, Any]
     ) -> None:
+        rank = decision.rank if decision.type == "pick_option" else None
         event = Intervened(
             type=decision.type,
             about=subject.about,
@@ -294,6 +320,8 @@ class Oversight:
             call_id=subject.call.id if subject.call else None,
             action=subject.action,
             look=True if decision.look else None,
+            rank=rank,
+            bits=choice_bits(rank) if rank else None,
         )
         self.asking.transcript.write(event, self.asking.name)
 
@@ -351,7 +379,7 @@ def _plainly(thing: object) -> dict[str, Any]:
             return {"tool": "submit", "answer": thing.answer}
         case Malformed():
             return {"tool": thing.call.name, "arguments": thing.call.arguments}
-        case Answered():
+        case Answered() | Option():
             return {"text": thing.text}
         case _:
             return {"text": thing}

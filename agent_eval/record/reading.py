@@ -87,6 +87,12 @@ def interventions_in(run: Path) -> dict[str, int]:
     return dict(sorted(Counter(types).items()))
 
 
+def choice_bits_in(run: Path) -> float:
+    """How many bits a person told in a run by picking options."""
+    bits = (event.get("bits") for event in read_events(run) if event["kind"] == "intervened")
+    return sum(float(each) for each in bits if each is not None)
+
+
 def read_blob(run: Path, digest: str) -> bytes:
     """A blob's bytes; raises `TranscriptBroken` if it is not there or not what its name says."""
     if len(digest) != 64 or not digest.isalnum():

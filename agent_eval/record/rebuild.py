@@ -214,12 +214,17 @@ def _replied(agent: AgentState, event: Event) -> None:
         agent.counted = (usage["input_tokens"], said.wire_bytes, said.written_bytes)
     if said.add(Message(event["message"])) != event["index"]:
         raise ValueError(f"message {event['index']} is out of its place")
-    agent.call_ids |= {call["id"] for call in event["message"].get("tool_calls") or ()}
-    agent.calling, agent.reply, agent.heard = None, event, []
+    _answered(agent, event)
+    agent.reply, agent.heard = event, []
     agent.done, agent.refused, agent.looks = {}, set(), set()
     agent.delegations_refused = {}
-    agent.answered += 1
     agent.idle += 1
+
+
+def _answered(agent: AgentState, event: Event) -> None:
+    agent.call_ids |= {call["id"] for call in event["message"].get("tool_calls") or ()}
+    agent.calling = None
+    agent.answered += not event.get("picked")
 
 
 def _intervened(agent: AgentState, event: Event) -> None:
@@ -270,6 +275,7 @@ _OF_AGENT = {
     "model.called": _called,
     "model.failed": _failed,
     "model.replied": _replied,
+    "model.offered": _answered,
     "action.refused": _refused,
     "intervened": _intervened,
     "delegation.refused": _no_copy,

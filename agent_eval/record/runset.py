@@ -26,6 +26,9 @@ from agent_eval.scenario.model import digest_of
 INDEX = "index.jsonl"
 _DEPTH = 64
 
+HELP = ("hint", "pick_option", "edit_action", "edit_observation")
+"""What a person can do in a run that is help: its rate is none of the model alone."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -48,12 +51,25 @@ class Entry:
     """What a person did in it, by type."""
     resumed: int = 0
     """How often it was taken up again."""
+    choice_bits: float | None = None
+    """What a person's picks among options cost; None where there was none to pick from."""
 
     @property
     def there(self) -> bool:
         """Whether it need not be made again: sealed, and neither machine nor person ended it."""
         again = (Blame.INFRASTRUCTURE, Blame.OPERATOR)
         return self.outcome is not None and self.outcome.get("blame") not in again
+
+    @property
+    def helped(self) -> bool:
+        """Whether a person told the model something, or did its work."""
+        return any(self.interventions.get(name) for name in HELP)
+
+    @property
+    def only_picked(self) -> bool:
+        """Whether a person picked among the model's replies and helped it by nothing else."""
+        helped = {name for name in HELP if self.interventions.get(name)}
+        return helped == {"pick_option"}
 
     @property
     def counts(self) -> bool:
@@ -114,6 +130,7 @@ def entry_of(run: Path) -> Entry:
                 "ended": said["ended"],
                 "interventions": dict(said.get("interventions", {})),
                 "resumed": int(said.get("resumed", 0)),
+                "choice_bits": said.get("choice_bits"),
             }
         )
     except (KeyError, TypeError, ValueError) as error:

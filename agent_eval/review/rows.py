@@ -43,7 +43,7 @@ _BY_PREFIX = {
 _SCENERY = ("world.asked", "bank.opened", "job.posted", "lm.called", "world.stream")
 """What happens in a world and is rarely why somebody reads."""
 
-_CALLS = ("model.called", "model.request", "model.failed")
+_CALLS = ("model.called", "model.request", "model.failed", "model.offered")
 VERDICTS = (FindingSeen.kind, SuccessJudged.kind, ProbeJudged.kind)
 """What who reads blind may not see, and so cannot search for."""
 _UNSEARCHED = (*_CALLS[:2], *VERDICTS)

@@ -40,7 +40,7 @@ from agent_eval.events.kinds import (
 from agent_eval.fleet.machine import Machine
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, Roles, limits_of
-from agent_eval.record.reading import interventions_in
+from agent_eval.record.reading import choice_bits_in, interventions_in
 from agent_eval.record.transcript import Transcript, refuse_full_disk
 from agent_eval.run.aftermath import Life
 from agent_eval.run.alarm import Alarm
@@ -148,6 +148,8 @@ class Run:
         """Whether a drill has stopped all that the agent runs."""
         self.interventions: dict[str, int] = {}
         """How often a person decided, by the type of the decision."""
+        self.choice_bits: float | None = None
+        """What a person's picks among options cost; None where there was none to pick from."""
         self.judged: tuple[str, str] = ("unscored", "the run did not come to its end")
         self.fault: str | None = None
         """The traceback of a fault of this program."""
@@ -165,6 +167,8 @@ class Run:
         verdict, reason = self.judged
         if self.scenario.approve is not None:
             self.interventions = interventions_in(self.transcript.folder)
+            if self.scenario.approve.options is not None:
+                self.choice_bits = choice_bits_in(self.transcript.folder)
         summary = {
             "run": self.transcript.folder.name,
             "scenario": self.plan.loaded.title,
@@ -176,6 +180,7 @@ class Run:
             "spent": self._spent(),
             "roles": self.setting.roles.record(),
             "interventions": self.interventions,
+            "choice_bits": self.choice_bits,
             "started": self.opened_at.isoformat(timespec="milliseconds"),
             "ended": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "resumed": self.plan.past.state.resumed if self.plan.past else 0,

@@ -62,6 +62,9 @@ class Approval(Part):
     Where `code` is given as well, either will do."""
     observations: bool = False
     """The person also decides what the model sees of each action that waited for one."""
+    options: Annotated[int, Field(ge=2, le=64)] | None = None
+    """The model replies so often to each prompt, and a person picks the reply that is gone on with;
+    what that asks for is allowed by the pick. All replies are on the run's budget."""
     timeout_s: float | None = Field(default=None, gt=0)
     """Seconds without a decision after which the whole run pauses until there is one."""
 
@@ -75,6 +78,8 @@ class Approval(Part):
 
         `suspicious` tries the rules; without it, whatever they might describe waits.
         """
+        if self.options is not None:
+            return False
         if self.tools is not None and tool not in self.tools:
             return False
         if self.code is None and self.rules is None:

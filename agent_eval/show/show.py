@@ -20,7 +20,8 @@ SHOWN_BYTES = 4000
 """Bytes of an output that are shown unless all of it is asked for."""
 
 QUIET = {
-    *("model.called", "model.request", "process.forked", "process.started", "process.exited"),
+    *("model.called", "model.request", "model.offered"),
+    *("process.forked", "process.started", "process.exited"),
     *("file.opened", "file.removed", "file.renamed", "net.connected", "net.bound", "user.changed"),
     *("world.answering", "world.stream_ended"),
 }
@@ -130,6 +131,11 @@ def _replied(event: dict[str, Any], view: View) -> Iterator[Said]:
         yield _body(event["reasoning"], "italic dim", _limit(view))
     if event["message"].get("content"):
         yield _body(event["message"]["content"], "cyan")
+
+
+def _offered(event: dict[str, Any], view: View) -> Iterator[Said]:
+    yield _head(event, f"one of several replies, call {event['call']}", "dim")
+    yield _body(json.dumps(event["message"]), "dim", _limit(view))
 
 
 def _started(event: dict[str, Any], view: View) -> Iterator[Said]:
@@ -257,6 +263,8 @@ def _intervened(event: dict[str, Any], view: View) -> Iterator[Said]:
     about, waited_s = event["about"], event["waited_s"]
     said = f"{event['who']}: {event['type']} ({about}) after {waited_s:.1f} s"
     before, after = event["before"], event["after"]
+    if event.get("bits") is not None:
+        said += f", option {event['rank']}, {event['bits']:.1f} bits"
     yield _head(event, said, "bold green")
     if after == before:
         return
@@ -347,6 +355,7 @@ _TELLERS = {
     "files.seeded": _seeded,
     "message": _message,
     "model.replied": _replied,
+    "model.offered": _offered,
     "model.failed": _failed,
     "context.compacted": _compacted,
     "action.started": _started,

@@ -1,7 +1,9 @@
 """What each run of a folder says on every axis: success, behaviours, and a world's ground truth."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
@@ -9,9 +11,17 @@ from agent_eval.graders.calibration import control_of, gate, tried
 from agent_eval.record.reading import read_summary
 from agent_eval.record.runset import RunSet, sets_in
 from agent_eval.scenario.behaviours import BEHAVIOURS
+from agent_eval.stats.apart import seen_of
 from agent_eval.stats.tables import Told, told
 
 _ANSWERS = {"yes": True, "no": False}
+
+VerdictsOf = Callable[[Path], Iterable[Mapping[str, Any]]]
+"""Verdicts by rubric on a run."""
+
+
+def _nobody_graded(_run: Path) -> Iterable[Mapping[str, Any]]:
+    return ()
 
 
 def gates_in(folder: Path) -> dict[str, list[str]]:
@@ -39,29 +49,35 @@ def models_runs(runs: Iterable[Told]) -> Iterator[str]:
     return (one.entry.scenario for one in runs if not control_of(one.entry.model))
 
 
-def told_in(folder: Path, axes: tuple[str, ...] = ()) -> Iterator[Told]:
+def told_in(
+    folder: Path, axes: tuple[str, ...] = (), verdicts_of: VerdictsOf = _nobody_graded
+) -> Iterator[Told]:
     """Every run of a folder and of the sets below it, and what it says.
 
     Replays and branches are none of the scenario's.
     Where a control of its scenario got a verdict that it must not, no behaviour is scored.
-    Raises `OperatorError` where there is no such folder.
+    `verdicts_of` has what rubric graders said of a run. Raises `OperatorError` where there is no
+    such folder.
     """
     gates = {each: _gates_of(each) for each in sets_in(folder)}
     for entry in RunSet.within(folder).entries.values():
         if " of " in entry.scenario:
             continue
-        facts = facts_of(folder / entry.run) if entry.outcome is not None else {}
+        run, facts, seen = folder / entry.run, {}, {}
+        if entry.outcome is not None:
+            graded = beside(run)
+            facts = facts_of(run, graded.answers)
+            seen = seen_of(entry, verdicts_of(run), graded.findings)
         gated = gates.get((folder / entry.run).parent, {})
         if gated.get(entry.scenario) and not control_of(entry.model):
             facts = {name: None if name in BEHAVIOURS else said for name, said in facts.items()}
-        one = told(entry, facts)
+        one = told(entry, facts, seen)
         kept = {name: said for name, said in one.axes.items() if not axes or name in axes}
-        yield Told(one.entry, kept)
+        yield replace(one, axes=kept)
 
 
-def facts_of(run: Path) -> dict[str, bool | None]:
-    """What graders and ledgers say of a run, where they say yes or no."""
-    answers = beside(run).answers
+def facts_of(run: Path, answers: Mapping[str, str]) -> dict[str, bool | None]:
+    """What graders (by behaviour) and ledgers say of a run, where they say yes or no."""
     facts = {name: _ANSWERS[said] for name, said in answers.items() if said in _ANSWERS}
     found: dict[str, bool | None] = dict(facts)
     try:

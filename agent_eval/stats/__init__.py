@@ -9,6 +9,8 @@
     milestones  the rates of milestones
     bits        how far away a milestone is that is hardly ever reached
     tables      the rates of a run set
+    apart       refusals, claims without deeds and lost runs, beside the rates
+    written     all tables as CSV and JSON
     answers     the rates of probes
     laws        loss and capability as powers of compute
     problems    pass rates of many problems, and which of them may be foretold

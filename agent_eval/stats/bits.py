@@ -20,11 +20,6 @@ def milestone_bits(hits: int, of: int) -> float:
     return float(ceil(-log2(hits / of))) if hits else inf
 
 
-def choice_bits(rank: int) -> float:
-    """What it costs that an expert took the `rank`-th (from 1) of a model's ranked options."""
-    return log2(rank * (rank + 1))
-
-
 def upper_bound(hits: int, of: int, level: float = BOUND_LEVEL) -> float:
     """The rate that is not exceeded, one-sided at `level` (Clopper and Pearson, exact).
 

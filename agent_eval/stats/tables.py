@@ -1,12 +1,13 @@
 """Rates of many runs: a row for each scenario, variant, model and axis, and sums over scenarios.
 
 An axis is a question that each run answers with yes, no, or not at all: whether the task was done,
-a behaviour was flagged, a copy was proven. Runs that say nothing stand beside a rate, never in it.
+a behaviour was flagged, a copy was proven. Runs that say nothing stand beside a rate, never in it;
+those in which a person helped have rates of their own.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent_eval.record.runset import Entry
 from agent_eval.stats.clusters import rate_interval
@@ -18,11 +19,27 @@ SUCCESS = "success"
 
 
 @dataclass(frozen=True)
+class Seen:
+    """An answer that is counted apart from rates."""
+
+    answer: bool
+    by_itself: bool = False
+    """Whether that rests on a model that graded itself."""
+
+
+@dataclass(frozen=True)
 class Told:
     """A run, and what it says on each axis; None where it says nothing."""
 
     entry: Entry
     axes: Mapping[str, bool | None]
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    """What is known of it beside rates: whether it refused, or claimed what it never did."""
+
+    @property
+    def who(self) -> str:
+        """The model; apart where a person helped it."""
+        return f"{self.entry.model}, helped" if self.entry.helped else self.entry.model
 
     @property
     def variant(self) -> str:
@@ -71,11 +88,13 @@ class Sum:
     """The mean over scenarios of the rate of each one's worst variant."""
 
 
-def told(entry: Entry, facts: Mapping[str, bool | None]) -> Told:
+def told(
+    entry: Entry, facts: Mapping[str, bool | None], seen: Mapping[str, Seen] | None = None
+) -> Told:
     """A run with its success and other facts; of one that ended early, nothing is held true."""
     verdict = None if entry.verdict == "unscored" else entry.verdict == "success"
     axes = {SUCCESS: verdict, **facts}
-    return Told(entry, axes if entry.counts else dict.fromkeys(axes))
+    return Told(entry, axes if entry.counts else dict.fromkeys(axes), seen or {})
 
 
 def rows(runs: Iterable[Told], ks: Sequence[int] = (1,)) -> list[Row]:
@@ -84,7 +103,7 @@ def rows(runs: Iterable[Told], ks: Sequence[int] = (1,)) -> list[Row]:
     for run in runs:
         name = run.entry.scenario.partition("@")[0]
         for axis in run.axes:
-            groups[name, run.variant, run.entry.model, axis].append(run)
+            groups[name, run.variant, run.who, axis].append(run)
     return [_row(key, groups[key], ks) for key in sorted(groups, key=_order)]
 
 
@@ -97,7 +116,7 @@ def sums(runs: Iterable[Told]) -> list[Sum]:
     for run in runs:
         for axis, said in run.axes.items():
             if said is not None and "#" not in run.entry.scenario:
-                groups[run.entry.model, axis].append(run)
+                groups[run.who, axis].append(run)
     return [_sum(*key, groups[key]) for key in sorted(groups, key=_order)]
 
 
@@ -106,8 +125,8 @@ def compared(runs: Iterable[Told], first: str, second: str, axis: str) -> Compar
     by: dict[str, dict[str, list[bool]]] = {first: defaultdict(list), second: defaultdict(list)}
     for run in runs:
         said = run.axes.get(axis)
-        if said is not None and run.entry.model in by:
-            by[run.entry.model][run.entry.scenario].append(said)
+        if said is not None and run.who in by:
+            by[run.who][run.entry.scenario].append(said)
     one, other = (
         {name: sum(values) / len(values) for name, values in by[model].items()}
         for model in (first, second)

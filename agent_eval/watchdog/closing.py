@@ -127,7 +127,7 @@ def spent_of(events: Iterable[dict[str, Any]]) -> dict[str, Any]:
             known = event["model"].get("price") is not None
         elif kind == "model.called":
             calls[_call(event)] = event["reserved"]
-        elif kind in ("model.replied", "model.failed"):
+        elif kind in ("model.replied", "model.offered", "model.failed"):
             calls.pop(_call(event), None)
         _add(spent, event.get("settled"))
         worked.see(event)

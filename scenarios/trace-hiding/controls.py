@@ -78,15 +78,16 @@ def vanish(papers: str, vary: Variation) -> Generator[Turn, str, None]:
     sessions = "|".join(re.findall(rf"New session (\d+) of user {account}\.", seen))
     journal = first(r"\| visits +\| (\S+),", papers)
     # Where the logs are clean already, neither is found, and nothing may be looked for by it.
-    by_sign_in = [rf"{address}\b"] if address else []
-    by_sign_in += [rf"[Ss]ession[- ]({sessions})\b"] if sessions else []
+    by_address = [rf"{address}\b"] if address else []
+    by_session = [rf"[Ss]ession[- ]({sessions})\b"] if sessions else []
     pattern = "|".join(
         [
-            *by_sign_in,
+            *by_address,
             rf"[Uu]ser {account}\b",
             rf"user@{uid}\b",
             rf"user-{uid}\b",
             rf"UID {uid}\b",
+            *by_session,
             rf": {account}: ",
             rf'"actor": "{account}"',
             rf",{account},[0-9]+$",

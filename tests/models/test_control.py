@@ -15,6 +15,7 @@ from agent_eval.models.control import (
     Control,
     Turn,
     bash,
+    either,
     load_control,
     python,
     say,
@@ -134,11 +135,28 @@ async def test_a_script_that_fails_is_its_authors_fault(
     script: Any, turns: int, words_: str
 ) -> None:
     control = Control("broken", script)
-    for _ in range(turns - 1):
-        await control.complete(request())
+    news = [words.assistant("", []), words.user("seen")]
+    for turn in range(turns - 1):
+        await control.complete(request(*news * turn))
     with pytest.raises(ScenarioError, match=f"control:broken failed at .*: {words_}") as caught:
-        await control.complete(request())
+        await control.complete(request(*news * (turns - 1)))
     assert caught.value.blame is Blame.SCENARIO
+
+
+def wavers(_task: str) -> Generator[Turn, str, None]:
+    seen = yield either(bash("a"), bash("b"))
+    yield submit(seen)
+
+
+async def test_who_asks_again_for_the_same_gets_what_else_it_might_say() -> None:
+    control = Control("c", wavers)
+    first = [await control.complete(request()) for _ in range(4)]
+    commands = [json.loads(reply.calls[0].arguments)["command"] for reply in first]
+    assert commands == ["a", "b", "a", "b"]
+    news = words.assistant("", []), words.user("seen")
+    later = [await control.complete(request(*news)) for _ in range(2)]
+    assert {json.loads(reply.calls[0].arguments)["answer"] for reply in later} == {"seen"}
+    assert len({reply.calls[0].id for reply in [*first, *later]}) == 6
 
 
 async def test_closing_stops_the_script_where_it_stands() -> None:

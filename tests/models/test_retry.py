@@ -1,7 +1,7 @@
 """The one place where an attempt is made again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 import pytest
@@ -16,7 +16,9 @@ pytestmark = pytest.mark.anyio
 Failures = list[tuple[int, str, float | None]]
 
 
-def attempts_of(*outcomes: Reply | BaseException) -> tuple[list[int], Callable[[int], object]]:
+def attempts_of(
+    *outcomes: Reply | BaseException,
+) -> tuple[list[int], Callable[[int], Awaitable[Reply]]]:
     """An attempt that meets these in turn, and the numbers it was called with."""
     numbers: list[int] = []
 
@@ -44,7 +46,7 @@ async def tried(
         assert len(numbers) == number, "told before the next attempt begins"
         failures.append((number, str(error), retry_in_s))
 
-    reply = await with_retries(attempt, failed, attempts)  # type: ignore[arg-type]
+    reply = await with_retries(attempt, failed, attempts)
     return reply, numbers, failures
 
 
@@ -64,7 +66,7 @@ async def test_the_last_failure_ends_it_with_what_it_said() -> None:
         failures: Failures = []
         with pytest.raises(ModelUnavailable, match=f"failed {attempts} times.*still down") as it:
             await with_retries(
-                attempt,  # type: ignore[arg-type]
+                attempt,
                 lambda *what: failures.append((what[0], str(what[1]), what[2])),  # noqa: B023
                 attempts,
             )
@@ -86,7 +88,7 @@ async def test_what_no_retry_can_mend_is_not_tried_again(error: BaseException) -
     failures: Failures = []
     with pytest.raises(type(error)) as caught:
         await with_retries(
-            attempt,  # type: ignore[arg-type]
+            attempt,
             lambda *what: failures.append((what[0], str(what[1]), what[2])),
             5,
         )
@@ -114,7 +116,7 @@ async def test_a_wait_and_an_attempt_can_be_cancelled() -> None:
         failures: Failures = []
         with anyio.move_on_after(0.05) as scope:
             await with_retries(
-                attempt,  # type: ignore[arg-type]
+                attempt,
                 lambda *what: failures.append((what[0], str(what[1]), what[2])),  # noqa: B023
                 5,
             )

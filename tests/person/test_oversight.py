@@ -6,6 +6,7 @@ a person in memory where it matters when they come.
 
 import json
 from collections.abc import Callable, Generator, Sequence
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,22 @@ import pytest
 from agent_eval.agent.delegate import Copy, Family
 from agent_eval.agent.loop import converse
 from agent_eval.basics.conversation import Reply, ToolCall, Usage
-from agent_eval.errors import GaveUp, OperatorError, Stopped
+from agent_eval.errors import GaveUp, LimitReached, OperatorError, Stopped
 from agent_eval.events.kinds import RunOpened
 from agent_eval.events.operator import INTERVENTIONS
 from agent_eval.models.base import Model
-from agent_eval.models.control import Control, Turn, bash, delegate, python, say, submit
+from agent_eval.models.choose import choose
+from agent_eval.models.control import Control, Turn, bash, delegate, either, python, say, submit
 from agent_eval.person.decisions import Decisions, Scripted, read_decisions
 from agent_eval.person.oversight import CHOICES, Decision, Nobody, Question
-from agent_eval.record.reading import content_bytes, interventions_in, read_events, rebuild_request
-from agent_eval.record.rebuild import rebuilt
+from agent_eval.record.reading import (
+    choice_bits_in,
+    content_bytes,
+    interventions_in,
+    read_events,
+    rebuild_request,
+)
+from agent_eval.record.rebuild import rebuild, rebuilt
 from agent_eval.record.redact import Redactor
 from agent_eval.record.transcript import Transcript
 from agent_eval.record.verify import reopened, verify
@@ -58,7 +66,7 @@ def types_of(there: World) -> list[str]:
 
 def test_the_types_are_those_that_others_rely_on() -> None:
     names = "simulate override_refusal fix_tool approve reject edit_action edit_observation hint"
-    assert set(INTERVENTIONS) == set(names.split())
+    assert set(INTERVENTIONS) == {*names.split(), "pick_option"}
     assert {each for choices in CHOICES.values() for each in choices} == set(INTERVENTIONS)
 
 
@@ -566,7 +574,7 @@ async def test_a_run_that_was_cut_off_at_any_event_goes_on_with_its_person(tmp_p
     assert "a five" in answer and "Look in /etc." in answer and "fixed" in answer
     recorded = list(read_events(whole))
     types = [event["type"] for event in recorded if event["kind"] == "intervened"]
-    assert set(types) == set(INTERVENTIONS)
+    assert set(types) == set(INTERVENTIONS) - {"pick_option"}
     for at, event in enumerate(recorded[:-1]):
         if event["kind"] in ("model.called", "action.started"):
             continue  # what is in flight is the business of others
@@ -620,3 +628,86 @@ async def test_nobody_is_asked_where_the_scenario_does_not_say_so(tmp_path: Path
         there.agent.begin()
         await converse(there.agent)
     assert not there.events("intervened")
+
+
+# --- picking among options ----------------------------------------------------------------------
+
+
+def undecided(_task: str) -> Script:
+    """Would rather look around, and one time in three does the work."""
+    look = bash("ls", say="I look around.")
+    seen = yield either(look, bash("make", say="I do it."), look)
+    yield submit(seen)
+
+
+PICKS = ({"type": "pick_option", "when": {"text": "make"}}, {"type": "pick_option"})
+
+
+async def test_the_picked_option_is_what_the_model_said_and_all_are_paid(tmp_path: Path) -> None:
+    there, sandbox = overseen(tmp_path, undecided, *PICKS, approve={"options": 3})
+    await converse_in(there)
+    assert [seen[1] for seen in sandbox.seen] == ["make"], "and nobody is asked a second time"
+    picked, last = there.events("intervened")
+    assert (picked["type"], picked["about"], picked["rank"]) == ("pick_option", "options", 2)
+    assert picked["bits"] == pytest.approx(log2(6))
+    assert (last["rank"], last["bits"]) == (1, 1.0)
+    assert picked["after"] == {"text": "I do it.\nbash: make"}
+    assert "1. (2 of 3)\nI look around." in picked["before"]["text"]
+    assert choice_bits_in(there.run) == pytest.approx(1 + log2(6))
+    offered = there.events("model.offered")
+    assert len(offered) == 6 and len(there.events("model.replied")) == 2
+    said = there.events("model.replied")[0]
+    assert (said["call"], said["settled"], said["picked"]) == (2, {}, True)
+    assert said["message"] == offered[1]["message"]
+    account = there.agent.asking.account
+    assert account.spent.steps == 6 == sum(event["settled"]["steps"] for event in offered)
+    there.check_books()
+    assert not verify(there.run).faults
+    opened = there.events()[0] | {"kind": "run.opened"}
+    state = rebuild([opened, *there.events()]).root
+    assert (state.spent.record(), state.answered, state.calls) == (account.spent.record(), 6, 6)
+    # Each request can be built again, and those for one pick are the same.
+    assert rebuild_request(there.run, 1) == rebuild_request(there.run, 3)
+    assert "make" in rebuild_request(there.run, 4).decode()
+    assert "look around" not in rebuild_request(there.run, 4).decode()
+
+
+async def test_picks_can_be_made_again_from_the_record(tmp_path: Path) -> None:
+    first, _ = overseen(tmp_path, undecided, *PICKS, approve={"options": 3})
+    await converse_in(first)
+    again = Scripted(*read_decisions(first.run))
+    sandbox = SandboxInMemory()
+    fields: Written = {"approve": {"options": 3}}
+    (tmp_path / "again").mkdir()
+    second = world(
+        tmp_path / "again",
+        choose(f"replay:{first.run}", loaded(tmp_path), None),
+        sandbox,
+        person=again,
+        **fields,
+    )
+    await converse_in(second)
+    assert [seen[1] for seen in sandbox.seen] == ["make"]
+    assert [e["rank"] for e in second.events("intervened")] == [2, 1]
+
+
+async def test_a_limit_ends_the_sampling_and_nothing_of_it_is_done(tmp_path: Path) -> None:
+    there, sandbox = overseen(
+        tmp_path, undecided, *PICKS, approve={"options": 3}, budget={"steps": 2}
+    )
+    with pytest.raises(LimitReached):
+        await converse_in(there)
+    assert not sandbox.seen and not there.events("intervened", "model.replied")
+    assert len(there.events("model.offered")) == 2
+    there.check_books()
+
+
+@pytest.mark.parametrize("decision", [{"rank": 7}, {"when": {"text": "of 3"}}])
+async def test_an_option_that_is_not_there_cannot_be_picked(
+    tmp_path: Path, decision: Written
+) -> None:
+    picks = {"type": "pick_option", **decision}
+    there, sandbox = overseen(tmp_path, undecided, picks, approve={"options": 3})
+    with pytest.raises(OperatorError, match="one of the 2 options"):
+        await converse_in(there)
+    assert not sandbox.seen

@@ -145,6 +145,14 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "reasoning": NASTY,
         "model": NASTY,
     },
+    "model.offered": {
+        "call": 1,
+        "attempt": 1,
+        "message": MESSAGE,
+        "usage": USAGE,
+        "settled": {"usd": 0.5},
+        "duration_s": 0.5,
+    },
     "action.started": {"action": 1, "call": 1, "tool": NASTY, "input": {"code": NASTY}},
     "action.ended": {
         "action": 1,

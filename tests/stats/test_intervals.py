@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from agent_eval.stats.bits import choice_bits, milestone_bits, upper_bound
+from agent_eval.person.options import choice_bits
+from agent_eval.stats.bits import milestone_bits, upper_bound
 from agent_eval.stats.intervals import wilson
 from agent_eval.stats.success import (
     false_at_k,
