@@ -133,11 +133,6 @@ def _replied(event: dict[str, Any], view: View) -> Iterator[Said]:
         yield _body(event["message"]["content"], "cyan")
 
 
-def _offered(event: dict[str, Any], view: View) -> Iterator[Said]:
-    yield _head(event, f"one of several replies, call {event['call']}", "dim")
-    yield _body(json.dumps(event["message"]), "dim", _limit(view))
-
-
 def _started(event: dict[str, Any], view: View) -> Iterator[Said]:
     yield _head(event, f"{event['tool']}", "bold yellow")
     yield _body(event["input"]["code"], "yellow", _limit(view))
@@ -355,7 +350,6 @@ _TELLERS = {
     "files.seeded": _seeded,
     "message": _message,
     "model.replied": _replied,
-    "model.offered": _offered,
     "model.failed": _failed,
     "context.compacted": _compacted,
     "action.started": _started,
