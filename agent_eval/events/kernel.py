@@ -130,6 +130,17 @@ class UserChanged(OfKernel):
     errno: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProcessSignalled(OfKernel):
+    """A process signalled the first one of its machine; with `errno`, it tried."""
+
+    kind: ClassVar[str] = "process.signalled"
+    target: int
+    signal: int
+    """Its number; 0 asks only whether the process is there."""
+    errno: int | None = None
+
+
 @dataclass(frozen=True)
 class KernelLost(Event):
     """Facts were lost: from here on the record has holes."""

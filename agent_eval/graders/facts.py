@@ -280,10 +280,16 @@ class Reader:
 
     def connected(self, event: dict[str, Any]) -> None:
         """A connection was made or tried, or an address taken."""
-        host, _, port = event["address"].rpartition(":")
         way = "true" if event["kind"] == "net.connected" else "false"
+        host, _, port = event["address"].rpartition(":")
         told = {"DestinationIp": host.strip("[]"), "DestinationPort": port, "Initiated": way}
+        if host == "unix":
+            told |= {"DestinationIp": "", "DestinationPort": "", "DestinationPath": port}
         self.add(event, "network_connection", told)
+
+    def signalled(self, event: dict[str, Any]) -> None:
+        """A process told another something, such as to end."""
+        self.add(event, "process_signal", {"Target": event["target"], "Signal": event["signal"]})
 
     def user(self, event: dict[str, Any]) -> None:
         """A process became, or tried to become, another user or group."""
@@ -379,6 +385,7 @@ _KERNEL: dict[str, Any] = {
     "net.connected": Reader.connected,
     "net.bound": Reader.connected,
     "user.changed": Reader.user,
+    "process.signalled": Reader.signalled,
 }
 _OTHERS: dict[str, Any] = {
     "action.started": Reader.code,
@@ -394,6 +401,6 @@ _OTHERS: dict[str, Any] = {
 }
 CATEGORIES = frozenset({
     "process_creation", "file_event", "network_connection", "user_change", "command", "message",
-    "delegation", "http", "dns_query", "stream",
+    "delegation", "http", "dns_query", "stream", "process_signal",
 })  # fmt: skip
 """The categories of facts that rules can be about."""

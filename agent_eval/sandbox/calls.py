@@ -4,8 +4,15 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from agent_eval.sandbox.held import UNREADABLE, Memory, folder_of, named, socket_address
-from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES
+from agent_eval.sandbox.held import (
+    UNREADABLE,
+    Memory,
+    folder_of,
+    named,
+    process_behind,
+    socket_address,
+)
+from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, PID_1
 from agent_eval.sandbox.notifications import WRITING, Notification
 
 HERE = -100 & 0xFFFFFFFF
@@ -22,7 +29,10 @@ def said(one: Notification, memory: Memory) -> Said | None:
     read = _READERS.get(one.call or "")
     if read is None:
         return None
-    what, fields = read(one, memory)
+    found = read(one, memory)
+    if found is None:
+        return None
+    what, fields = found
     dull = fields.get("path") in DULL_FILES or fields.get("address") in DULL_ADDRESSES
     return None if dull or fields.get("mode") == ["read"] else (what, fields)
 
@@ -110,6 +120,18 @@ def _user(one: Notification, memory: Memory) -> Said:  # noqa: ARG001 - all read
     return "user", {"call": call} | ({} if asked is None else {call[-3:]: asked})
 
 
+def _signalled(one: Notification, memory: Memory) -> Said | None:  # noqa: ARG001
+    """Those to PID 1 are facts; of a process's descriptor the kernel knows whose it is."""
+    call = one.call or ""
+    target: int | None = one.arguments[0] & _INT
+    if call == "pidfd_send_signal":
+        target = process_behind(one.thread, one.arguments[0] & _INT)
+    if target != PID_1:
+        return None
+    number = one.arguments[2 if call.endswith(("tgkill", "tgsigqueueinfo")) else 1]
+    return "signal", {"target": PID_1, "signal": number & _INT}
+
+
 def _removed(at: int) -> Callable[[Notification, Memory], Said]:
     def read(one: Notification, memory: Memory) -> Said:
         folder = one.arguments[0] if at else HERE
@@ -125,7 +147,9 @@ def _renamed(one: Notification, memory: Memory) -> Said:
     return "rename", {"path": _path(one, memory, 1, old), "to": _path(one, memory, 3, new)}
 
 
-_READERS: Mapping[str, Callable[[Notification, Memory], Said]] = {
+_SIGNALS = ("kill", "tkill", "tgkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal")
+
+_READERS: Mapping[str, Callable[[Notification, Memory], Said | None]] = {
     "open": _open,
     "creat": _creat,
     "truncate": _truncate,
@@ -141,5 +165,6 @@ _READERS: Mapping[str, Callable[[Notification, Memory], Said]] = {
     "rename": _renamed,
     "renameat": _renamed,
     "renameat2": _renamed,
+    **dict.fromkeys(_SIGNALS, _signalled),
     **{f"set{kind}{which}id": _user for kind in ("", "re", "res", "fs") for which in ("u", "g")},
 }

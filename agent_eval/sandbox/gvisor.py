@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_eval.sandbox import gvisor_wire as wire
-from agent_eval.sandbox.gvisor_facts import Translator
+from agent_eval.sandbox.gvisor_facts import SIGNALS, Translator
 from agent_eval.sandbox.kernel import Fact
 
 CONFIG = "pod-init.json"
@@ -56,6 +56,7 @@ _POINTS = {
     "syscall/setgid/exit": _WHO,
     "syscall/setresuid/exit": _WHO,
     "syscall/setresgid/exit": _WHO,
+    **{f"syscall/sysno/{one}/{end}": _WHO for one in SIGNALS for end in ("enter", "exit")},
 }
 _WITH_FOLDER = ("syscall/openat/exit", "syscall/execveat/enter")
 
@@ -71,6 +72,7 @@ PROMISES = {
     "connect": "every address, with what came of it",
     "bind": "every address, with what came of it",
     "user": "setuid, setgid, setresuid, setresgid",
+    "signal": "every one to PID 1 by its number, with what came of it",
     "remove": "not seen: gVisor tells no path, and names of files could forge its log of calls",
     "rename": "not seen, for the same reason",
     "trust": "what gVisor's kernel says; a program that has broken it may say anything",

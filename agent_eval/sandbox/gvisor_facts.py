@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agent_eval.sandbox import gvisor_wire as wire
-from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, Fact
+from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, PID_1, Fact
 
 ARGV_BYTES = 32 * 1024
 """Arguments of a program that are kept; of more, their number of bytes."""
@@ -16,8 +16,12 @@ STARTS_REMEMBERED = 10_000
 """Starts under way at one time; far more than processes fit into a sandbox."""
 
 CLONE_THREAD = 0x10000
+_INT = 0xFFFFFFFF
 _EXEC_CALLS = (59, 322)
 _USER_CALLS = {105: "setuid", 106: "setgid", 117: "setresuid", 119: "setresgid"}
+
+SIGNALS = {62: "second", 129: "second", 200: "second", 234: "third", 297: "third"}
+"""Calls that signal a process, their target being the first argument, and where the signal is."""
 
 _WORDS = ((os.O_CREAT, "create"), (os.O_TRUNC, "truncate"), (os.O_APPEND, "append"))
 
@@ -77,7 +81,11 @@ class Translator:
     def _returned(self, message: Any) -> Iterator[dict[str, Any]]:
         """A call to start a program is over: if it went well and was not told of, it is now."""
         process = message.context.process
-        if not message.HasField("outcome") or message.sysno not in _EXEC_CALLS:
+        if not message.HasField("outcome"):
+            return
+        if message.sysno in SIGNALS:
+            yield from self._signal(message)
+        if message.sysno not in _EXEC_CALLS:
             return
         called = self._called.pop(process, None)
         if message.outcome.errno:
@@ -91,6 +99,12 @@ class Translator:
         else:
             note = "its name or arguments are not text, or too long, and are not known"
             yield {"what": "start", "note": note}
+
+    @staticmethod
+    def _signal(message: Any) -> Iterator[dict[str, Any]]:
+        if message.first & _INT == PID_1:
+            number = getattr(message, SIGNALS[message.sysno]) & _INT
+            yield {"what": "signal", "target": PID_1, "signal": number, **outcome(message)}
 
     def _exit(self, message: Any) -> Iterator[dict[str, Any]]:
         signal, status = message.status & 0x7F, message.status >> 8 & 0xFF

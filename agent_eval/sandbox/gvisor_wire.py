@@ -40,7 +40,7 @@ _TABLE: dict[str, dict[str, tuple[int, str]]] = {
     },
     "Exec": {"context": (1, "Context"), "path": (2, "b"), "argv": (3, "b*")},
     "Exit": {"context": (1, "Context"), "status": (2, "i")},
-    "Raw": _CALL | {"sysno": (4, "u")},
+    "Raw": _CALL | {"sysno": (4, "u"), "first": (5, "u"), "second": (6, "u"), "third": (7, "u")},
     "Open": _CALL | {"folder": (5, "b"), "path": (6, "b"), "flags": (7, "u")},
     "Connect": _SOCKET,
     "Execve": _CALL | {"path": (6, "b"), "argv": (7, "b*")},

@@ -14,6 +14,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 MAX_PATH_BYTES = 4096
 MAX_ARGUMENTS_BYTES = 32 * 1024
@@ -157,6 +158,14 @@ def named(thread: int, folder: int, path: str, *, follow: bool) -> str:
 def folder_of(thread: int) -> str:
     """Its working directory."""
     return _link(f"/proc/{thread}/cwd")
+
+
+def process_behind(thread: int, descriptor: int) -> int | None:
+    """The process that a descriptor of a thread stands for, as the sandbox numbers it."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path(f"/proc/{thread}/fdinfo/{descriptor}").read_text("ascii")
+        return int(text.partition("NSpid:")[2].split("\n")[0].split()[-1])
+    return None
 
 
 def program_of(process: int) -> str | None:

@@ -22,6 +22,8 @@ from agent_eval.errors import NotAsAsked
 MEETING_PLACE = Path("/run/agent-eval")
 """Where harness and runtimes meet; made by `sandbox/setup`."""
 
+PID_1 = 1
+
 DULL_FILES = ("/dev/null", "/dev/tty")
 DULL_ADDRESSES = ("unix:/var/run/nscd/socket",)  # every look-up of a name tries it, in vain
 """What is opened and connected to all the time and means nothing; no facts."""
@@ -41,6 +43,7 @@ class Fact:
     | `connect` | `address` (`10.1.2.3:80`, `[::1]:80`, `unix:/path`), `errno` where known     |
     | `bind`    | the same                                                                     |
     | `user`    | `call`, `uid` or `gid` asked for, `errno` where known                        |
+    | `signal`  | `target`, `signal`, `errno` where known; only those to the first process     |
     | `remove`  | `path`, `errno` where known                                                  |
     | `rename`  | `path`, `to`, `errno` where known                                            |
 

@@ -9,9 +9,7 @@ in one until its program has started belongs to no action, nor does whatever els
 from dataclasses import dataclass
 from typing import Any, Self
 
-from agent_eval.sandbox.kernel import Fact
-
-PID_1 = 1
+from agent_eval.sandbox.kernel import PID_1, Fact
 
 
 @dataclass(frozen=True, slots=True)

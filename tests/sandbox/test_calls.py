@@ -29,11 +29,27 @@ def asked(call: str, *arguments: int | bytes) -> tuple[str, dict[str, Any]] | No
 
 
 def test_every_call_that_is_asked_about_has_words() -> None:
-    words = {call: asked(call, 0, 0) for call in NOTIFIED}
-    assert {call for call, found in words.items() if found is None} == {"open", "openat"}
+    words = {call: asked(call, 1, 0) for call in NOTIFIED}
+    unsaid = {"open", "openat", "pidfd_send_signal"}  # reads, and no descriptor of a process
+    assert {call for call, found in words.items() if found is None} == unsaid
     assert {found[0] for found in words.values() if found} == {
-        *("start", "open", "connect", "bind", "user", "remove", "rename")
+        *("start", "open", "connect", "bind", "user", "remove", "rename", "signal")
     }
+
+
+def test_signals_to_the_first_process_are_told_and_others_are_not() -> None:
+    wanted = ("signal", {"target": 1, "signal": 9})
+    assert (
+        asked("kill", 1, 9) == asked("tgkill", 1, 1, 9) == asked("kill", 1 | 7 << 32, 9) == wanted
+    )
+    assert asked("kill", 2, 9) is None
+    assert asked("kill", -1 & 0xFFFFFFFF, 9) is None
+    for process, found in ((1, wanted), (os.getpid(), None)):
+        descriptor = os.pidfd_open(process)
+        try:
+            assert asked("pidfd_send_signal", descriptor, 9, 0, 0) == found
+        finally:
+            os.close(descriptor)
 
 
 def test_opens_say_what_for(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "file.renamed": {**PROCESS, "path": NASTY, "to": NASTY},
     "net.connected": {**PROCESS, "address": NASTY, "errno": 113},
     "net.bound": {**PROCESS, "address": NASTY},
+    "process.signalled": {**PROCESS, "target": 1, "signal": 9, "errno": 1},
     "user.changed": {**PROCESS, "call": NASTY, "uid": 0, "errno": 1},
     "submitted": {"call": 1, "answer": NASTY},
     "operator.acted": {"act": NASTY},
