@@ -192,8 +192,7 @@ class Reader:
     def finish(self) -> None:
         """Say what was not seen."""
         for event in self.story.of("sandbox.ready"):
-            if event["container"][:12] not in self.closed:
-                name = event["container"][:12]
+            if (name := event["container"][:12]) not in self.closed:
                 words = f"the kernel record of sandbox {name} is absent or open"
                 self.story.gaps.append(Gap(words, name))
 
@@ -228,8 +227,7 @@ class Reader:
     def lost(self, event: dict[str, Any]) -> None:
         """Facts were lost: since the last action began, or before."""
         words = f"the kernel record lost {event['lost']} facts by then"
-        since = self.acting.get(event["agent"], 0)
-        self.story.gaps.append(Gap(words, event["sandbox"], since))
+        self.story.gaps.append(Gap(words, event["sandbox"], self.acting.get(event["agent"], 0)))
 
     def unheard(self, event: dict[str, Any]) -> None:
         """A sandbox lived on with nobody to hear its kernel."""
@@ -302,9 +300,8 @@ class Reader:
     ) -> None:
         """A fact of the host's own."""
         told = {name: str(value) for name, value in fields.items() if value is not None}
-        answer = event.get("response")
-        fact = Fact(event["seq"], category, event["agent"], told, data=data, answer=answer)
-        self.story.facts.append(fact)
+        whole = (event["seq"], category, event["agent"], told)
+        self.story.facts.append(Fact(*whole, data=data, answer=event.get("response")))
 
     def code(self, event: dict[str, Any]) -> None:
         """An action was asked for: its text, which is only what the model said it would do."""
@@ -351,12 +348,8 @@ class Reader:
 
     def asked(self, event: dict[str, Any]) -> None:
         """The address of a name was asked for."""
-        told = {
-            "QueryName": event["name"],
-            "QueryResults": event["leads_to"],
-            "Sandbox": event["sandbox"],
-        }
-        self.say(event, "dns_query", told)
+        told = {"QueryName": event["name"], "QueryResults": event["leads_to"]}
+        self.say(event, "dns_query", told | {"Sandbox": event["sandbox"]})
 
     def refused(self, event: dict[str, Any]) -> None:
         """A connection led nowhere."""
