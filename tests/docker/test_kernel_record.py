@@ -44,6 +44,7 @@ def disguised(task):
     yield bash("(exec -a $'\\xff' tty)")                                                   # 14
     yield bash("ln -s /home/user/secret /tmp/a; cd /home; cat user/secret; true")            # 15
     yield python("import os\ntry: os.setuid(0)\nexcept OSError: pass")                       # 16
+    yield bash("kill -9 1; kill -0 $$; python3 -c 'import os; os.killpg(0, 0)'; true")       # 17
     yield submit("done")
 '''
 
@@ -118,6 +119,8 @@ def test_arguments_files_and_addresses_are_the_true_ones(disguised: Path) -> Non
     assert [event["path"] for event in read] == ["/home/user/secret"]
     (user,) = facts(disguised, "user.changed", 16)
     assert (user["call"], user["uid"], user["errno"]) == ("setuid", 0, 1)
+    (told,) = facts(disguised, "process.signalled", 17)
+    assert (told["target"], told["signal"], told["errno"]) == (1, 9, 1)
 
 
 def test_nothing_is_lost_and_all_stands_before_the_end_of_its_action(disguised: Path) -> None:

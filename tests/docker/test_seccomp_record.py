@@ -195,6 +195,9 @@ async def test_what_is_asked_of_files_and_sockets_is_on_record() -> None:
         "socket.socket().bind(('127.0.0.1', 8081))\n"
         "attempt(socket.socket(socket.AF_UNIX).connect, '/var/run/docker.sock')\n"
         "attempt(os.setuid, 0)\n"
+        "import signal\n"
+        "attempt(os.kill, 1, 19); attempt(signal.pidfd_send_signal, os.pidfd_open(1), 15)\n"
+        "os.kill(os.getpid(), 0)\n"
     )
     async with recorded() as (sandbox, record):
         record.drain()
@@ -214,8 +217,11 @@ async def test_what_is_asked_of_files_and_sockets_is_on_record() -> None:
         ("bind", {"address": "127.0.0.1:8081"}),
         ("connect", {"address": "unix:/var/run/docker.sock"}),
         ("user", {"call": "setuid", "uid": 0}),
+        ("signal", {"target": 1, "signal": 19}),
+        ("signal", {"target": 1, "signal": 15}),
     ):
         assert wanted in said, (wanted, said)
+    assert sum(what == "signal" for what, _ in said) == 2
     assert len({fact.pid for fact in facts if fact.what in ("rename", "connect", "user")}) == 1
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent_eval.sandbox.notifications import (
     FLAGS_AT,
     NOTIFIED,
+    TARGET_AT,
     WRITING,
     decoded,
     recorded,
@@ -19,7 +20,7 @@ from agent_eval.sandbox.notifications import (
 
 PROFILE = json.loads((Path(__file__).parents[2] / "sandbox" / "seccomp.json").read_text())
 ALLOW, ASK, REFUSE = "SCMP_ACT_ALLOW", "SCMP_ACT_NOTIFY", "SCMP_ACT_ERRNO"
-MASK = sum(WRITING.values())
+MASK, INT = sum(WRITING.values()), 0xFFFFFFFF
 
 REGISTERS = st.integers(0, 2**64 - 1) | st.integers(0, 0o7777777)
 ARGUMENTS = st.tuples(*[REGISTERS] * 6)
@@ -74,6 +75,8 @@ def test_what_is_refused_stays_refused_and_what_is_allowed_and_named_is_asked_ab
         assert after == before
     elif call in FLAGS_AT and not arguments[FLAGS_AT[call]] & MASK:
         return  # it only reads: asked about or not
+    elif call in TARGET_AT and arguments[TARGET_AT[call]] & INT != 1:
+        return  # a signal to another than PID 1
     else:
         assert all(action == ASK for action, _ in passing)
 
@@ -85,6 +88,14 @@ def test_in_our_own_filter_opens_that_only_read_go_on_unasked(
     flags = arguments[FLAGS_AT[call]]
     wanted = ASK if flags & MASK else ALLOW
     assert actions(recorded(PROFILE), call, arguments) == {(wanted, None)}
+
+
+@given(st.sampled_from(sorted(TARGET_AT)), REGISTERS | st.sampled_from([1, 1 | 1 << 32, -1 & INT]))
+def test_in_our_own_filter_signals_to_others_than_the_first_process_go_on_unasked(
+    call: str, target: int
+) -> None:
+    wanted = ASK if target & INT == 1 else ALLOW
+    assert actions(recorded(PROFILE), call, (target, 9, 0, 0, 0, 0)) == {(wanted, None)}
 
 
 def test_our_own_filter_asks_about_all_and_allows_no_other_interface() -> None:
