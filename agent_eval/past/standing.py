@@ -16,7 +16,7 @@ from agent_eval.record.reading import read_events
 from agent_eval.record.rebuild import AgentState, Event, RunState
 from agent_eval.record.transcript import Transcript
 from agent_eval.run.housing import Housing
-from agent_eval.sandbox.lineage import PID_1
+from agent_eval.sandbox.kernel import PID_1
 from agent_eval.sandbox.snapshot import Snapshots
 from agent_eval.sandbox.taking_over import saved
 
