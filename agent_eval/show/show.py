@@ -23,8 +23,7 @@ QUIET = {
     *("model.called", "model.request", "model.offered"),
     *("process.forked", "process.started", "process.exited"),
     *("file.opened", "file.removed", "file.renamed", "net.connected", "net.bound", "user.changed"),
-    "process.signalled",
-    *("world.answering", "world.stream_ended"),
+    *("world.answering", "world.stream_ended", "process.signalled"),
 }
 """Kinds that a reader of the conversation does not miss."""
 
