@@ -11,17 +11,17 @@ again and nothing about it is left to choose afterwards.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
-from math import exp, hypot, log, sqrt
+from math import exp
 from pathlib import Path
-from statistics import NormalDist, median
+from statistics import median
 from typing import Any, Literal
 
 from agent_eval.errors import OperatorError
 from agent_eval.stats.figures import Figures, canonical
 from agent_eval.stats.horizon import fit_success, success_law, trend_law
-from agent_eval.stats.laws import Law, Predicted, capability_law, loss_law
+from agent_eval.stats.laws import Law, Predicted, Tried, capability_law, loss_law
 from agent_eval.stats.problems import Tries, buckets, eligible, minus_mean_log
 from agent_eval.stats.register import Forecast
 
@@ -232,30 +232,15 @@ def _capability(figures: Figures, wanted: Wanted) -> Fit:
         name: (figures.compute[name], minus_mean_log(solved, problems))
         for name, solved in results.items()
     }
-    law = capability_law(*_columns(points))
+    had = round(median(solved[name].trials for solved in results.values() for name in problems))
+    law = capability_law(*_columns(points), Tried(had, wanted.tries or had, len(problems)))
     told = _foretold(law, wanted, figures.compute, "compute")
-    if told is not None:
-        had = [solved[name].trials for solved in results.values() for name in problems]
-        told = _with_chance(told, wanted.tries or round(median(had)), len(problems))
     rests_on = {
         name: [figures.compute[name], {p: vars(solved[p]) for p in problems}]
         for name, solved in results.items()
     }
     data = _digest(wanted, rests_on)
     return Fit(wanted, law, points, tuple(models), tuple(problems), excluded, data, told)
-
-
-def _with_chance(told: Predicted, tries: int, problems: int) -> Predicted:
-    """The interval widened by the chance that is in a target's few tries.
-
-    The fitted models' own is in how far they lie off the curve, but close to 0 it weighs more: of a
-    pass rate p, seen in n tries, the logarithm has the variance (1 - p) / (n p), taken here with
-    one p for all problems.
-    """
-    odds = exp(told.value) - 1
-    chance = NormalDist().inv_cdf((1 + told.level) / 2) * sqrt(odds / (tries * problems))
-    off = hypot(log(told.high / told.value), chance / told.value)
-    return replace(told, low=told.value * exp(-off), high=told.value * exp(off))
 
 
 def _bucket(

@@ -9,7 +9,8 @@ not of these forms, and are refused: nothing is extrapolated from what gets wors
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, hypot, log, sqrt
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,39 @@ def loss_law(compute: Sequence[float], loss: Sequence[float]) -> Law:
     return Law("loss", parameters, len(xs), predict)
 
 
-def capability_law(compute: Sequence[float], minus_log: Sequence[float]) -> Law:
+@dataclass(frozen=True)
+class Tried:
+    """How many tries a value rests on, as its chance goes with that."""
+
+    fitted: int
+    """Of each problem, by the fitted models."""
+    target: int
+    """The same, by the one that is foretold."""
+    problems: int
+
+    def chance(self, value: float, tries: int) -> float:
+        """The variance of the logarithm of a value by its tries alone.
+
+        Of a pass rate p, seen in n tries, the logarithm has the variance (1 - p) / (n p), taken
+        here with one p for all problems.
+        """
+        return (exp(min(value, 700)) - 1) / (tries * self.problems * value**2)
+
+
+def capability_law(
+    compute: Sequence[float], minus_log: Sequence[float], tried: Tried | None = None
+) -> Law:
     """Fit the capability law as a line in logarithms; of 3 models and more.
 
     `minus_log` is the mean over the problems of the negative logarithm of the pass rate, one value
     a model. Raises `NotThisForm` where it does not fall with compute or is not positive.
+
+    A prediction is of a value as it will be seen. The fitted models lie off the curve by their own
+    chance and by what is particular to each; only the second is the target's as well, and to it
+    comes the chance of its own tries, which weighs more close to 0. Without `tried`, all that they
+    lie off is taken for the second. With 5 and 7 models, 8 problems of 12 to 200 tries, targets at
+    10 to 1,000 times the compute and models that lie off by 0 to 10 %, it covers what comes 92 to
+    98 times in 100 where 95 is asked for; with fewer models nothing was measured.
     """
     xs, ys = _arrays(compute, minus_log, at_least=3)
     if (ys <= 0).any():
@@ -99,15 +128,19 @@ def capability_law(compute: Sequence[float], minus_log: Sequence[float]) -> Law:
     line = linregress(np.log(xs), np.log(ys))
     if line.slope >= 0:
         raise NotThisForm("the pass rate does not rise with compute")
-    rest = np.log(ys) - (line.intercept + line.slope * np.log(xs))
-    spread, student = _spread(rest, 2), float(t.ppf((1 + LEVEL) / 2, len(xs) - 2))
+    curve = line.intercept + line.slope * np.log(xs)
+    variance = _spread(np.log(ys) - curve, 2) ** 2
+    student = float(t.ppf((1 + LEVEL) / 2, len(xs) - 2))
     middle, around = float(np.log(xs).mean()), float(((np.log(xs) - np.log(xs).mean()) ** 2).sum())
+    fitted = [tried.chance(exp(value), tried.fitted) for value in curve] if tried else [0.0]
+    particular = max(variance - sum(fitted) / len(fitted), 0.0)
 
     def predict(at: float) -> Predicted:
         value = line.intercept + line.slope * log(at)
-        error = (
-            student * spread * float(np.sqrt(1 + 1 / len(xs) + (log(at) - middle) ** 2 / around))
-        )
+        of_curve = variance * (1 / len(xs) + (log(at) - middle) ** 2 / around)
+        chance = tried.chance(exp(value), tried.target) if tried else 0.0
+        normal = NormalDist().inv_cdf((1 + LEVEL) / 2)
+        error = hypot(student * sqrt(of_curve + particular), normal * sqrt(chance))
         return Predicted(at, exp(value), exp(value - error), exp(value + error))
 
     parameters = {

@@ -17,6 +17,7 @@ from agent_eval.stats.horizon import success_law, trend_law
 from agent_eval.stats.problems import Tries
 
 SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+SEEDS = 500
 FAMILY = {"m1": 1.0, "m2": 10.0, "m3": 100.0, "m4": 1000.0, "m5": 10_000.0}
 
 
@@ -234,18 +235,25 @@ def test_the_interval_of_a_trend_covers_the_next_model() -> None:
     assert 0.9 <= hits / of <= 0.99
 
 
-@pytest.mark.parametrize(("tries", "target"), [(12, 1e7), (40, 1e5)])
-def test_the_interval_of_a_capability_forecast_covers_what_comes(tries: int, target: float) -> None:
-    """Its target's own chance is in it: without that, 89 in 100 were covered."""
-    hits, of, hardness = 0, 150, (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("tries", "target", "off"), [(12, 1e7, 0.0), (40, 1e5, 0.0), (40, 1e7, 0.1), (200, 1e5, 0.1)]
+)
+def test_the_interval_of_a_capability_forecast_covers_what_comes(
+    tries: int, target: float, off: float
+) -> None:
+    """Of models that lie off the curve by their tries' chance, and by something of their own."""
+    hits, of, hardness = 0, SEEDS, (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
     for seed in range(of):
         random, figures = np.random.default_rng(seed), Figures()
         family = {f"m{c:g}": c for c in (1.0, 10.0, 100.0, 1e3, 1e4)} | {"big": target}
         figures.compute.update(family)
-        done = {
-            model: [Tries(tries, int(random.binomial(tries, exp(-h * c**-0.15)))) for h in hardness]
-            for model, c in family.items()
-        }
+        done = {}
+        for model, c in family.items():
+            skill = exp(random.normal(0, off)) * c**-0.15
+            done[model] = [
+                Tries(tries, int(random.binomial(tries, exp(-h * skill)))) for h in hardness
+            ]
         big = done.pop("big")
         for model, each in done.items():
             for number, one in enumerate(each):
@@ -256,7 +264,7 @@ def test_the_interval_of_a_capability_forecast_covers_what_comes(tries: int, tar
         came = observed(told, figures)
         assert came is not None
         hits += told.low <= came[0] <= told.high
-    assert hits / of >= 0.92
+    assert 0.92 <= hits / of <= 0.98
 
 
 def test_the_digest_is_of_the_data_and_of_the_code(tmp_path: Path) -> None:
