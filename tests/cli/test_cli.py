@@ -564,7 +564,7 @@ def test_the_live_view_lets_nothing_through_that_acts_on_a_terminal(
 
 def test_the_live_view_counts_what_is_on_record(capsys: pytest.CaptureFixture[str]) -> None:
     with Watch("title", Budget(usd=2, steps=9)) as watch:
-        settled = {"input_tokens": 1000, "output_tokens": 500, "usd": 0.5}
+        settled = {"steps": 1, "input_tokens": 1000, "output_tokens": 500, "usd": 0.5}
         watch.see(event_of("model.replied", settled=settled))
         watch.see(event_of("model.failed", settled={"usd": 0.25}))
         watch.see(event_of("action.started", tool="bash", input={"code": "ls\n -la"}))
