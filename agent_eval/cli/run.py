@@ -24,7 +24,7 @@ from structlog.typing import Processor
 from agent_eval.agent.instructions import read_instructions
 from agent_eval.basics.display import printable
 from agent_eval.basics.tasks import beside
-from agent_eval.cli import how_called
+from agent_eval.cli import INTERRUPTED, how_called
 from agent_eval.cli.ending import code_of, obey
 from agent_eval.cli.graded import graded_words
 from agent_eval.cli.judging import AfterRun, after_run
@@ -308,13 +308,21 @@ def folder_of(runs: Path, run_set: str | None) -> Path:
 def one(plan: Plan, act: Act = run_scenario, judge: AfterRun | None = None) -> int:
     """Have one plan acted upon to its end, print what came of it, and return its exit code."""
     title = f"{plan.loaded.title} with {plan.title_of_model}"
-    with Watch(title, plan.loaded.scenario.budget) as watch:
-        result = _result_of(plan, watch, act)
-    copies = [f"copies      {watch.family.summary()}"] if watch.family.has_copies else []
-    for line in [*copies, *report(result)]:
-        click.echo(printable(plan.redactor.text(line)))
-    for line in judge(result.folder) if judge else ():
-        click.echo(printable(plan.redactor.text(f"rubrics     {line}")))
+    result: Result | None = None
+    try:
+        with Watch(title, plan.loaded.scenario.budget) as watch:
+            result = _result_of(plan, watch, act)
+        copies = [f"copies      {watch.family.summary()}"] if watch.family.has_copies else []
+        for line in [*copies, *report(result)]:
+            click.echo(printable(plan.redactor.text(line)))
+        for line in judge(result.folder) if judge else ():
+            click.echo(printable(plan.redactor.text(f"rubrics     {line}")))
+    except KeyboardInterrupt:
+        if result is None:
+            raise
+        said = f"its record is whole: {how_called()} show {result.folder}"
+        click.echo(printable(f"agent-eval: {said}"), err=True)
+        return INTERRUPTED
     return code_of(result.outcome)
 
 

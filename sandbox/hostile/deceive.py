@@ -102,7 +102,14 @@ ATTACKS = (
     Attack("control sequences", (bash(CONTROL),), held="> control sequences"),
     Attack(
         "replaced programs, modules, start-up files",
-        (bash(REPLACED), bash("builtin exit"), python("import os; os._exit(0)"), bash(LOOK)),
+        # Python is begun first: one that begins later takes in the user's own site, as it should.
+        (
+            python("0"),
+            bash(REPLACED),
+            bash("builtin exit"),
+            python("import os; os._exit(0)"),
+            bash(LOOK),
+        ),
         held="/usr/bin/python3\n/usr/bin/bash\n/usr/bin/ls\n> a new session is clean",
         never="replaced\n|proof\n",
     ),
