@@ -40,7 +40,7 @@ FIRST_WINDOW_BYTES, WINDOW_BYTES = 65536, 512 * 1024
 ROOM_BYTES = 32 * 1024 * 1024
 """For windows that have grown, of all streams together."""
 
-UNDER_WAY_BYTES, ALONE_BYTES = 128 * 1024, 512 * 1024
+UNDER_WAY_BYTES, ALONE_BYTES = 32 * 1024, 512 * 1024
 """Data between here and PID 1 at one time, where several streams send and where one does: what is
 small would wait behind more of it, in the engine's own buffers."""
 
