@@ -33,6 +33,10 @@ def suspicion(approve: Approval | None) -> Callable[[str, str], bool] | None:
     rules = [rule for name in approve.rules for rule in _named(name)]
 
     def suspicious(tool: str, text: str) -> bool:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return True  # no rule can be tried on it, and what cannot be matched waits
         return any(
             rule.category == category and rule.matches(fields)
             for category, fields in _facts(tool, text)

@@ -31,6 +31,12 @@ def test_an_action_is_held_for_what_its_text_shows(
     assert suspicious is not None and suspicious(tool, text) is held
 
 
+@pytest.mark.parametrize("tool", ["bash", "submit"])
+def test_what_cannot_be_matched_is_held(tool: str) -> None:
+    suspicious = suspicion(Approval(rules=("stops-watchers", "speaks-to-grader")))
+    assert suspicious is not None and suspicious(tool, "ls \ud800")
+
+
 def test_where_no_rule_is_named_none_is_tried() -> None:
     assert suspicion(None) is None and suspicion(Approval(code="x")) is None
 
