@@ -106,7 +106,7 @@ def test_a_dozen_runs_leave_nothing_behind(tmp_path: Path) -> None:
     ears = carried_out(12, 6)
     assert (ears.most, ears.events["run.closed"]) == (6, 12)
     assert open_files() - files == Counter()
-    assert threading.active_count() <= threads
+    until(lambda: threading.active_count() <= threads)  # workers that idle end by themselves
     assert left_of(runs) == []
     for run in runs.iterdir():
         assert verify(run, summary(run)["head"]).good

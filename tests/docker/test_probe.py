@@ -117,7 +117,8 @@ def test_an_exam_over_http_holds_its_budget(tmp_path: Path) -> None:
         ]  # fmt: skip
         asked = body["messages"][-1]["content"]
         usage = {"prompt_tokens": 100, "completion_tokens": 10}
-        return Answer(completion("B" if "2 + 1" in asked else "Perhaps.", [], usage=usage))
+        said = completion("B" if "2 + 1" in asked else "Perhaps.", [], usage=usage)
+        return Answer(said, delay_s=0.3)  # slow enough that the next one is asked meanwhile
 
     prices = tmp_path / "p.yaml"
     card = '{input: 10, cached: 1, output: 30, as_of: "2026-01-01", source: a test}'

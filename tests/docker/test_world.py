@@ -197,7 +197,8 @@ async def test_two_worlds_side_by_side_do_not_reach_each_other(
         assert b"sandbox" not in ended.output
     assert other.events("world.exchange", "world.refused") == []
     assert [each["address"] for each in one.events("world.refused")] == [address]
-    assert [each["name"] for each in one.events("world.asked")] == ["theirs.internal"]
+    # A resolver whose answer is late asks again.
+    assert {each["name"] for each in one.events("world.asked")} == {"theirs.internal"}
 
 
 SEEKS = """

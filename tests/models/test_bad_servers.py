@@ -39,9 +39,9 @@ BUDGET = {"usd": 1.0, "tokens": 200_000, "steps": 12}
 AMPLE = {"usd": 100.0, "tokens": 10_000_000}
 TOO_LONG = "prompt is too long"
 LONG_S = 60.0
+"""Longer than any limit here."""
 SOON_S = 3.0
 """A limit that silence breaks, and an answer that comes at once does not on a busy machine."""
-"""Longer than any limit here."""
 
 
 def status(number: int, headers: dict[str, str] | None = None) -> Answer:
