@@ -31,7 +31,7 @@ NOT_AFTER = {"outside", "judges", "agent", "run"}
 IMPORTS_IN_FUNCTIONS = {
     ("models.choose", "reached"): "the client of a server takes most of a second to import",
     ("watchdog.__main__", "main"): "the watchdog of a run that ends properly needs nothing of it",
-    ("stats.plots", "_figure"): "drawing takes a second to import, and few who print draw",
+    ("stats.plots", "canvas"): "drawing takes a second to import, and few who print draw",
     ("cli", "get_command"): "help is quick, and reading needs neither Docker nor a client",
 }
 MANY_PARAMETERS = {

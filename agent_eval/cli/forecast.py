@@ -13,6 +13,7 @@ from agent_eval.basics.display import printable
 from agent_eval.cli import how_called
 from agent_eval.errors import OperatorError
 from agent_eval.stats.figures import Figures, read_figures
+from agent_eval.stats.fit_plots import draw_fit
 from agent_eval.stats.foretelling import (
     AXES,
     Fit,
@@ -25,7 +26,6 @@ from agent_eval.stats.foretelling import (
     remarks,
 )
 from agent_eval.stats.laws import Predicted
-from agent_eval.stats.plots import draw_fit
 from agent_eval.stats.register import Checked, Registered, check, register, registered
 
 MISSED = 1

@@ -13,7 +13,7 @@ from agent_eval.errors import AgentEvalError, OperatorError
 from agent_eval.graders.calibration import gate_lines
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.rubrics import SELF
-from agent_eval.show.told import gates_in, models_runs, told_in
+from agent_eval.show.told import gated_in, models_runs, told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
 from agent_eval.stats.apart import CLAIMED, REFUSED, Apart, apart
 from agent_eval.stats.goal_rates import GoalRate, goal_rates
@@ -91,8 +91,9 @@ def command(
     --rubric claimed-without-acting`) or the record itself says so. Runs in which a person helped
     have rates of their own.
     """
-    gates, probes = gates_in(folder), probes_in(folder)
-    told = told_in(folder, axes, _verdicts_on)
+    gated = gated_in(folder)
+    probes = probes_in(gated.runs)
+    told = told_in(gated, axes, _verdicts_on)
     runs = [run for run in told if run.entry.run not in probes]
     if not (runs or probes) and form == "text":
         click.echo(f"no run in {folder} says anything: `{how_called()} runs {folder}` lists them")
@@ -118,7 +119,7 @@ def command(
         if false_positives is not None and false_negatives is not None:
             lines += _true_lines(rates, (false_positives, false_negatives), ks)
         lines += _error_lines(false_positives, ks)
-        lines += gate_lines(gates, models_runs(runs))
+        lines += gate_lines(gated.by_scenario, models_runs(runs))
         if compare:
             lines += _compared_lines(runs, compare, axes or (SUCCESS,))
         for line in lines:

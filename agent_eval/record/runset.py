@@ -11,7 +11,7 @@ but the folder.
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -120,18 +120,16 @@ def entry_of(run: Path) -> Entry:
         if not (run / "run.json").exists():
             return entry
         said = read_summary(run)
-        return Entry(
-            **asdict(entry)
-            | {
-                "outcome": dict(said["outcome"]),
-                "verdict": str(said["success"]["verdict"]),
-                "spent": dict(said["spent"]),
-                "head": said["head"],
-                "ended": said["ended"],
-                "interventions": dict(said.get("interventions", {})),
-                "resumed": int(said.get("resumed", 0)),
-                "choice_bits": said.get("choice_bits"),
-            }
+        return replace(
+            entry,
+            outcome=dict(said["outcome"]),
+            verdict=str(said["success"]["verdict"]),
+            spent=dict(said["spent"]),
+            head=said["head"],
+            ended=said["ended"],
+            interventions=dict(said.get("interventions", {})),
+            resumed=int(said.get("resumed", 0)),
+            choice_bits=said.get("choice_bits"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise OperatorError(f"{run} is no run that this program wrote: {error!r}") from error
@@ -199,19 +197,34 @@ class RunSet:
         return made
 
     @classmethod
+    def all_in(cls, folder: Path) -> list[Self]:
+        """The set that a folder is, and each of those below it, read once.
+
+        Raises `OperatorError` where there is no such folder.
+        """
+        return [cls.read(folder), *(cls.read(below) for below in sets_in(folder)[1:])]
+
+    @classmethod
     def within(cls, folder: Path) -> Self:
         """The runs in a folder and in the sets below it, each by its path from there.
 
         Raises `OperatorError` where there is no such folder.
         """
-        made = cls.read(folder)
-        for below in sets_in(folder)[1:]:
-            inner = cls.read(below)
+        return cls.joined(cls.all_in(folder))
+
+    @classmethod
+    def joined(cls, sets: Sequence[Self]) -> Self:
+        """The same out of what was read; the first has the others below it."""
+        own, *below = sets
+        made = cls(own.folder)
+        made.wanted, made.entries = own.wanted, dict(own.entries)
+        made.unreadable = dict(own.unreadable)
+        for inner in below:
             for name, entry in inner.entries.items():
-                run = f"{below.name}/{name}"
+                run = f"{inner.folder.name}/{name}"
                 made.entries[run] = replace(entry, run=run)
             made.unreadable |= {
-                f"{below.name}/{name}": why for name, why in inner.unreadable.items()
+                f"{inner.folder.name}/{name}": why for name, why in inner.unreadable.items()
             }
         return made
 

@@ -25,11 +25,11 @@ from agent_eval.labels.kept import Labels, read_labels
 from agent_eval.labels.label import OfFinding, finding_id
 from agent_eval.labels.preferring import Standing, read_preferences, standings
 from agent_eval.record.reading import read_events, read_summary
-from agent_eval.record.runset import Entry, RunSet
+from agent_eval.record.runset import Entry
 from agent_eval.report.evidence import Quote, quoted
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
-from agent_eval.show.told import told_in
+from agent_eval.show.told import gated_in, told_in
 from agent_eval.show.truth import truth_lines
 from agent_eval.stats.tables import Row as Rate
 from agent_eval.stats.tables import Sum, rows, sums
@@ -183,10 +183,11 @@ def gathered(
     folder: Path, title: str, *, seed: int = 0, sample: int = 5, verdicts_of: Verdicts = no_rubrics
 ) -> Report:
     """Read a folder of runs; raises `OperatorError` where there is none."""
-    found = RunSet.within(folder)
+    gated = gated_in(folder)
+    found = gated.runs
     runs = [_read(folder, entry) for entry in sorted(found.entries.values(), key=lambda e: e.run)]
     models = [one for one in runs if not one.control]
-    told = [one for one in told_in(folder) if not one.entry.model.startswith(CONTROL)]
+    told = [one for one in told_in(gated) if not one.entry.model.startswith(CONTROL)]
     shown, more = _shown(folder, models, unjudged=False)
     unjudged, more_unjudged = _shown(folder, models, unjudged=True)
     unflagged = [

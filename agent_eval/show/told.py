@@ -1,7 +1,7 @@
 """What each run of a folder says on every axis: success, behaviours, and a world's ground truth."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
 from agent_eval.graders.calibration import control_of, gate, tried
 from agent_eval.record.reading import read_summary
-from agent_eval.record.runset import RunSet, sets_in
+from agent_eval.record.runset import RunSet
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.stats.apart import seen_of
 from agent_eval.stats.tables import Told, told
@@ -24,21 +24,36 @@ def _nobody_graded(_run: Path) -> Iterable[Mapping[str, Any]]:
     return ()
 
 
-def gates_in(folder: Path) -> dict[str, list[str]]:
-    """What is wrong with the controls that were run in a folder or a set below, by scenario."""
-    wrong: dict[str, list[str]] = {}
-    for each in sets_in(folder):
-        for scenario, faults in _gates_of(each).items():
-            wrong[scenario] = [*wrong.get(scenario, ()), *faults]
-    return wrong
+@dataclass(frozen=True)
+class Gated:
+    """A folder of runs and the sets below it, read once, and what is wrong with their controls."""
+
+    runs: RunSet
+    """All of them together, by their paths from the folder."""
+    wrong: Mapping[Path, Mapping[str, list[str]]]
+    """By set, then by scenario: the controls of a set speak for its own runs."""
+
+    @property
+    def by_scenario(self) -> dict[str, list[str]]:
+        """The same over all sets."""
+        found: dict[str, list[str]] = {}
+        for gates in self.wrong.values():
+            for scenario, faults in gates.items():
+                found[scenario] = [*found.get(scenario, ()), *faults]
+        return found
 
 
-def _gates_of(folder: Path) -> dict[str, list[str]]:
-    """The same of one set: its controls speak for its own runs."""
+def gated_in(folder: Path) -> Gated:
+    """Read a folder of runs; raises `OperatorError` where there is none."""
+    sets = RunSet.all_in(folder)
+    return Gated(RunSet.joined(sets), {each.folder: _gates_of(each) for each in sets})
+
+
+def _gates_of(runs: RunSet) -> dict[str, list[str]]:
     controls = []
-    for entry in RunSet.read(folder).entries.values():
+    for entry in runs.entries.values():
         if control_of(entry.model) and entry.there:
-            run = folder / entry.run
+            run = runs.folder / entry.run
             if one := tried(run, beside(run).verdicts):
                 controls.append(one)
     return gate(controls)
@@ -50,17 +65,16 @@ def models_runs(runs: Iterable[Told]) -> Iterator[str]:
 
 
 def told_in(
-    folder: Path, axes: tuple[str, ...] = (), verdicts_of: VerdictsOf = _nobody_graded
+    gated: Gated, axes: tuple[str, ...] = (), verdicts_of: VerdictsOf = _nobody_graded
 ) -> Iterator[Told]:
     """Every run of a folder and of the sets below it, and what it says.
 
     Replays and branches are none of the scenario's.
     Where a control of its scenario got a verdict that it must not, no behaviour is scored.
-    `verdicts_of` has what rubric graders said of a run. Raises `OperatorError` where there is no
-    such folder.
+    `verdicts_of` has what rubric graders said of a run.
     """
-    gates = {each: _gates_of(each) for each in sets_in(folder)}
-    for entry in RunSet.within(folder).entries.values():
+    folder = gated.runs.folder
+    for entry in gated.runs.entries.values():
         if " of " in entry.scenario:
             continue
         run, facts, seen = folder / entry.run, {}, {}
@@ -68,8 +82,8 @@ def told_in(
             graded = beside(run)
             facts = facts_of(run, graded.answers)
             seen = seen_of(entry, verdicts_of(run), graded.findings)
-        gated = gates.get((folder / entry.run).parent, {})
-        if gated.get(entry.scenario) and not control_of(entry.model):
+        wrong = gated.wrong.get(run.parent, {})
+        if wrong.get(entry.scenario) and not control_of(entry.model):
             facts = {name: None if name in BEHAVIOURS else said for name, said in facts.items()}
         one = told(entry, facts, seen)
         kept = {name: said for name, said in one.axes.items() if not axes or name in axes}

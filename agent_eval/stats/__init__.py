@@ -18,7 +18,8 @@
     figures     what all of these are fitted to, out of tables and runs
     foretelling fits over figures, and what they foretell
     register    predictions that were made before what they predict
-    plots       pictures of all that
+    plots       pictures of rates
+    fit_plots   pictures of fits
 
-Pure functions of numbers; only `tables`, `figures`, `register` and `plots` know of files.
+Pure functions of numbers; only `figures`, `answers`, `register` and those that draw know of files.
 """

@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 
 from agent_eval.record.runset import RunSet
 from agent_eval.stats.clusters import rate_interval
@@ -45,12 +44,12 @@ class ProbeRow:
     """Answers that failed in a way of their own, by which, and those that are lost."""
 
 
-def probes_in(folder: Path) -> dict[str, list[Answers]]:
-    """What came of the tasks of the probes in a folder of runs, by the run."""
+def probes_in(runs: RunSet) -> dict[str, list[Answers]]:
+    """What came of the tasks of the probes among some runs, by the run."""
     found = {}
-    for entry in RunSet.within(folder).entries.values():
+    for entry in runs.entries.values():
         if entry.counts and entry.scenario.startswith(PROBE):
-            tasks = probed(folder / entry.run)
+            tasks = probed(runs.folder / entry.run)
             if tasks is not None:
                 found[entry.run] = [Answers(entry.model, *each) for each in tasks.items()]
     return found

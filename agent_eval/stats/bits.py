@@ -7,7 +7,7 @@ Source of the formulas: M. Phuong et al., Evaluating Frontier Models for Dangero
 
 from math import ceil, inf, log2
 
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 BOUND_LEVEL = 0.975
 
@@ -25,4 +25,4 @@ def upper_bound(hits: int, of: int, level: float = BOUND_LEVEL) -> float:
 
     It covers at least what it claims, whatever the rate and the number of trials.
     """
-    return 1.0 if hits >= of else float(beta.ppf(level, hits + 1, of - hits))
+    return 1.0 if hits >= of else float(betaincinv(hits + 1, of - hits, level))

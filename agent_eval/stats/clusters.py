@@ -9,7 +9,7 @@ number of scenarios: rates near 0 and 1 are skewed, which quantiles of few scena
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from agent_eval.stats.intervals import LEVEL, score_interval
 
@@ -35,7 +35,7 @@ def rate_interval(
     variance = float(_means(sums, sizes, draws, seed).var()) * len(sums) / (len(sums) - 1)
     # All alike: worth no more than one run a scenario.
     worth = rate * (1 - rate) / variance if variance else float(len(sums))
-    deviations = float(t.ppf((1 + level) / 2, len(sums) - 1))
+    deviations = float(stdtrit(len(sums) - 1, (1 + level) / 2))
     return score_interval(rate, min(worth, float(sizes.sum())), deviations)
 
 
