@@ -15,4 +15,4 @@ class ProbeJudged(Event):
     sample: int
     """Which one of the task, from 1."""
     verdict: str
-    """passed, failed, timeout or unparseable."""
+    """passed, failed, timeout or unparseable; lost where the machine ended the sandbox."""

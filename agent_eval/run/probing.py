@@ -4,22 +4,25 @@ Each sample is a conversation of its own, under a name of its own in the record,
 The model is asked by several at a time; answers are run one after the other, each in a new process
 of a session of its own, after whatever the one before left has been removed. Where a limit is
 reached, nothing more is begun, and what was not asked is counted as lost, apart from what failed.
+A sandbox that dies takes only the answer with it that ran there: see `_Bench`.
 """
 
 import secrets
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from uuid import NAMESPACE_URL, uuid5
 
 import anyio
+from anyio.abc import TaskGroup, TaskStatus
 
 from agent_eval.agent.actions import Run as Ran
 from agent_eval.agent.asking import Asking
 from agent_eval.agent.loop import Agent
 from agent_eval.basics.conversation import Message, Reply, ToolCall
-from agent_eval.basics.tasks import together
-from agent_eval.errors import ContextFull, LimitReached, Stopped
+from agent_eval.basics.tasks import beside, together
+from agent_eval.errors import Blame, ContextFull, LimitReached, SandboxDied, Stopped
+from agent_eval.events.kinds import Trouble
 from agent_eval.events.probes import ProbeJudged
 from agent_eval.probes import choice, code
 from agent_eval.probes.file import CodeTask, Probe, Task
@@ -32,6 +35,9 @@ from agent_eval.scenario.success import Success
 
 LOST = "lost"
 """Of a sample that was never done."""
+
+MOST_LOST = 3
+"""Sandboxes that the machine may end one after the other before the probe ends with them."""
 
 MEMORY_SHARE = 0.75
 """Of the sandbox's memory that one program may have: more would end the sandbox with it."""
@@ -51,20 +57,22 @@ class Probing:
 
     def __post_init__(self) -> None:
         self.came = {task.name: Counter() for task in self.probe.tasks}
-        self._one_at_a_time = anyio.Lock()
         self._limit: LimitReached | None = None
 
     async def talk(self, setting: Setting, account: Account, sandbox: Sandbox) -> Outcome:
         """Ask and judge all samples, as far as the budget goes."""
         samples = self._samples()
 
-        async def work() -> None:
-            for number, task, sample in samples:
-                if setting.steering.stopping:
-                    raise Stopped("a person ended the run after this sample")
-                await self._one(_Place(setting, account, sandbox, f"0.{number}"), task, sample)
+        async with beside() as tasks:
+            bench = _Bench(setting, account, sandbox, tasks)
 
-        await together([work] * min(self.at_once, len(self.probe.tasks) * self.samples))
+            async def work() -> None:
+                for number, task, sample in samples:
+                    if setting.steering.stopping:
+                        raise Stopped("a person ended the run after this sample")
+                    await self._one(_Place(setting, account, bench, f"0.{number}"), task, sample)
+
+            await together([work] * min(self.at_once, len(self.probe.tasks) * self.samples))
         if self._limit is not None:
             raise self._limit
         return Outcome("submitted")
@@ -86,7 +94,8 @@ class Probing:
             return
         except ContextFull:
             verdict = "failed"
-        self.came[task.name][verdict] += 1
+        if verdict != LOST:
+            self.came[task.name][verdict] += 1
         place.setting.transcript.write(ProbeJudged(task.name, sample, verdict), place.name)
 
     async def _judged(self, place: "_Place", task: Task) -> str:
@@ -98,13 +107,13 @@ class Probing:
         program = None if answer is None else code.completed(task, answer)
         if program is None:
             return "unparseable"
-        async with self._one_at_a_time:
-            return await place.ran(task, program)
+        return await place.ran(task, program)
 
     def verdict(self) -> tuple[str, str]:
         """What stands for success: a probe has none of its own."""
         done = sum((Counter(each) for each in self.came.values()), Counter[str]())
-        told = ", ".join(f"{count} {what}" for what, count in sorted(done.items()))
+        done[LOST] = len(self.came) * self.samples - done.total()
+        told = ", ".join(f"{count} {what}" for what, count in sorted((+done).items()))
         return "unscored", f"a probe of {len(self.came)} tasks: {told or 'nothing came of it'}"
 
     def summary(self) -> dict[str, object]:
@@ -120,16 +129,68 @@ class Probing:
         return {LOST: left} if left else {}
 
 
+class _Bench:
+    """The sandbox in which answers are run, one at a time, and the next one where it dies.
+
+    An answer that ends its sandbox by what it does, or by what it takes, has failed. Where the
+    machine ended it, the answer that ran is lost: nobody knows what would have come of it.
+    """
+
+    def __init__(
+        self, setting: Setting, account: Account, sandbox: Sandbox, tasks: TaskGroup
+    ) -> None:
+        self.sandbox = sandbox
+        self._setting, self._account, self._tasks = setting, account, tasks
+        self._one_at_a_time = anyio.Lock()
+        self._over = anyio.Event()
+        """That the sandbox is no longer wanted."""
+        self._lost = 0
+        """Sandboxes that the machine ended, since an answer was last run to its end."""
+
+    async def ran(self, run: Callable[[Sandbox], Awaitable[str]], name: str) -> str:
+        """What comes of a sample; raises `SandboxDied` where one after the other is lost."""
+        async with self._one_at_a_time:
+            try:
+                verdict = await run(self.sandbox)
+            except SandboxDied as death:
+                trouble = Trouble(death.blame, type(death).__name__, str(death))
+                self._setting.transcript.write(trouble, name)
+                own = death.blame in (Blame.MODEL, Blame.LIMIT)
+                self._lost = 0 if own else self._lost + 1
+                if self._lost >= MOST_LOST:
+                    raise
+                self._over.set()
+                self._over = anyio.Event()
+                self.sandbox = await self._tasks.start(self._live, self._over)
+                return "failed" if own else LOST
+            self._lost = 0
+            return verdict
+
+    async def _live(
+        self, over: anyio.Event, *, task_status: TaskStatus[Sandbox] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Have a sandbox from its making to its removal, in a task of its own."""
+        housing, record = self._setting.housing, self._setting.transcript
+        limit = int(self._setting.scenario.actions.max_output_bytes)
+        box = await housing.make()
+        try:
+            async with housing.inhabited(box, record, self._account, limit) as sandbox:
+                task_status.started(sandbox)
+                await over.wait()
+        finally:
+            await housing.remove(box, record, self._account.name)
+
+
 class _Place:
     """Where one sample is asked and run."""
 
-    def __init__(self, setting: Setting, account: Account, sandbox: Sandbox, name: str) -> None:
+    def __init__(self, setting: Setting, account: Account, bench: _Bench, name: str) -> None:
         self.setting, self.name = setting, name
-        self._sandbox = sandbox
+        self._bench = bench
         plan, wanted = setting.plan, setting.scenario.model
         model = plan.model.of_copy(name)
         asking = Asking(name, model, (), wanted, account, setting.transcript, setting.steering)
-        self._agent = Agent(asking, setting.scenario, plan.instructions, sandbox)
+        self._agent = Agent(asking, setting.scenario, plan.instructions, bench.sandbox)
 
     async def answered(self, said: list[tuple[str, str]]) -> Reply:
         """What the model answers to these messages."""
@@ -142,11 +203,15 @@ class _Place:
         word = secrets.token_hex(16)
         memory_bytes = int(self.setting.scenario.sandbox.memory_bytes * MEMORY_SHARE)
         text = code.program_of(task, program, word, memory_bytes)
-        async with self._sandbox.shared(self.name) as own:
-            self._agent.sandbox = own
-            action = Ran(ToolCall("sample", "python", "{}"), "python", text, task.timeout_s)
-            done, _ = await self._agent.ran(action)
-        return code.verdict_of(done.output, word, over_time=done.cause == "timeout")
+
+        async def run(sandbox: Sandbox) -> str:
+            async with sandbox.shared(self.name) as own:
+                self._agent.sandbox = own
+                action = Ran(ToolCall("sample", "python", "{}"), "python", text, task.timeout_s)
+                done, _ = await self._agent.ran(action)
+            return code.verdict_of(done.output, word, over_time=done.cause == "timeout")
+
+        return await self._bench.ran(run, self.name)
 
 
 def scenario_of(probe: Probe) -> Loaded:

@@ -300,7 +300,7 @@ class Run:
 
     async def _evidence(self, sandbox: Sandbox, outcome: Outcome) -> None:
         """Stop everything, take what the check wants to see, and judge."""
-        if not self.frozen:
+        if not self.frozen and self.plan.work is None:  # other work may have outlived this one
             self.transcript.write(SandboxFrozen(await sandbox.freeze()))
         files: list[File] = []
         wanted = self.scenario.success.export

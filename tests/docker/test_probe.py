@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 
 from agent_eval.record.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, summary
+from tests.docker.test_run import wait_for_event
 from tests.models.server import KEY, Answer, completion, serving
 
 pytestmark = pytest.mark.docker
@@ -92,6 +96,54 @@ def test_answers_are_run_and_harm_nothing_but_themselves(tmp_path: Path) -> None
     told = agent_eval("stats", tmp_path / "s", "--k", "2")
     assert "8 tasks, 16 answers" in told.stdout, told.stdout
     assert "2 unparseable" in told.stdout
+
+
+def test_a_sandbox_that_is_killed_takes_one_answer_with_it(tmp_path: Path) -> None:
+    def task(name: str, test: str) -> str:
+        return json.dumps(
+            {"task_id": name, "prompt": f"# right {name}\ndef square(n):\n", "test": test,
+             "entry_point": "square", "timeout_s": 500}
+        )  # fmt: skip
+
+    file = code_file(tmp_path)
+    waits = "import time\ntime.sleep(400)"
+    file.write_text("\n".join((task("one", CHECK), task("two", waits), task("three", CHECK))))
+    words = ("probe", file, "-m", "control:mixed", "--at-once", "2", "--runs", tmp_path / "runs")
+    with subprocess.Popen(
+        [sys.executable, "-m", "agent_eval", *map(str, words)], text=True, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            run = wait_for_action(tmp_path / "runs", "time.sleep(400)")
+            (ready,) = events(run, "sandbox.ready")
+            subprocess.run(["docker", "kill", ready["container"]], check=True, capture_output=True)
+            said, _ = process.communicate(timeout=250)
+        finally:
+            process.kill()
+    assert process.returncode == 0, said
+    assert "1 lost, 2 passed" in summary(run)["success"]["reason"]
+    assert summary(run)["probe"]["tasks"] == {
+        "one": {"passed": 1}, "two": {"lost": 1}, "three": {"passed": 1},
+    }  # fmt: skip
+    (trouble,) = events(run, "trouble")
+    assert (trouble["blame"], trouble["agent"]) == ("infrastructure", "0.2")
+    made = [each["container"] for each in events(run, "sandbox.ready")]
+    assert len(set(made)) == 2
+    assert {each["container"] for each in events(run, "sandbox.removed")} == set(made)
+    assert verify(run).good
+    told = agent_eval("stats", tmp_path / "runs")
+    assert "3 tasks, 2 answers" in told.stdout
+    assert ", 1 lost" in told.stdout
+
+
+def wait_for_action(runs: Path, code: str) -> Path:
+    """Wait until an action with that in its code has begun; returns its run."""
+    wait_for_event(runs, "action.started")
+    run = only_run(runs)
+    until = time.monotonic() + 200
+    while not any(code in json.dumps(each) for each in events(run, "action.started")):
+        assert time.monotonic() < until, "it never began"
+        time.sleep(0.1)
+    return run
 
 
 QUESTIONS = [
