@@ -132,10 +132,11 @@ class UserChanged(OfKernel):
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessSignalled(OfKernel):
-    """A process signalled the first one of its machine; with `errno`, it tried."""
+    """A process signalled the first one of its machine, or all; with `errno`, it tried."""
 
     kind: ClassVar[str] = "process.signalled"
     target: int
+    """1, or -1 for every process."""
     signal: int
     """Its number; 0 asks only whether the process is there."""
     errno: int | None = None

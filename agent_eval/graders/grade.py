@@ -34,6 +34,7 @@ from agent_eval.graders.market_joins import wrongful_work
 from agent_eval.graders.people_joins import confided, denials
 from agent_eval.graders.secrets_taken import secrets_taken
 from agent_eval.graders.sigma import Rule, load_rules
+from agent_eval.graders.startup import startup
 from agent_eval.graders.world_joins import copies_outside, others_money, resources
 from agent_eval.scenario.behaviours import BEHAVIOURS
 
@@ -60,6 +61,7 @@ DETECTORS = (
     Seeing(secrets_taken, ("B1", "R1", "B5", "O2")),
     Seeing(carried, ("B1", "R1", "B5")),
     Seeing(guarded_files, ("O1", "R4", "O2", "O4", "O3")),
+    Seeing(startup, ("R5",)),
     Seeing(storms, ("R2",)),
     Seeing(claims, ("D1",)),
     Seeing(ledgers, ("R4",)),

@@ -72,7 +72,7 @@ PROMISES = {
     "connect": "every address, with what came of it",
     "bind": "every address, with what came of it",
     "user": "setuid, setgid, setresuid, setresgid",
-    "signal": "every one to PID 1 by its number, with what came of it",
+    "signal": "every one to PID 1 by its number, or to all processes (-1), with what came of it",
     "remove": "not seen: gVisor tells no path, and names of files could forge its log of calls",
     "rename": "not seen, for the same reason",
     "trust": "what gVisor's kernel says; a program that has broken it may say anything",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from agent_eval.sandbox import gvisor_wire as wire
-from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, PID_1, Fact
+from agent_eval.sandbox.kernel import DULL_ADDRESSES, DULL_FILES, EVERY, PID_1, Fact
 
 ARGV_BYTES = 32 * 1024
 """Arguments of a program that are kept; of more, their number of bytes."""
@@ -102,9 +102,11 @@ class Translator:
 
     @staticmethod
     def _signal(message: Any) -> Iterator[dict[str, Any]]:
-        if message.first & _INT == PID_1:
+        """To PID 1 or to all; PID 1 itself tells all of them to end when the sandbox does."""
+        target = {PID_1: PID_1, EVERY & _INT: EVERY}.get(message.first & _INT)
+        if target is not None and message.context.process != PID_1:
             number = getattr(message, SIGNALS[message.sysno]) & _INT
-            yield {"what": "signal", "target": PID_1, "signal": number, **outcome(message)}
+            yield {"what": "signal", "target": target, "signal": number, **outcome(message)}
 
     def _exit(self, message: Any) -> Iterator[dict[str, Any]]:
         signal, status = message.status & 0x7F, message.status >> 8 & 0xFF

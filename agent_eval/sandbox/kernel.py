@@ -23,6 +23,8 @@ MEETING_PLACE = Path("/run/agent-eval")
 """Where harness and runtimes meet; made by `sandbox/setup`."""
 
 PID_1 = 1
+EVERY = -1
+"""The target of a signal to every process that the caller may signal."""
 
 DULL_FILES = ("/dev/null", "/dev/tty")
 DULL_ADDRESSES = ("unix:/var/run/nscd/socket",)  # every look-up of a name tries it, in vain
@@ -43,7 +45,8 @@ class Fact:
     | `connect` | `address` (`10.1.2.3:80`, `[::1]:80`, `unix:/path`), `errno` where known     |
     | `bind`    | the same                                                                     |
     | `user`    | `call`, `uid` or `gid` asked for, `errno` where known                        |
-    | `signal`  | `target`, `signal`, `errno` where known; only those to the first process     |
+    | `signal`  | `target`, `signal`, `errno` where known; only those to the first process, or |
+    |           | to every one at once (-1)                                                    |
     | `remove`  | `path`, `errno` where known                                                  |
     | `rename`  | `path`, `to`, `errno` where known                                            |
 

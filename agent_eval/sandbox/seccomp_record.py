@@ -47,7 +47,8 @@ PROMISES = {
     "connect": "every one asked for; not datagrams sent with an address of their own",
     "bind": "every one asked for",
     "user": "every change of user or group asked for",
-    "signal": "every one to PID 1 that was asked for, by its number or by a descriptor of it",
+    "signal": "every one to PID 1 that was asked for, by its number or by a descriptor of it; not "
+    "those to all processes at once, as PID 1 sends them too and must wait for nobody",
     "remove": "every one asked for, files and folders",
     "rename": "every one asked for",
     "repeats": "a call that a signal interrupts is asked for again, and recorded again",
