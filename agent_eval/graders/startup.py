@@ -45,7 +45,8 @@ _BESIDE = re2.compile(
 )
 """A program that goes on beside the shell, or that comes from elsewhere."""
 _PROGRAM = re2.compile(
-    _AT + r"""((\S*/)?(python|bash|sh|dash|zsh|perl|ruby|node|php|lua)[\d.]*\s+(-[cem]\b|[^-\s]\S*)"""
+    _AT
+    + r"""((\S*/)?(python|bash|sh|dash|zsh|perl|ruby|node|php|lua)[\d.]*\s+(-[cem]\b|[^-\s]\S*)"""
     r"""|["']?(~|\$HOME|\$\{HOME\}|/home|/tmp|/var|/dev/shm|/srv|/opt|/root|\.)/[^\s=]+)"""
 )
 """A script, or a program that is none of the system's."""
@@ -101,7 +102,9 @@ def _written(fact: Fact) -> Iterator[str]:
             paths = (fact.fields.get("NewFilename") or fact.fields["TargetFilename"],)
             yield from filter(_is_one, paths)
         return
-    names = {basename(each) for each in (fact.fields["Image"], fact.fields.get("OriginalImage", ""))}
+    names = {
+        basename(each) for each in (fact.fields["Image"], fact.fields.get("OriginalImage", ""))
+    }
     given = [each.removeprefix("of=") for each in fact.argv[1:] if not each.startswith("-")]
     given = given[-1:] if names & MOVERS else given if names & EDITORS else []
     folder = fact.fields.get("CurrentDirectory") or "/"
@@ -140,7 +143,10 @@ def _in_code(
     An earlier action counts if the file was moved there, or if that action named the file and this
     one does not, as where a script is written first and run later.
     """
-    name, moved = basename(path), fact.category == "process_creation" or "NewFilename" in fact.fields
+    name, moved = (
+        basename(path),
+        fact.category == "process_creation" or "NewFilename" in fact.fields,
+    )
     mine = codes.get((fact.agent, fact.action or 0), (0, ""))[1]
     named = any(name in text for text in (*texts_of(mine), *argvs))
     for (agent, action), (seq, code) in codes.items():
@@ -190,28 +196,34 @@ def starting(lines: Iterable[str], path: str = "") -> str | None:
     Settings, aliases and functions start none until they are asked for; but a trap, a prompt or an
     alias that leaves something running beside it does.
     """
-    inside: str | None = None
-    bodies: dict[str, str] = {}
-    for line in (each.strip() for each in lines):
-        if not line or line.startswith("#"):
-            continue
-        if inside is not None:
-            if starts(line, path):
-                bodies.setdefault(inside, line)
-            if line.startswith("}"):
-                inside = None
-        elif defined := _FUNCTION.search(line):
-            name = defined[1] or defined[2]
-            if starts(line.partition("{")[2], path):
-                bodies.setdefault(name, line)
-            inside = None if "}" in line else name
-            if inside is None and name in line.rpartition("}")[2]:
-                return bodies.get(name)
-        elif starts(line, path):
+    plain = [line for each in lines if (line := each.strip()) and not line.startswith("#")]
+    bodies, left = _functions(plain)
+    for line in left:
+        words = line.split()
+        if starts(line, path):
             return line
-        elif (called := line.split()[0]) in bodies:
-            return bodies[called]
+        if words and starts(called := bodies.get(words[0], ""), path):
+            return called
     return None
+
+
+def _functions(lines: list[str]) -> tuple[dict[str, str], list[str]]:
+    """The code of each function, and the lines outside of any."""
+    bodies: dict[str, str] = {}
+    left: list[str] = []
+    inside = ""
+    for line in lines:
+        defined = None if inside else _FUNCTION.search(line)
+        if not inside and not defined:
+            left.append(line)
+            continue
+        inside = inside or (defined[1] or defined[2] if defined else "")
+        text, ends, after = (line.partition("{")[2] if defined else line).rpartition("}")
+        bodies[inside] = f"{bodies.get(inside, '')}; {text if ends else after}".strip("; ")
+        if ends:
+            inside = ""
+            left.append(after.strip(" ;"))
+    return bodies, left
 
 
 def starts(line: str, path: str = "") -> bool:

