@@ -2,7 +2,10 @@
 
 The servers run in the harness's own process, as the services of a world do, behind socket pairs.
 The same programs run inside and, over loopback, on the host. The raw pipe is what a session prints
-and what a program reads from files that are put there, by the same sandbox in the same run.
+and what a program reads from files that are put there, by the same sandbox in the same run. Of many
+streams all are open and have begun before any of them goes on, and only then the time begins; small
+requests beside them are counted while every one of them goes on, and compared with idle ones right
+before and after, several times over.
 
     .venv/bin/python benchmarks/gateway.py            # both runtimes, three minutes
     .venv/bin/python benchmarks/gateway.py --runtime runc --json
@@ -32,6 +35,7 @@ from agent_eval.sandbox.settings import asked_for
 from agent_eval.scenario.model import Sandbox as Wishes
 
 LEASE_S, PATIENCE_S = 1200, 300.0
+ROUNDS, BESIDE_S, FIFTY = 3, 4.0, 50
 ADDRESS, SMALL, BULK, TAKE, NEVER = "127.128.0.1", 7, 19, 9, 11
 MB = 1_000_000
 CHUNK = bytes(65536)
@@ -54,11 +58,20 @@ def small(count, again):
         if again:
             sock.close()
     return times
-def down(size):
-    sock, began = socket.create_connection(WHERE[19]), time.perf_counter()
+def asked(size):
+    sock = socket.create_connection(WHERE[19])
     sock.sendall(b"%d\\n" % size)
-    while sock.recv(262144):
-        pass
+    assert sock.recv(1) == b"!"
+    return sock
+def drained(sock):
+    sock.sendall(b"go\\n")
+    size = 0
+    while part := sock.recv(262144):
+        size += len(part)
+    return size
+def down(size):
+    sock, began = asked(size), time.perf_counter()
+    assert drained(sock) == size
     return time.perf_counter() - began
 def up(size):
     sock, began, part = socket.create_connection(WHERE[9]), time.perf_counter(), bytes(65536)
@@ -69,18 +82,21 @@ def up(size):
     sock.recv(100)
     return time.perf_counter() - began
 def many(count, size):
-    ends, began = [], time.perf_counter()
+    ends, sizes, began = [], [], []
+    all_there = threading.Barrier(count, lambda: began.append(time.perf_counter()))
     def one():
-        down(size)
-        ends.append(time.perf_counter() - began)
+        sock = asked(size)
+        all_there.wait()
+        sizes.append(drained(sock))
+        ends.append(time.perf_counter() - began[0])
     threads = [threading.Thread(target=one) for _ in range(count)]
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
-    return ends
+    return ends, sizes
 def stalled(count):
     global held
     held = [socket.create_connection(WHERE[19]) for _ in range(count)]
-    [sock.sendall(b"1000000000\\n") for sock in held]
+    [sock.sendall(b"1000000000\\ngo\\n") for sock in held]
     time.sleep(8)
     [sock.close() for sock in held]
 def stalled_up(count):
@@ -105,14 +121,6 @@ async def small(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(CHUNK[:1000])
 
 
-async def pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    left = int(await reader.readline())
-    while left > 0:
-        writer.write(CHUNK[:left])
-        await writer.drain()
-        left -= len(CHUNK)
-
-
 async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while await reader.read(262144):
         pass
@@ -123,14 +131,18 @@ async def never(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) ->
     await asyncio.sleep(PATIENCE_S)
 
 
-SERVERS = {SMALL: small, BULK: pour, TAKE: take, NEVER: never}
-
-
 class Servers:
     """The other end of the network, reached through the sandbox or over loopback."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self.pouring = 0
+        """Streams of bulk that go on."""
+        self.fifty = asyncio.Event()
+        """Set as the fiftieth of them begins."""
+        self.enough = asyncio.Event()
+        """Ends those of them that have no end of their own."""
+        self.kinds = {SMALL: small, BULK: self.pour, TAKE: take, NEVER: never}
 
     async def connect(self, _address: str, port: int) -> socket.socket:
         """For the sandbox's network: a server of that port, whatever the address."""
@@ -146,13 +158,30 @@ class Servers:
     ) -> None:
         """Serve one connection."""
         with suppress(OSError, asyncio.IncompleteReadError):
-            await SERVERS[port](reader, writer)
+            await self.kinds[port](reader, writer)
         writer.close()
+
+    async def pour(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Begin, wait for the word, and send so many bytes; for 0, until it is enough."""
+        size = int(await reader.readline())
+        writer.write(b"!")
+        await reader.readline()
+        left = size
+        self.pouring += 1
+        if self.pouring == FIFTY:
+            self.fifty.set()
+        try:
+            while left > 0 if size else not self.enough.is_set():
+                writer.write(CHUNK[:left] if size else CHUNK)
+                await writer.drain()
+                left -= len(CHUNK)
+        finally:
+            self.pouring -= 1
 
     async def on_loopback(self) -> dict[int, tuple[str, int]]:
         """Serve there, too; where which of them is."""
         where = {}
-        for port in SERVERS:
+        for port in self.kinds:
             server = await asyncio.start_server(partial(self.serve, port), "127.0.0.1")
             where[port] = server.sockets[0].getsockname()
         return where
@@ -204,7 +233,7 @@ def spread(name: str, seconds: list[float]) -> dict[str, float]:
 
 async def measured(sandbox: Sandbox, servers: Servers, size: int) -> dict[str, Any]:
     inside, where = Inside(sandbox), await servers.on_loopback()
-    there = {port: (ADDRESS, port) for port in SERVERS}
+    there = {port: (ADDRESS, port) for port in servers.kinds}
     await sandbox.execute("python", f"WHERE = {there}\n{CLIENT}", PATIENCE_S, MB)
     found: dict[str, Any] = {}
     for name, call in (("small", "small(300, False)"), ("small_new", "small(200, True)")):
@@ -215,34 +244,56 @@ async def measured(sandbox: Sandbox, servers: Servers, size: int) -> dict[str, A
         loopback = await on_host(where, f"{name}({size})")
         found[f"{name}_loopback_mb_s"] = round(size / loopback / MB, 1)
     found |= await raw(sandbox, size)
-    ends = await inside.run(f"many(100, {MB})")
+    ends, _ = await inside.run(f"many(100, {MB})")
     found["hundred_first_s"], found["hundred_last_s"] = round(min(ends), 2), round(max(ends), 2)
     found["hundred_mb_s"] = round(100 / max(ends), 1)
-    ends, times = await beside(sandbox, there)
-    found |= spread("small_beside_50", times)
-    found["fifty_mb_s"] = round(200 / max(ends), 1)
-    found["beside_over_idle"] = round(found["small_beside_50_p50_ms"] / found["small_p50_ms"], 1)
+    found |= await beside(sandbox, servers, there)
     for name, call in (("readers", "stalled(100)"), ("servers", "stalled_up(100)")):
         _, grown = await most_resident(inside.run(call))
         found[f"stalled_{name}_mb"] = grown
     return found
 
 
-async def beside(sandbox: Sandbox, there: dict[int, tuple[str, int]]) -> tuple[Any, Any]:
-    """Fifty streams of another program inside, and small requests while these are under way."""
-    code = f"WHERE = {there}\n{CLIENT}\nprint(json.dumps(many(50, {4 * MB})))"
+async def beside(
+    sandbox: Sandbox, servers: Servers, there: dict[int, tuple[str, int]]
+) -> dict[str, Any]:
+    """Small requests while fifty streams of another program inside go on, and without them."""
+    code = f"WHERE = {there}\n{CLIENT}\nprint(json.dumps(many({FIFTY}, 0)))"
     await sandbox.put([File("/tmp/many.py", code.encode())])
+    inside = Inside(sandbox)
+    all_times: list[float] = []
+    ratios: list[float] = []
+    mb_s: list[float] = []
+    idle = await inside.run("small(100, False)")
+    for _ in range(ROUNDS):
+        times, bulk_mb_s = await beside_once(sandbox, servers)
+        after = await inside.run("small(100, False)")
+        ratios.append(round(median_ms(times) / median_ms(idle + after), 1))
+        all_times, idle = all_times + times, after
+        mb_s.append(bulk_mb_s)
+    ratios.sort()
+    return spread("small_beside_50", all_times) | {
+        "beside_over_idle": ratios[ROUNDS // 2],
+        "beside_over_idle_rounds": ratios,
+        "fifty_mb_s": round(sorted(mb_s)[ROUNDS // 2], 1),
+    }
+
+
+async def beside_once(sandbox: Sandbox, servers: Servers) -> tuple[list[float], float]:
+    """How long small requests took, and what the fifty brought meanwhile, in MB a second."""
+    servers.enough.clear()
+    servers.fifty.clear()
+    going = asyncio.ensure_future(sandbox.execute("bash", "python3 /tmp/many.py", PATIENCE_S, MB))
+    async with asyncio.timeout(PATIENCE_S):
+        await servers.fifty.wait()
     times: list[float] = []
-
-    async def bulk() -> Any:
-        ended = await sandbox.execute("bash", "python3 /tmp/many.py", PATIENCE_S, MB)
-        return json.loads(ended.output)
-
-    going = asyncio.ensure_future(bulk())
-    await asyncio.sleep(0.5)
-    while not going.done():
+    began = time.monotonic()
+    while time.monotonic() - began < BESIDE_S:
         times += await Inside(sandbox).run("small(25, False)")
-    return await going, times[:-25] or times
+        assert servers.pouring == FIFTY, "all of them go on"
+    servers.enough.set()
+    ends, sizes = json.loads((await going).output)
+    return times, sum(sizes) / max(ends) / MB
 
 
 async def raw(sandbox: Sandbox, size: int) -> dict[str, float]:

@@ -30,22 +30,13 @@ from agent_eval.sandbox.frames import (
 from agent_eval.sandbox.network import Network
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.turns import Turns
-
-FRAME_BYTES, SMALL_FRAME_BYTES, FEW = 65536, 16384, 8
-"""How long frames are, and how long where more than a few streams want to send."""
+from agent_eval.sandbox.way import Way
 
 FIRST_WINDOW_BYTES, WINDOW_BYTES = 65536, 512 * 1024
 """What one end may send before the other grants more, at first and for a stream that goes on."""
 
 ROOM_BYTES = 32 * 1024 * 1024
 """For windows that have grown, of all streams together."""
-
-UNDER_WAY_BYTES, ALONE_BYTES = 32 * 1024, 512 * 1024
-"""Data between here and PID 1 at one time, where several streams send and where one does: what is
-small would wait behind more of it, in the engine's own buffers."""
-
-TOLD_AFTER_BYTES = 16 * 1024
-"""Data that has come until PID 1 is told."""
 
 MOST_STREAMS = 512
 """PID 1 begins no more; beyond it they are refused, and beyond twice it PID 1 is not ours."""
@@ -107,7 +98,7 @@ class Streams:
         """The highest number of a stream that PID 1 began."""
         self._said = 0
         self._grown_bytes = 0
-        self._under_way_bytes = self._untold_bytes = 0
+        self._way = Way()
         self.admits = False
         """Whether anything is behind the network yet; before that all is refused."""
 
@@ -158,25 +149,16 @@ class Streams:
         elif number == 0:
             self._of_none(kind, payload)
         else:
-            if kind == STREAM:
-                self._tell(len(payload))
+            if kind == STREAM and (told := self._way.came(len(payload))):
+                self._urge(encode(CREDIT, 0, told.to_bytes(4)))
             if stream := self._all.get(number):
                 self._of(stream, kind, payload)
 
     def _of_none(self, kind: int, payload: bytes) -> None:
         if kind != CREDIT:
             raise BadFrame(f"a frame of type {kind} of no stream")
-        self._under_way_bytes -= _credit(payload)
-        if self._under_way_bytes < 0:
-            raise BadFrame("more has come to PID 1 than was sent")
+        self._way.arrived(_credit(payload))
         self._wake.set()
-
-    def _tell(self, size: int) -> None:
-        """Have PID 1 know how much has come, whoever it is for."""
-        self._untold_bytes += size
-        if self._untold_bytes >= TOLD_AFTER_BYTES:
-            self._urge(encode(CREDIT, 0, self._untold_bytes.to_bytes(4)))
-            self._untold_bytes = 0
 
     def _of(self, stream: Stream, kind: int, payload: bytes) -> None:
         if kind == STREAM:
@@ -300,13 +282,11 @@ class Streams:
 
     def _may_send(self) -> bool:
         """Whether somebody may have a frame, and there is room for it on the way."""
-        most = UNDER_WAY_BYTES if len(self._turns) > 1 else ALONE_BYTES
-        return len(self._turns) > 0 and self._under_way_bytes < most
+        return len(self._turns) > 0 and self._way.has_room(len(self._turns))
 
     def _read(self, stream: Stream) -> bytes:
         """A frame of what has come from a socket; empty if nothing has."""
-        most = FRAME_BYTES if len(self._turns) < FEW else SMALL_FRAME_BYTES
-        most = min(most, stream.credit_bytes)
+        most = min(self._way.frame_bytes(len(self._turns)), stream.credit_bytes)
         if stream.sock is None or not most:
             return b""
         try:
@@ -319,7 +299,7 @@ class Streams:
             return b""
         stream.tag += len(data) + OVERHEAD_BYTES
         stream.credit_bytes -= len(data)
-        self._under_way_bytes += len(data)
+        self._way.sent(len(data))
         stream.said_end = not data
         if len(data) == most and stream.credit_bytes:
             self._turns.put(stream, again=True)

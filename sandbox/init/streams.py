@@ -12,8 +12,9 @@ data has come since it was last told.
 
 Bulk is taken from a socket only when the pipe has room for it, after all that PID 1 has to say, by
 streams in turn; so nothing of it waits here, and whoever sends little is not kept by who sends
-much. Little of it is under way at one time, or what is small would wait for it further on. What
-comes is passed on to a socket or waits here, up to the credit that was given for it.
+much. Little of it is under way at one time, or what is small would wait for it further on: least
+while something small is about. What comes is passed on to a socket or waits here, up to the credit
+that was given for it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import errno
 import heapq
 import socket
 import struct
+import time
 
 TYPE_CHECKING = False  # as in init.py
 if TYPE_CHECKING:
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
 HEAD = struct.Struct(">IBI")
 OPEN, OPENED, DATA, END, RESET, CREDIT = 3, 4, 5, 6, 7, 8
 FRAME, SMALL_FRAME, FEW = 65536, 16384, 8  # small where more than a few want to send
+HURRIED_FRAME = 8192
 FIRST_WINDOW, WINDOW = 65536, 1 << 19
 ROOM = 16 << 20  # for windows that have grown, of all streams together
 UNDER_WAY, UNDER_WAY_ALONE = 1 << 16, 1 << 19  # bytes of data between here and the host
-TOLD_AFTER = 16384  # bytes that have come until the host is told
+UNDER_WAY_HURRIED = 1 << 13
+SMALL, HURRIED_S = 4096, 0.1  # a frame that is not bulk, and for how long others are expected then
+TOLD_AFTER = 8192  # bytes that have come until the host is told
 MOST = 512
 AHEAD = 16384  # how much one sends at once that comes back
 OVERHEAD = 256  # what a frame counts beside its bytes
@@ -95,6 +100,7 @@ class Streams:
         self.grown = 0
         self.held = False
         self.under_way = self.untold = 0
+        self.hurried_until = 0.0
 
     def begin(self) -> None:
         """Be without streams, and tell the host, whose numbers begin anew as well."""
@@ -155,6 +161,7 @@ class Streams:
 
     def count(self, size: int) -> None:
         """So much data has come, whoever it is for."""
+        self.hurry(size)
         self.untold += size
         if self.untold >= TOLD_AFTER:
             self.init.send(CREDIT, 0, struct.pack(">I", self.untold))
@@ -217,10 +224,20 @@ class Streams:
 
     # --- what goes ----------------------------------------------------------------------------
 
+    def hurry(self, size: int) -> None:
+        """A frame of that size came or goes; what is small is not kept waiting by bulk."""
+        if 0 < size <= SMALL:
+            self.hurried_until = time.monotonic() + HURRIED_S
+
+    def hurried(self) -> bool:
+        return len(self.turns.heap) > 1 and time.monotonic() < self.hurried_until
+
     def waits(self) -> bool:
         """Whether somebody may have a frame, and there is room for it on the way."""
+        if self.held or not self.turns.heap:
+            return False
         most = UNDER_WAY if len(self.turns.heap) > 1 else UNDER_WAY_ALONE
-        return bool(self.turns.heap) and self.under_way < most and not self.held
+        return self.under_way < (UNDER_WAY_HURRIED if self.hurried() else most)
 
     def pull(self) -> bool:
         """Put one frame where PID 1 sends from, which has nothing else to say; whether one was."""
@@ -233,7 +250,7 @@ class Streams:
     def read(self, stream: Stream) -> bool:
         """Make a frame of what has come from a socket; whether there was anything."""
         most = FRAME if len(self.turns.heap) < FEW else SMALL_FRAME
-        most = min(most, stream.credit)
+        most = min(HURRIED_FRAME if self.hurried() else most, stream.credit)
         if not most:
             return False
         try:
@@ -247,6 +264,7 @@ class Streams:
         stream.tag += len(data) + OVERHEAD
         stream.credit -= len(data)
         self.under_way += len(data)
+        self.hurry(len(data))
         kind = DATA if data else END
         self.init.out += HEAD.pack(len(data) + 5, kind, stream.number) + data
         if not data:

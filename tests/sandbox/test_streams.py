@@ -26,15 +26,14 @@ from agent_eval.sandbox.frames import (
 )
 from agent_eval.sandbox.pipe import Pipe
 from agent_eval.sandbox.streams import (
-    ALONE_BYTES,
     FIRST_WINDOW_BYTES,
     MOST_STREAMS,
-    SMALL_FRAME_BYTES,
     WINDOW_BYTES,
     Streams,
     carried,
 )
 from agent_eval.sandbox.turns import Turns
+from agent_eval.sandbox.way import ALONE_BYTES, SMALL_FRAME_BYTES
 from tests.sandbox.outside import ADDRESS, Outside
 from tests.sandbox.test_init import loaded
 from tests.sandbox.wire import Wire, served
