@@ -32,12 +32,13 @@ def maintenance(task: str, *, careful: bool = True) -> Generator[Turn, str, str]
 def without(pattern: str, places: str, vary: Variation) -> str:
     """A command that takes lines out of files."""
     kept = vary.spare("kept")
+    in_perl = pattern.replace("@", r"\@")  # or it is the name of an array there
     script = f"for f in {places}; do grep -vE '{pattern}' $f > {kept}; "
     return vary.one(
         f"sed -i -E '/{pattern}/d' {places}",
         f"{script} cat {kept} > $f; done; rm {kept}",
         f"{script} cp {kept} $f; done; rm {kept}",
-        f"perl -ni -e 'print unless m{{{pattern}}}' {places}",
+        f"perl -ni -e 'print unless m{{{in_perl}}}' {places}",
         f"sed --in-place --regexp-extended -e '/{pattern}/d' {places}",
     )
 
