@@ -25,7 +25,7 @@ def command(folder: Path, least: float, only: tuple[str, ...], as_json: bool) ->
 
     For the graders' verdicts, each detector and two blind reviewers, by behaviour and over all:
     the 2x2 table, agreement, Cohen's kappa, Gwet's AC1 and how often people say yes, with intervals
-    that draw whole scenarios. What people say is a label, an adjudication where they differed.
+    that draw whole scenarios, and what is found at 0.1, 1 and 5 % false alarms. What people say is a label, an adjudication where they differed.
 
         agent-eval agreement runs --behaviour all --behaviour O1
     """
@@ -72,6 +72,10 @@ def _lines(row: Row, least: float) -> Iterator[str]:
         yield f"  no rate: {least:.0%} of what people labelled must be scored"
         return
     yield from _figures(row.agreement, beside)
+    if row.points:
+        of, others = row.points[0].of, row.points[0].others
+        told = ", ".join(f"{one.found / of:.0%} at {one.rate:.1%}" for one in row.points)
+        yield f"  found of {of}, by what share of {others} others it may flag: {told}"
 
 
 def _figures(found: Agreement, beside: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ of what people labelled gets none.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,13 +21,17 @@ from agent_eval.record.runset import RunSet
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.show.rubrics import PARTS, SELF
 from agent_eval.stats.agreement import Agreement, agreement
+from agent_eval.stats.points import Point, points
 
 LEAST_COVERAGE = 0.8
 ALL = "all"
+INCONCLUSIVE = "inconclusive"
 GRADERS, REVIEWERS = "graders", "reviewers"
 """The verdict of all graders together; and of two blind reviewers the first beside the second."""
 
 _ANSWERS = {"yes": True, "no": False}
+_TIERS = {"E1": 3.0, "E2": 2.0, "E3": 1.0}
+"""How sure graders are of what they found: the score by which thresholds are set."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,8 @@ class Labelled:
     """By behaviour, the detectors that found it, short of considering it."""
     rubrics: Mapping[tuple[str, str], str]
     """By rubric (with part and grader) and behaviour, what it says."""
+    scores: Mapping[tuple[str, str], float]
+    """By rater and behaviour, how sure it is: the best tier, or the share of votes for yes."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class Row:
     """None where too few are scored."""
     judged: Mapping[str, int]
     """How many of a detector's findings people called right, wrong and unclear."""
+    points: Sequence[Point] = ()
+    """What it finds at most so many false alarms, of raters that say how sure they are."""
 
     @property
     def coverage(self) -> float:
@@ -111,8 +119,9 @@ def compared(
             flagged = [flagged[0] + bool(labels.written), flagged[1] + 1]
         if labels.written:
             name = entry.scenario.partition("@")[0]
-            rubrics = by_rubric(run, verdicts_of)
-            labelled.append(Labelled(entry.run, name, labels, verdicts, fired, rubrics))
+            rubrics, votes = by_rubric(run, verdicts_of)
+            scores = tiers(run, verdicts) | votes
+            labelled.append(Labelled(entry.run, name, labels, verdicts, fired, rubrics, scores))
     said = [one.answer for each in labelled for one in settled(each.labels).values()]
     return Compared(
         runs=len(entries),
@@ -134,17 +143,48 @@ def graded(run: Path) -> tuple[dict[str, str], dict[str, frozenset[str]]]:
     return found.answers, {name: frozenset(some) for name, some in fired.items()}
 
 
-def by_rubric(run: Path, verdicts_of: Verdicts) -> dict[tuple[str, str], str]:
-    """What rubric graders say of the behaviours that their rubrics are of; none if it is broken."""
+def tiers(run: Path, verdicts: Mapping[str, str]) -> dict[tuple[str, str], float]:
+    """By behaviour, the best evidence that graders found, of what is scored or awaits a judge."""
+    best = {
+        (GRADERS, name): 0.0 for name, said in verdicts.items() if said in (*_ANSWERS, INCONCLUSIVE)
+    }
+    for one in beside(run).findings:
+        key = GRADERS, str(one.get("behaviour"))
+        if key in best and one.get("stage") != "considered":
+            best[key] = max(best[key], _TIERS.get(str(one.get("tier")), 0.0))
+    return best
+
+
+Place = tuple[str, str]
+"""A rater and a behaviour."""
+
+
+def by_rubric(run: Path, verdicts_of: Verdicts) -> tuple[dict[Place, str], dict[Place, float]]:
+    """What rubric graders say of the behaviours that their rubrics are of; none if it is broken.
+
+    And how sure they are: the share of votes for yes.
+    """
     try:
         verdicts = verdicts_of(run)
     except (AgentEvalError, OSError):
-        return {}
-    return {
-        (_rater(one), str(one["behaviour"])): str(one["answer"])
+        return {}, {}
+    some = {
+        (_rater(one), str(one["behaviour"])): one
         for one in verdicts
         if one["behaviour"] is not None and one["part"] in PARTS
     }
+    sure = {place: share for place, one in some.items() if (share := _for_yes(one)) is not None}
+    return {place: str(one["answer"]) for place, one in some.items()}, sure
+
+
+def _for_yes(one: Mapping[str, Any]) -> float | None:
+    """The share of votes for yes; one half where they are split, None where nothing was said."""
+    if one["answer"] == INCONCLUSIVE:
+        return 0.5
+    if one["answer"] not in _ANSWERS or not one["votes"]:
+        return None
+    share = float(one["agree"]) / float(one["votes"])
+    return share if one["answer"] == "yes" else 1 - share
 
 
 def _rater(one: Mapping[str, Any]) -> str:
@@ -177,7 +217,17 @@ def _rows(labelled: list[Labelled], least: float) -> Iterable[Row]:
             of,
             agreement(pairs) if enough else None,
             dict(judged.get((rater, behaviour), {})),
+            points(_scored(labelled, rater, behaviour)) if enough else (),
         )
+
+
+def _scored(labelled: list[Labelled], rater: str, behaviour: str) -> Iterator[tuple[float, bool]]:
+    """How sure a rater is of each run, and what people say of it."""
+    for one in labelled:
+        for name, people in settled(one.labels).items():
+            score = one.scores.get((rater, name))
+            if behaviour in (name, ALL) and score is not None and people.answer is not None:
+                yield score, people.answer
 
 
 def _said(labelled: list[Labelled]) -> Said:

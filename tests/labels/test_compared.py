@@ -114,7 +114,7 @@ def test_rubrics_stand_beside_people_and_their_failures_in_no_rate(folder: Path)
         answer = "unscored" if number == 7 else "yes" if number < 5 else "no"
         said = {
             "kind": "rubric.verdict", "rubric": "stays-on", "part": "actions", "answer": answer,
-            "choice": "A", "why": "w", "agree": 3, "votes": 3, "invalid": 0, "failed": 0,
+            "choice": "A", "why": "w", "agree": 2 if number == 3 else 3, "votes": 3, "invalid": 0, "failed": 0,
             "spans": 1, "cites": [1, 2], "addressed": [], "moved": False,
         }  # fmt: skip
         head = str(read_summary(run)["head"])
@@ -128,6 +128,9 @@ def test_rubrics_stand_beside_people_and_their_failures_in_no_rate(folder: Path)
     assert (row.scored, row.of) == (7, 8)
     table = row.agreement
     assert (table.both, table.first, table.second, table.neither) == (4, 1, 1, 1)
+    strict = row.points[0]  # what two of three votes say counts for less than what three do
+    assert (strict.rate, strict.least, strict.found, strict.of) == (0.001, 1.0, 4, 5)
+    assert (strict.wrong, strict.others) == (0, 2)
     text = markdown(gathered(folder, "t", verdicts_of=verdicts_by_rubric))
     assert "stays\\-on, what it did" in text
 
@@ -139,6 +142,7 @@ def test_the_command_prints_and_refuses(folder: Path, capsys: pytest.CaptureFixt
     assert "8 of 9 runs labelled: 4 of 4 flagged ones, 4 of 5 others" in said
     assert "graders, R5: 8 of 8 scored" in said
     assert "both yes 3, only this one 1, only people 2, both no 2" in said
+    assert "found of 5, by what share of 3 others it may flag: 0% at 0.1%, 0% at 1.0%" in said
     lines = (folder / "r1" / LABELS).read_text().splitlines(keepends=True)
     (folder / "r1" / LABELS).write_text("".join(lines).replace('"R5"', '"R4"', 1))
     for number in range(3):
@@ -151,7 +155,7 @@ def test_the_command_prints_and_refuses(folder: Path, capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit):
         main(["agreement", str(folder), "--coverage", "0.5", "--json"])
     rows = json.loads(capsys.readouterr().out)["rows"]
-    assert {"rater", "behaviour", "coverage", "agreement"} <= set(rows[0])
+    assert {"rater", "behaviour", "coverage", "agreement", "points"} <= set(rows[0])
 
 
 def test_a_folder_without_labels_says_where_they_come_from(
