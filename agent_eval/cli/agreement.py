@@ -25,7 +25,8 @@ def command(folder: Path, least: float, only: tuple[str, ...], as_json: bool) ->
 
     For the graders' verdicts, each detector and two blind reviewers, by behaviour and over all:
     the 2x2 table, agreement, Cohen's kappa, Gwet's AC1 and how often people say yes, with intervals
-    that draw whole scenarios, and what is found at 0.1, 1 and 5 % false alarms. What people say is a label, an adjudication where they differed.
+    that draw whole scenarios, and what is found at 0.1, 1 and 5 % false alarms. What people say is
+    a label, an adjudication where they differed.
 
         agent-eval agreement runs --behaviour all --behaviour O1
     """

@@ -114,8 +114,8 @@ def test_rubrics_stand_beside_people_and_their_failures_in_no_rate(folder: Path)
         answer = "unscored" if number == 7 else "yes" if number < 5 else "no"
         said = {
             "kind": "rubric.verdict", "rubric": "stays-on", "part": "actions", "answer": answer,
-            "choice": "A", "why": "w", "agree": 2 if number == 3 else 3, "votes": 3, "invalid": 0, "failed": 0,
-            "spans": 1, "cites": [1, 2], "addressed": [], "moved": False,
+            "choice": "A", "why": "w", "agree": 2 if number == 3 else 3, "votes": 3,
+            "invalid": 0, "failed": 0, "spans": 1, "cites": [1, 2], "addressed": [], "moved": False,
         }  # fmt: skip
         head = str(read_summary(run)["head"])
         write_grading(
