@@ -1,9 +1,11 @@
 """The review site on a long run: first page, search, sizes of pages, memory of the server.
 
     .venv/bin/python benchmarks/review.py --events 300000
+    .venv/bin/python benchmarks/review.py --beside-inspect /tmp/agent-eval-peer/env/bin/python
 
-The run is generated through this project's own transcript writer: turns of a model, actions with
-outputs, and what kernel and gateway saw under each.
+With `--beside-inspect` in Chromium, beside Inspect View on a log with as many events (`peer-setup`
+makes that Python). The run is generated through this project's own transcript writer: turns of a
+model, actions with outputs, and what kernel and gateway saw under each.
 """
 
 import argparse
@@ -16,6 +18,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
+
+from viewers import Viewer, chromium, inspect_viewer, peak_mb, watched
 
 from agent_eval.events.event import Event
 from agent_eval.events.kernel import FileOpened, ProcessExited, ProcessStarted
@@ -109,10 +113,16 @@ class Site:
 
     def peak_mb(self) -> float:
         """The most memory that the server had."""
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(r"VmHWM:\s+(\d+)", status)
-        assert found
-        return int(found[1]) / 1024
+        return peak_mb(self.process.pid)
+
+    def viewer(self, turns: int, *, indexed: bool) -> Viewer:
+        """As a browser meets it; without an index an event is to be had alone, on its page."""
+        at = f"http://127.0.0.1:{self.port}/run/long"
+        name, _, value = self.cookie.partition("=")
+        cookie = {"name": name, "value": value, "url": f"http://127.0.0.1:{self.port}"}
+        seq = 1 + (turns - 1) * (FACTS + 5) + 1  # the reply of the last turn
+        late = f"{at}?at={seq}" if indexed else f"{at}/event/{seq}"
+        return Viewer(self.process.pid, at, late, "/", cookie)
 
     def close(self) -> None:
         """End it."""
@@ -120,7 +130,7 @@ class Site:
         self.process.wait(20)
 
 
-LONGEST_S = 120.0
+LONGEST_S = 900.0
 """That is waited for an index; what it comes to is said."""
 
 
@@ -152,7 +162,33 @@ def main() -> None:
     """Measure, and print a line for each figure."""
     asked = argparse.ArgumentParser()
     asked.add_argument("--events", type=int, default=300_000)
-    count = asked.parse_args().events
+    asked.add_argument("--beside-inspect", type=Path, metavar="PYTHON")
+    given = asked.parse_args()
+    with tempfile.TemporaryDirectory(prefix="agent-eval-review-") as name:
+        generated(Path(name) / "runs" / "long", given.events)
+        if given.beside_inspect:
+            beside(Path(name), given.events, given.beside_inspect)
+        else:
+            alone(Path(name), given.events)
+
+
+def beside(folder: Path, count: int, python: Path) -> None:
+    """Both viewers, in the same browser, one after the other."""
+    turns = (count - 3) // (FACTS + 5)
+    with chromium() as browser:
+        print(f"agent-eval view, {count} events:")
+        with closing(Site(folder / "runs", folder / "cache")) as site:
+            print("  without an index:")
+            watched(browser, site.viewer(turns, indexed=False), turns)
+            print(f"  {_whole(site)}", flush=True)
+            watched(browser, site.viewer(turns, indexed=True), turns)
+        print(f"Inspect View, {count} events:")
+        with inspect_viewer(python, folder / "logs", count) as (viewer, turns):
+            watched(browser, viewer, turns)
+
+
+def alone(folder: Path, count: int) -> None:
+    """Our own server, page by page, without a browser."""
     at_once = (
         ("first page, no index yet", "/run/long"),
         ("search right after it", "/run/long?q=ledger10"),
@@ -171,20 +207,18 @@ def main() -> None:
         ("all runs", "/"),
         ("search in all runs", "/search?q=harbour"),
     )
-    with tempfile.TemporaryDirectory(prefix="agent-eval-review-") as name:
-        folder, measured = Path(name), Measured()
-        generated(folder / "runs" / "long", count)
-        size_mb = folder.joinpath("runs", "long", "events.jsonl").stat().st_size / 1e6
-        print(f"{count} events, {size_mb:.0f} MB")
-        with closing(Site(folder / "runs", folder / "cache")) as site:
-            measured.ask(site, at_once)
-            print(_whole(site), flush=True)
-            measured.ask(site, later)
-            print(f"{'memory of the server, at most':<32} {site.peak_mb():8.0f} MB")
-        print("a server started anew, with the index that is there:")
-        with closing(Site(folder / "runs", folder / "cache")) as site:
-            measured.ask(site, later[:3])
-        print(f"{'largest page':<32} {measured.largest_bytes:>11,} bytes")
+    measured = Measured()
+    size_mb = folder.joinpath("runs", "long", "events.jsonl").stat().st_size / 1e6
+    print(f"{count} events, {size_mb:.0f} MB")
+    with closing(Site(folder / "runs", folder / "cache")) as site:
+        measured.ask(site, at_once)
+        print(_whole(site), flush=True)
+        measured.ask(site, later)
+        print(f"{'memory of the server, at most':<32} {site.peak_mb():8.0f} MB")
+    print("a server started anew, with the index that is there:")
+    with closing(Site(folder / "runs", folder / "cache")) as site:
+        measured.ask(site, later[:3])
+    print(f"{'largest page':<32} {measured.largest_bytes:>11,} bytes")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from agent_eval.report.gather import gathered
-from agent_eval.report.written import write_report
+from agent_eval.report.written import form_of, write_report
 from agent_eval.rubrics.written import verdicts_by_rubric
 
 
@@ -26,7 +26,9 @@ def command(folder: Path, file: Path, title: str, seed: int, sample: int) -> Non
 
         agent-eval report runs -o report.html
     """
+    form_of(file)
     report = gathered(folder, title, seed=seed, sample=sample, verdicts_of=verdicts_by_rubric)
     write_report(report, file)
     told = f"{len(report.findings)} findings quoted, {len(report.unjudged)} for a person to judge"
-    click.echo(f"{file}: {sum(count for _, count in report.models)} runs, {told}")
+    runs = sum(count for _, count in report.models)
+    click.echo(f"{file}: {runs} run{'s' * (runs != 1)}, {told}")

@@ -15,12 +15,14 @@ from agent_eval.errors import AgentEvalError
 from agent_eval.graders.written import latest, read_findings
 from agent_eval.record.reading import events_file, parse_line, read_summary
 from agent_eval.record.transcript import SUMMARY, in_use
+from agent_eval.review.rows import Counting
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.show.family_tree import FamilyTree
 from agent_eval.show.findings import finding_lines, verdict_lines
 from agent_eval.show.rubrics import rubric_lines
 from agent_eval.show.seen import Seen
 from agent_eval.show.show import lines_of
+from agent_eval.show.sparks import Sparks
 from agent_eval.show.truth import truth_lines
 
 POLL_S = 0.2
@@ -36,15 +38,17 @@ POLL_S = 0.2
 def command(
     run: Path, as_json: bool, follow: bool, full: bool, kind: tuple[str, ...], tree: bool
 ) -> None:
-    """Read the folder RUN as a conversation, and at its end the tree of its agents.
+    """Read the folder RUN as a conversation; at its end, what was spent and the tree of agents.
 
     Text of models and sandboxes is shown with its control characters as escapes.
     """
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     seen, family, kinds = Seen(), FamilyTree(), set[str]()
+    counting, sparks = Counting(), Sparks()
     for event in _events(run, follow):
         family.note(event)
         kinds.add(event["kind"])
+        sparks.note(event, counting.points(event))
         if tree or (kind and event["kind"] not in kind):
             continue
         if as_json:
@@ -57,7 +61,7 @@ def command(
         there = ", ".join(sorted(kinds)) or "none"
         click.echo(printable(f"agent-eval: no event is of that kind; there are {there}"), err=True)
     if not (tree or as_json or kind or follow):
-        for said in (*_without_end(run, kinds), *_found(run)):
+        for said in (*_without_end(run, kinds), *_found(run), *sparks.lines()):
             console.print(printable(said))
     if tree or (family.has_copies and not as_json and not kind):
         console.print(f"copies: {family.summary()}")

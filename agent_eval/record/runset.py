@@ -140,7 +140,7 @@ def _titled(opened: Mapping[str, Any]) -> str:
     title, origin = str(opened["scenario"]["title"]), opened.get("origin")
     if not isinstance(origin, dict):
         return title
-    return f"{title}, {origin.get('what', 'begun')} of {origin.get('run')},"
+    return f"{title} ({origin.get('what', 'begun')} of {origin.get('run')})"
 
 
 def sets_in(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from agent_eval import __version__
 from agent_eval.errors import AgentEvalError
-from agent_eval.graders.beside import Beside, beside
+from agent_eval.graders.beside import beside
 from agent_eval.graders.finding import NOT_DETECTABLE
 from agent_eval.labels.compared import (
     ALL,
@@ -26,7 +26,10 @@ from agent_eval.labels.label import OfFinding, finding_id
 from agent_eval.labels.preferring import Standing, read_preferences, standings
 from agent_eval.record.reading import read_events, read_summary
 from agent_eval.record.runset import Entry
+from agent_eval.report.asked import Asked, asked
+from agent_eval.report.controls import ControlRun, controls_of, uncontrolled
 from agent_eval.report.evidence import Quote, quoted
+from agent_eval.report.read import CONTROL, Read
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.show.rubrics import rubric_rate_lines, rubric_rates
 from agent_eval.show.told import gated_in, told_in
@@ -34,47 +37,11 @@ from agent_eval.show.truth import truth_lines
 from agent_eval.stats.tables import Row as Rate
 from agent_eval.stats.tables import Sum, rows, sums
 
-CONTROL = "control:"
 SAME_AT_MOST = 3
 """Findings of one behaviour and detector in one run that are quoted; the rest are counted."""
 
 QUOTED_AT_MOST = 150
 CITES_AT_MOST = 4
-
-
-@dataclass(frozen=True)
-class Read:
-    """A run with all that is said of it."""
-
-    entry: Entry
-    opened: dict[str, Any]
-    """Its first event."""
-    beside: Beside
-    labels: Labels
-    truth: dict[str, Any] | None
-
-    @property
-    def resolved(self) -> dict[str, Any]:
-        """The scenario as it was run."""
-        found = self.opened.get("scenario", {}).get("resolved")
-        return found if isinstance(found, dict) else {}
-
-    @property
-    def control(self) -> bool:
-        """Whether a scripted control ran, and no model."""
-        return self.entry.model.startswith(CONTROL)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A scenario, and what it asks."""
-
-    title: str
-    summary: str
-    risk: str
-    sanction: str
-    task: str
-    runs: int
 
 
 @dataclass(frozen=True)
@@ -97,20 +64,6 @@ class Shown:
     more_cites: int
     judged: tuple[tuple[str, int], ...]
     """How many people called it right, wrong or unclear."""
-
-
-@dataclass(frozen=True)
-class ControlRun:
-    """A scripted control, and whether graders said of it what they must."""
-
-    run: str
-    scenario: str
-    name: str
-    harm: bool
-    expected: tuple[str, ...]
-    flagged: tuple[str, ...]
-    good: bool | None
-    """None where it was not graded."""
 
 
 @dataclass(frozen=True)
@@ -175,8 +128,15 @@ class Report:
 
     @property
     def controls_hold(self) -> bool:
-        """Whether every control that ran got the verdict it must."""
-        return bool(self.controls) and all(one.good for one in self.controls)
+        """Whether every control that ran as it ships got the verdict it must."""
+        shipped = [one for one in self.controls if not one.varied]
+        return bool(shipped) and all(one.good for one in shipped)
+
+    @property
+    def varied(self) -> tuple[int, int]:
+        """Of controls in other words, how many got the verdict they must, and of how many."""
+        graded = [one.good for one in self.controls if one.varied and one.good is not None]
+        return sum(graded), len(graded)
 
 
 def gathered(
@@ -197,11 +157,11 @@ def gathered(
     drawn = random.Random(seed).sample(unflagged, min(sample, len(unflagged)))  # noqa: S311
     labels = compared(folder, verdicts_of=verdicts_of)
     times = sorted(str(one.entry.started) for one in runs if one.entry.started)
-    controls = tuple(_controls(runs))
+    controls = tuple(controls_of(runs))
     return Report(
         title=title, folder=folder.resolve().name, version=__version__, seed=seed,
         first=times[0] if times else "", last=times[-1] if times else "",
-        asked=tuple(_asked(runs)),
+        asked=tuple(asked(runs)),
         models=_counted(one.entry.model for one in runs),
         setups=_counted(map(_setup, runs)),
         graders=tuple(sorted({one.beside.grader for one in runs if one.beside.grader})),
@@ -214,7 +174,7 @@ def gathered(
         findings=tuple(shown), more_findings=more,
         unjudged=tuple(unjudged), more_unjudged=more_unjudged,
         sample=tuple(drawn), unflagged=len(unflagged),
-        controls=controls, uncontrolled=tuple(_uncontrolled(runs, controls)),
+        controls=controls, uncontrolled=tuple(uncontrolled(runs, controls)),
         labels=labels,
         agreement=tuple(
             row for row in labels.rows if row.rater in (GRADERS, REVIEWERS) and row.behaviour == ALL
@@ -270,18 +230,6 @@ def _outcome(one: Read) -> str:
         return "no end on record"
     blame = outcome.get("blame")
     return str(outcome.get("status")) + (f", by {blame}" if blame else "")
-
-
-def _asked(runs: Iterable[Read]) -> Iterator[Asked]:
-    by: dict[str, list[Read]] = defaultdict(list)
-    for one in runs:
-        by[one.entry.scenario].append(one)
-    for title, some in sorted(by.items()):
-        told = {
-            name: str(some[0].resolved.get(name, ""))
-            for name in ("summary", "risk", "sanction", "task")
-        }
-        yield Asked(title, **told, runs=len(some))
 
 
 def _rubrics(folder: Path, runs: Iterable[Read], verdicts_of: Verdicts) -> Iterator[str]:
@@ -371,25 +319,3 @@ def _one_shown(
         judged=tuple(sorted(judged.get(finding_id(record), Counter()).items())),
         **told,
     )
-
-
-def _controls(runs: Iterable[Read]) -> Iterator[ControlRun]:
-    for one in runs:
-        if not one.control:
-            continue
-        name = one.entry.model.removeprefix(CONTROL)
-        said = (one.resolved.get("controls") or {}).get(name) or {}
-        expect = said.get("expect") or {}
-        must, may = tuple(expect.get("flagged") or ()), set(expect.get("may") or ())
-        flagged = one.beside.flagged
-        good = set(must) <= set(flagged) <= set(must) | may if one.beside.answers else None
-        yield ControlRun(
-            one.entry.run, one.entry.scenario, name, bool(said.get("harm")), must, flagged, good
-        )
-
-
-def _uncontrolled(runs: Iterable[Read], controls: Iterable[ControlRun]) -> Iterator[str]:
-    there = {(one.scenario, one.harm) for one in controls}
-    for title in sorted({one.entry.scenario for one in runs}):
-        if not {(title, True), (title, False)} <= there:
-            yield title

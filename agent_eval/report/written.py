@@ -23,14 +23,14 @@ from agent_eval.report.gather import Report
 TEMPLATES = Path(__file__).parent / "templates"
 FORMS = {".html": "report.html", ".htm": "report.html", ".md": "report.md"}
 
-_MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]()#+\-.!|~&<>:@/=$^\"'])")
+_MEANS_SOMETHING = re.compile(r"([\\`*_{}\[\]()#!|~&<>@$^]|:(?=//)|(?<=www)\.)")
+_BEGINS_SOMETHING = re.compile(r"^(\d{1,9}(?=\.(?:\s|$)))?([-+=.])")
+"""What makes a list, a heading or a rule of the line that begins with it."""
 
 
 def write_report(report: Report, file: Path) -> None:
     """Write a report in the form that the file's name asks for; raises `OperatorError`."""
-    form = FORMS.get(file.suffix.lower())
-    if form is None:
-        raise OperatorError(f"{file}: name it .html or .md, so that its form is known")
+    form = form_of(file)
     text = page(report) if form == "report.html" else markdown(report)
     new = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -38,6 +38,17 @@ def write_report(report: Report, file: Path) -> None:
         new.replace(file)
     except OSError as error:
         raise OperatorError(f"{file} cannot be written: {error.strerror}") from error
+
+
+def form_of(file: Path) -> str:
+    """The template that a file's name asks for; raises `OperatorError` for a name that asks none.
+
+    Whoever gathers a report asks first, so that a wrong name costs no reading.
+    """
+    form = FORMS.get(file.suffix.lower())
+    if form is None:
+        raise OperatorError(f"{file}: name it .html or .md, so that its form is known")
+    return form
 
 
 def page(report: Report) -> str:
@@ -68,6 +79,7 @@ def _environment(each: Callable[[Any], Any], *, autoescape: bool) -> jinja2.Envi
     )
     made.filters |= {
         "percent": _percent, "line": _line, "fenced": _fenced, "whole": _whole,
+        "runs": _runs,
     }  # fmt: skip
     return made
 
@@ -80,7 +92,7 @@ def _escaped(value: Any) -> Any:
     if isinstance(value, Markup):
         return value
     flat = " ".join(printable(str(value)).split())
-    return _MEANS_SOMETHING.sub(r"\\\1", flat)
+    return _BEGINS_SOMETHING.sub(r"\1\\\2", _MEANS_SOMETHING.sub(r"\\\1", flat))
 
 
 def _fenced(text: str) -> Markup:
@@ -97,6 +109,10 @@ def _line(value: Any, width: int = 200) -> str:
 
 def _whole(value: Any) -> str:
     return "?" if value is None else f"{value:,.10g}"
+
+
+def _runs(count: int) -> str:
+    return f"{count} run" + ("s" if count != 1 else "")
 
 
 def _percent(value: float | None) -> str:

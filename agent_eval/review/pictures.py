@@ -108,6 +108,16 @@ class Pictures:
                 style = f"finding {one.tier if one.tier in TIERS else 'E4'}"
                 yield Mark(at.elapsed_s, name, at.seq, self._to(at.seq), style, one.agent)
 
+    @property
+    def marks(self) -> list[Mark]:
+        """Findings and moments that stand in the timeline."""
+        return self._marks
+
+    @property
+    def moments(self) -> list[Mark]:
+        """What happened to everybody: drills, and the end of the first agent."""
+        return [mark for mark in self._marks if mark.style == "drill"]
+
     def timeline(self) -> str:
         """Everybody's time, with drills and findings."""
         lanes = sorted(self._lanes.values(), key=lambda one: (one.name.startswith("i-"), one.name))
@@ -115,7 +125,7 @@ class Pictures:
 
     def charts(self) -> Iterator[str]:
         """Spend against budget, net worth, and copies alive; those of which there is anything."""
-        drills = [mark for mark in self._marks if mark.style == "drill"]
+        drills = self.moments
         for series in SPEND:
             line = self._line(series, NAMES[series])
             limit = self.budget.get(series)
@@ -155,6 +165,8 @@ def drawn(
         "timeline": Markup(pictures.timeline()),  # noqa: S704
         "charts": [Markup(each) for each in pictures.charts()],  # noqa: S704
         "family": pictures.family,
+        "moments": pictures.moments,
+        "marks": pictures.marks,
     }
 
 

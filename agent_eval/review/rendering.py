@@ -4,11 +4,14 @@ Jinja escapes every value. `seen` also turns control characters and marks that c
 of writing into text, as a terminal is shown them.
 """
 
+import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -28,7 +31,10 @@ def templates() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"seen": _seen, "line": _line, "usd": _usd, "clock": clock, "number": _number}
+    made.filters |= {
+        "seen": _seen, "line": _line, "usd": _usd, "clock": clock, "number": _number,
+        "leading": _leading,
+    }  # fmt: skip
     return made
 
 
@@ -61,6 +67,16 @@ def _seen(value: Any) -> str:
 
 def _line(value: Any, width: int = 160) -> str:
     return one_line(str(value), width)
+
+
+def _leading(value: Any, to: Callable[[int], str]) -> Markup:
+    """A line in which the number of an event, `#12`, leads to it."""
+    parts = re.split(r"#(\d{1,15})\b", _line(value, 300), flags=re.ASCII)
+    told = [
+        Markup('<a href="{}">#{}</a>').format(to(int(part)), part) if at % 2 else escape(part)
+        for at, part in enumerate(parts)
+    ]
+    return Markup().join(told)
 
 
 def _usd(value: Any) -> str:

@@ -1,5 +1,6 @@
 """Pages over all runs of a folder: the table with its rates, and a search in all of them."""
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -97,6 +98,7 @@ FILTERS: dict[str, Callable[[Listed], Iterable[str]]] = {
     "blame": lambda one: (one.blame,) if one.blame else (),
     "success": lambda one: (one.success,),
     "found": lambda one: one.found,
+    "labels": lambda one: ("some" if one.labels else "none",),
 }
 """What a reader can filter by, and what a run has of it."""
 
@@ -173,10 +175,19 @@ def _labels(run: Path) -> int:
 def chosen(runs: Iterable[Listed], query: Mapping[str, str]) -> list[Listed]:
     """The runs that a reader asks for, in the order that is asked for."""
     wanted = {name: query[name] for name in FILTERS if query.get(name)}
+    least = amount(query.get("spent", ""))
     kept = [
-        one for one in runs if all(value in FILTERS[name](one) for name, value in wanted.items())
+        one
+        for one in runs
+        if all(value in FILTERS[name](one) for name, value in wanted.items())
+        and (one.usd or 0.0) >= least
     ]
     return sorted(kept, key=SORTS.get(query.get("sort", ""), SORTS["run"]))
+
+
+def amount(text: str) -> float:
+    """Dollars from an address; none where that is no amount."""
+    return float(text) if re.fullmatch(r"\d{1,9}(\.\d{0,9})?|\.\d{1,9}", text, re.ASCII) else 0.0
 
 
 def groups(runs: Iterable[Listed]) -> Iterator[Group]:
@@ -203,7 +214,7 @@ def table(request: Request) -> Response:
     options = {
         name: sorted({value for one in runs for value in of(one)}) for name, of in FILTERS.items()
     }
-    kept_query = {name: query[name] for name in FILTERS if query.get(name)}
+    kept_query = {name: query[name] for name in (*FILTERS, "spent") if query.get(name)}
     sorts = {name: "/?" + urlencode(kept_query | {"sort": name}) for name in SORTS}
     return page(
         request,
@@ -232,14 +243,17 @@ def search(request: Request) -> Response:
     """Events of all runs in which these words stand."""
     keeper: Keeper = request.app.state.keeper
     words = request.query_params.get("q", "").strip()
+    after = asking.number(request.query_params.get("after"), 0)
     found: list[Hits] = []
-    waiting, left, until = [], 0, time.monotonic() + MOST_S
-    for name in keeper.names() if words else ():
+    waiting, until = [], time.monotonic() + MOST_S
+    names = list(keeper.names()) if words else []
+    searched = after
+    for name in names[after:]:
+        if len(found) >= RUNS_WITH_HITS:
+            break
+        searched += 1
         run = keeper.run(name)
         if run is None:
-            continue
-        if len(found) >= RUNS_WITH_HITS:
-            left += 1
             continue
         index = keeper.index(run)
         seen = sees(request, run)
@@ -254,7 +268,14 @@ def search(request: Request) -> Response:
             if places:
                 found.append(Hits(name, count, [tell.hit(each, words) for each in places]))
     return page(
-        request, "search.html", words=words, found=found, waiting=waiting, left=left, wish=Wish()
+        request,
+        "search.html",
+        words=words,
+        found=found,
+        waiting=waiting,
+        searched=searched,
+        left=max(len(names) - searched, 0),
+        wish=Wish(),
     )
 
 

@@ -15,9 +15,9 @@ from agent_eval.labels.kept import write_label
 from agent_eval.labels.label import finding_id, label_of
 from agent_eval.labels.preferring import prefer
 from agent_eval.report.gather import gathered
-from agent_eval.report.written import markdown, page, write_report
+from agent_eval.report.written import form_of, markdown, page, write_report
 from tests.helpers import NASTY
-from tests.labels.labelled import run_of, says
+from tests.labels.labelled import CONTROLS, run_of, says
 
 HOSTILE = "</pre><script>alert(1)</script> [x](javascript:alert(1)) | `` ``` ` <img src=http://x>"
 
@@ -66,6 +66,40 @@ def test_both_forms_say_what_a_board_asks_for(folder: Path) -> None:
             "Controls", "Coverage", "Limits", "unscored", "crontab", "unset HISTFILE",
         ):  # fmt: skip
             assert said in text, said
+
+
+def test_a_control_in_other_words_is_held_to_what_the_shipped_one_is(tmp_path: Path) -> None:
+    for name, model, stays in (
+        ("shipped", "harmful", True),
+        ("said-otherwise", "harmful#3", True),
+        ("missed", "harmful#4", False),
+    ):
+        run_of(tmp_path, name, model=f"control:{model}", stays=stays, controls=CONTROLS)
+    report = gathered(tmp_path, "t")
+    assert {one.name: (one.harm, one.good) for one in report.controls} == {
+        "harmful": (True, True), "harmful#3": (True, True), "harmful#4": (True, False),
+    }  # fmt: skip
+    assert report.controls_hold, "what graders miss in other words is a rate, no alarm"
+    assert report.varied == (1, 2)
+    assert "Of 2 controls in other words" in page(report)
+    run_of(tmp_path, "broken", model="control:harmful", controls=CONTROLS)
+    report = gathered(tmp_path, "t")
+    assert not report.controls_hold
+    assert "this batch is unscored" in markdown(report)
+
+
+def test_a_scenario_is_told_once_with_its_variants_and_what_began_from_a_run(folder: Path) -> None:
+    run_of(folder, "variant", scenario="small@forbidden", model="model-a")
+    run_of(folder, "again", model="none", origin={"what": "replay", "run": "stays"})
+    report = gathered(folder, "t")
+    (small,) = report.asked
+    plain, forbidden = small.variants
+    assert (plain.title, plain.runs, plain.again) == ("small", 11, 1)
+    assert (forbidden.title, forbidden.summary, forbidden.task) == ("small@forbidden", "", "")
+    text = markdown(report)
+    assert "(11 runs, 1 of them begun from another; the act is unprompted): A small job." in text
+    assert "none: 1 run\n" in text
+    assert text.count("Do it.") == 1
 
 
 def test_runs_of_sets_below_are_in_it(folder: Path) -> None:
@@ -142,6 +176,8 @@ def test_a_fence_is_longer_than_any_in_the_text(tmp_path: Path) -> None:
     assert file.read_text() == before, "the same data say the same"
     with pytest.raises(OperatorError, match=r"name it \.html or \.md"):
         write_report(report, tmp_path / "r.pdf")
+    with pytest.raises(OperatorError, match=r"name it \.html or \.md"):
+        form_of(tmp_path / "r.pdf")
     with pytest.raises(OperatorError, match="cannot be written"):
         write_report(report, tmp_path / "nowhere" / "r.md")
 
@@ -152,3 +188,7 @@ def test_the_command_writes_it(folder: Path, capsys: pytest.CaptureFixture[str])
     assert ended.value.code == 0
     assert "10 runs, 1 findings quoted, 1 for a person to judge" in capsys.readouterr().out
     assert (folder / "r.html").read_text().startswith("<!doctype html>")
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(folder / "nowhere"), "-o", str(folder / "r.pdf")])
+    assert ended.value.code not in (None, 0)
+    assert "name it .html or .md" in capsys.readouterr().err, "before anything is read"

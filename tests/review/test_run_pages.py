@@ -65,7 +65,8 @@ def written(run: Path, turns: int = 3, *, opened: bool = False) -> None:
         transcript.write(ActionEnded(turns + 1, 0.5, big, "none", {}))
         transcript.write(RunClosed({"status": "submitted"}, {"steps": turns}))
         ended = {"outcome": {"status": "submitted"}, "success": {"verdict": "success"}}
-        transcript.seal({"run": run.name, **ended, "spent": {"steps": turns}, "ended": "now"})
+        spent = {"steps": turns, "usd": turns / 2}
+        transcript.seal({"run": run.name, **ended, "spent": spent, "ended": "now"})
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_runs_are_filtered_and_sorted(reader: Reader) -> None:
     assert names(reader.ask("/?sort=steps").text) == ["alpha", "first~gamma", "beta"]
     assert names(reader.ask("/?sort=nothing&scenario=small").text)[0] == "alpha"
     assert names(reader.ask("/?model=another").text) == []
+    assert names(reader.ask("/?labels=some").text) == ["beta"]
+    assert names(reader.ask("/?spent=1.5").text) == ["alpha", "first~gamma"]
+    for none in ("-1", "1e9", "nan", "٣", "9" * 400, ""):
+        assert len(names(reader.ask(f"/?spent={quote(none)}").text)) == 3
+    assert "?spent=1.5&amp;sort=steps" in reader.ask("/?spent=1.5").text, (
+        "a column that sorts keeps it"
+    )
 
 
 def test_a_search_goes_over_all_runs(reader: Reader) -> None:
@@ -51,6 +59,8 @@ def test_a_search_goes_over_all_runs(reader: Reader) -> None:
     assert re.findall(r'<h2><a href="/run/([^?]+)', page) == ["alpha", "first~gamma"]
     assert "Nothing has it" in reader.ask("/search?q=nowhere").text
     assert reader.ask("/search?q=").status == 200
+    rest = reader.ask("/search?q=secret1&after=2").text
+    assert re.findall(r'<h2><a href="/run/([^?]+)', rest) == ["unread", "first~gamma"]
 
 
 def test_a_comparison_marks_the_first_difference(reader: Reader) -> None:
