@@ -148,7 +148,7 @@ def inspect_viewer(python: Path, folder: Path, events: int) -> Iterator[tuple[Vi
     print(f"  log of {log['turns']} turns, {log['bytes'] / 1e6:.0f} MB packed", flush=True)
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    command = [python.with_name("inspect"), "view", "start", "--log-dir", folder]
+    command: list[str | Path] = [python.with_name("inspect"), "view", "start", "--log-dir", folder]
     process = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port)],
         stdout=subprocess.DEVNULL,
