@@ -63,7 +63,8 @@ def spark(points: Iterable[tuple[float, float]], until_s: float, columns: int = 
     """
     stood, begun, last = [0.0] * columns, 0, 0.0
     for at_s, value in points:
-        here = min(max(int(columns * at_s / until_s), 0), columns - 1) if until_s > 0 else 0
+        share = min(max(at_s / until_s, 0.0), 1.0) if until_s > 0 else 0.0
+        here = min(int(columns * share), columns - 1)
         stood[begun:here] = [last] * max(here - begun, 0)
         begun, last = max(begun, here), value
     stood[begun:] = [last] * (columns - begun)
