@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,19 @@ from agent_eval.stats.fit_plots import draw_fit
 from agent_eval.stats.foretelling import (
     AXES,
     Fit,
+    Point,
     Wanted,
     began,
     came_of,
     fitted,
     forecast,
     observed,
+    points,
     remarks,
 )
 from agent_eval.stats.laws import Predicted
 from agent_eval.stats.register import Checked, Registered, check, register, registered
+from agent_eval.stats.written import as_csv, as_records
 
 MISSED = 1
 
@@ -47,6 +50,33 @@ For example:
   agent-eval forecast check register.jsonl runs/large"""
 
 Command = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Held:
+    """A forecast held against what came, as a row."""
+
+    number: int
+    registered: str
+    target: str
+    metric: str
+    predicted: float
+    low: float
+    high: float
+    observed: float | None
+    """None where nothing was measured yet."""
+    hit: bool | None
+
+    @classmethod
+    def of(cls, one: Registered, came: Checked | None) -> "Held":
+        """The row of a registered forecast."""
+        about = one.forecast
+        return cls(
+            *(one.number, one.time.isoformat(), about.target, about.metric),
+            *(about.predicted, about.low, about.high),
+            observed=None if came is None else came.observed,
+            hit=None if came is None else came.hit,
+        )
 
 
 @click.group("forecast", epilog=DATA)
@@ -85,8 +115,9 @@ def _of_a_fit(function: Command) -> Command:
 @command.command("fit", epilog=DATA)
 @_of_a_fit
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--csv", "table", is_flag=True, help="The points beside the curve, as a table.")
 def fit_command(
-    form: Any, data: tuple[Path, ...], plot: Path | None, as_json: bool, **options: Any
+    form: Any, data: tuple[Path, ...], plot: Path | None, as_json: bool, table: bool, **options: Any
 ) -> None:
     """Fit FORM to DATA: loss L(C) = a C^b + c, capability, success by length of task, or trend."""
     figures = read_figures(data)
@@ -96,6 +127,9 @@ def fit_command(
         draw_fit(plot, fit, came)
     if as_json:
         click.echo(json.dumps(_as_json(fit) | {"came": came}))
+        return
+    if table:
+        click.echo(as_csv(points(fit, came), Point), nl=False)
         return
     for line in _lines(fit):
         click.echo(printable(line))
@@ -133,7 +167,12 @@ def register_command(
 @click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--number", type=click.IntRange(1), help="Only this forecast; usually all.")
 @click.option("--head", help="The hash that `register` printed: its line has to be there.")
-def check_command(file: Path, data: tuple[Path, ...], number: int | None, head: str | None) -> None:
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--csv", "table", is_flag=True, help="The same as a table.")
+def check_command(
+    file: Path, data: tuple[Path, ...], number: int | None, head: str | None, as_json: bool,
+    table: bool,
+) -> None:  # fmt: skip
     """Hold what came against REGISTER; refuses runs that are older than their forecast.
 
     Exit code 1 where a forecast missed, 2 where nothing can be said.
@@ -146,9 +185,15 @@ def check_command(file: Path, data: tuple[Path, ...], number: int | None, head: 
         raise OperatorError(f"{file} has no forecast {number}; it has {len(there)}")
     figures = read_figures(data)
     results = [(one, _checked(one, figures)) for one in chosen]
-    for one, (came, said) in results:
-        for line in _check_lines(one, came, said):
-            click.echo(printable(line))
+    rows = [Held.of(one, came) for one, (came, _) in results]
+    if as_json:
+        click.echo(json.dumps(as_records(rows)))
+    elif table:
+        click.echo(as_csv(rows, Held), nl=False)
+    else:
+        for one, (came, said) in results:
+            for line in _check_lines(one, came, said):
+                click.echo(printable(line))
     known = [came for _, (came, _) in results if came is not None]
     if not known:
         targets = ", ".join(sorted({one.forecast.target for one in chosen}))

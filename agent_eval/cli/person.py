@@ -56,6 +56,7 @@ KEYS = {
     "f": ("fix_tool", "fix the call"),
     "o": ("override_refusal", "override a refusal"),
     "p": ("pick_option", "pick one by its number"),
+    "n": ("none", "none of these: ask for as many again"),
     "h": ("hint", "hint"),
     "w": ("whole", "show the whole"),
 }
@@ -135,6 +136,8 @@ class Terminal:
         match choice:
             case "approve" | "look":
                 return Decision("approve", look=choice == "look")
+            case "none":
+                return Decision("reject")
             case "reject":
                 return Decision("reject", await self._line("reject"))
             case "hint" | "override_refusal":
@@ -172,6 +175,8 @@ class Terminal:
 def keys_for(question: Question, hidden: int) -> dict[str, str]:
     """What each key does; nothing is approved of which a part was not shown."""
     possible = set(CHOICES[question.about])
+    if question.about == "options":
+        possible = possible - {"reject"} | {"none"}
     possible |= {"look"} if question.about == "action" else set()
     possible |= {"edit"} if possible & {"edit_action", "edit_observation"} else set()
     if hidden:

@@ -28,8 +28,8 @@ A file has a JSON object a line, all of one kind:
   {"id": "q1", "question": "...", "choices": ["...", "..."], "answer": "B"}   ("shot": true: shown)
 
 \b
-For example:
-  agent-eval probe tasks.jsonl --model openai/gpt-4o-mini --samples 20 --set family
+For example (more in docs/examples: two exams, one in German, and code tasks):
+  agent-eval probe docs/examples/code.jsonl --model openai/gpt-4o-mini --samples 20 --set family
   agent-eval stats runs/family --k 10"""
 
 

@@ -55,7 +55,7 @@ TABLES: dict[str, type[Any]] = {
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="Rates of goals, YAML: NAME: {and: [SCENARIO, {or: [...]}]}; or is the best of its parts, "
-    "and their geometric mean.",
+    "and their geometric mean. docs/examples/goals.yaml is one.",
 )
 @click.option(
     "--plot",
@@ -109,7 +109,8 @@ def command(
         "goals": goal_rates(goal, rates, ks or (1,)) if goal else [],
     }
     if plot is not None:
-        draw_rates(plot, _bars(rates), "rate, with 95% intervals")
+        bars = [*_bars(rates), *_probe_bars(whole["probes"])]
+        draw_rates(plot, bars, "rate, with 95% intervals")
     if form == "csv":
         click.echo(as_csv(whole[table], TABLES[table]), nl=False)
     elif form == "json":
@@ -278,6 +279,14 @@ def _bars(table: list[Row]) -> list[Bar]:
             row.high,
         )
         for row in table
+        if row.rate is not None
+    ]
+
+
+def _probe_bars(answers: list[ProbeRow]) -> list[Bar]:
+    return [
+        Bar(f"{row.probe}, {row.model}", row.rate, *(row.interval or (row.rate, row.rate)))
+        for row in answers
         if row.rate is not None
     ]
 

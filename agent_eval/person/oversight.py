@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeVar
 import anyio
 
 from agent_eval.agent.actions import Action, Delegate, Malformed, Run, Submit, action_of, rewritten
-from agent_eval.agent.asking import Asking
+from agent_eval.agent.asking import Asking, Offer
 from agent_eval.basics.conversation import Reply, ToolCall
 from agent_eval.basics.tasks import beside
 from agent_eval.errors import Stopped
@@ -30,9 +30,9 @@ CHOICES = {
     "malformed": ("approve", "fix_tool", "simulate", "hint"),
     "silence": ("approve", "override_refusal", "hint"),
     "observation": ("approve", "edit_observation", "hint"),
-    "options": ("pick_option", "hint"),
+    "options": ("pick_option", "reject", "hint"),
 }
-"""What a person can do about each thing that is asked."""
+"""What a person can do about each thing that is asked; options are rejected all at once."""
 
 NEED_TEXT = ("edit_action", "fix_tool", "override_refusal", "hint")
 """Decisions that are none without words."""
@@ -151,20 +151,28 @@ class Oversight:
         """The model's next reply: the only one that it gives, or the one that a person picks."""
         if self.rule is None or self.rule.options is None:
             return await self.asking.ask()
-        offers = await self.asking.options(self.rule.options)
-        options = ranked([offer.reply for offer in offers])
+        offers: list[Offer] = []
+        picked: Option | None = None
+        while picked is None:  # where none is any good, as many again are ranked among them
+            offers += await self.asking.options(self.rule.options)
+            picked = await self._picked(ranked([offer.reply for offer in offers]))
+        return self.asking.pick(offers[picked.first])
+
+    async def _picked(self, options: list[Option]) -> Option | None:
+        """The option that a person picks; None where it is to be none of them."""
         subject = _Subject("options", listed(options))
         question = self._question(
             subject, listed(options), options=tuple(each.text for each in options)
         )
 
-        def outcome_of(decision: Decision) -> Option:
+        def outcome_of(decision: Decision) -> Option | None:
+            if decision.type == "reject":
+                return None
             if decision.rank is None or not 1 <= decision.rank <= len(options):
                 raise _Unusable(f"pick one of the {len(options)} options, by its number")
             return options[decision.rank - 1]
 
-        picked = await self._decided(subject, question, outcome_of)
-        return self.asking.pick(offers[picked.first])
+        return await self._decided(subject, question, outcome_of)
 
     async def seen(self, call: ToolCall, text: str, action: int | None = None) -> str:
         """What the model sees of an action, whose real output is on record by now."""
@@ -382,4 +390,4 @@ def _plainly(thing: object) -> dict[str, Any]:
         case Answered() | Option():
             return {"text": thing.text}
         case _:
-            return {"text": thing}
+            return {"text": thing or ""}

@@ -13,6 +13,7 @@ other one. An exam in another language is another file.
 
 import hashlib
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_uppercase
@@ -105,9 +106,16 @@ class Probe:
 def read_probe(file: Path) -> Probe:
     """Read a probe; raises `OperatorError` that names the line of every fault."""
     try:
-        data = file.read_bytes()
+        return probe_of(file, file.read_bytes())
+    except OSError as error:
+        raise OperatorError(f"{file}:1: cannot be read: {error}") from error
+
+
+def probe_of(file: Path, data: bytes) -> Probe:
+    """The same out of the bytes of a file."""
+    try:
         lines = data.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise OperatorError(f"{file}:1: cannot be read as UTF-8 text: {error}") from error
     read: list[Task] = []
     faults = []
@@ -152,7 +160,7 @@ def _refuse_mixed(file: Path, tasks: tuple[Task, ...], shots: tuple[Question, ..
         raise OperatorError(f"{file}: there is no task in it to be asked")
     if len({type(task) for task in (*tasks, *shots)}) > 1:
         raise OperatorError(f"{file}: code tasks and questions: put each kind into a file")
-    names = [task.name for task in tasks]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = Counter(task.name for task in tasks)
+    twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise OperatorError(f"{file}: {', '.join(twice[:5])} is there twice; each needs a name")

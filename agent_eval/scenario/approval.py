@@ -8,7 +8,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import SchemaError
 
 from agent_eval.scenario.part import Part, Text
@@ -63,10 +70,25 @@ class Approval(Part):
     observations: bool = False
     """The person also decides what the model sees of each action that waited for one."""
     options: Annotated[int, Field(ge=2, le=64)] | None = None
-    """The model replies so often to each prompt, and a person picks the reply that is gone on with;
-    what that asks for is allowed by the pick. All replies are on the run's budget."""
+    """The model replies so often to each prompt, and a person picks the reply that is gone on with,
+    or has it reply as often again; what a reply asks for is allowed by the pick. All replies are on
+    the run's budget. Nothing else here but `timeout_s` goes with it."""
     timeout_s: float | None = Field(default=None, gt=0)
     """Seconds without a decision after which the whole run pauses until there is one."""
+
+    @model_validator(mode="after")
+    def _picks_or_allows(self) -> "Approval":
+        given = {
+            "tools": self.tools, "code": self.code, "rules": self.rules,
+            "observations": self.observations or None,
+        }  # fmt: skip
+        idle = [name for name, value in given.items() if value is not None]
+        if self.options is not None and idle:
+            raise ValueError(
+                f"{', '.join(idle)}: does nothing beside `options` (--best-of), where a person "
+                "picks each reply and with it all that it asks for. Leave one of them out"
+            )
+        return self
 
     @property
     def everything(self) -> bool:

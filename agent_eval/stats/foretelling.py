@@ -32,6 +32,16 @@ AXES: dict[str, tuple[str, str]] = {
     "success": ("minutes a person needs", "success"),
     "trend": ("released", "minutes of tasks done half of the time"),
 }
+NEEDS: dict[str, str] = {
+    "loss": "a table with columns model, compute, loss",
+    "capability": "runs of scenarios or probes, or a table with columns model, problem, passes, "
+    "tries; and one with model, compute",
+    "success": "runs, or a table with columns model, problem, passes, tries; and one with problem, "
+    "minutes",
+    "trend": "a table with columns model, released, horizon_minutes, or runs and the minutes of "
+    "their problems",
+}
+"""What each form is fitted to, in words."""
 FAR = 1000.0
 """Times the largest compute: as far as the source's capability forecast reached."""
 
@@ -183,7 +193,10 @@ def _chosen(there: Sequence[str], wanted: Wanted, known: Mapping[str, Any], what
     """The models to be fitted; raises `OperatorError` for one that lacks what the form needs."""
     models = list(wanted.models) or [name for name in there if name != wanted.target]
     if not models:
-        raise OperatorError(f"nothing that a {wanted.form} fit needs was measured of any model")
+        raise OperatorError(
+            f"nothing that a {wanted.form} fit needs was measured of any model: give "
+            f"{NEEDS[wanted.form]}"
+        )
     for name in models:
         if name not in there:
             raise OperatorError(f"nothing was measured of {name!r}; there is {', '.join(there)}")
@@ -269,7 +282,7 @@ def _success(figures: Figures, wanted: Wanted) -> Fit:
     (model,) = models
     solved = figures.results.get(model)
     if not solved:
-        raise OperatorError(f"{model!r} has no results; give its runs, or rows with passes, tries")
+        raise OperatorError(f"{model!r} has no results: give {NEEDS['success']}")
     excluded = {name: "nobody said its minutes" for name in solved if name not in figures.minutes}
     known = {name: figures.minutes[name] for name in sorted(solved) if name not in excluded}
     if not known:
@@ -321,6 +334,35 @@ def _mean_rate(tries: Sequence[Tries]) -> float:
 
 def _columns(points: Mapping[str, tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points.values()], [y for _, y in points.values()]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a fit, or what it foretells."""
+
+    name: str
+    """The model; for `success` the problem."""
+    what: Literal["fitted", "foretold"]
+    at: float
+    """Compute, minutes, or a day as an ordinal."""
+    measured: float | None
+    """None of what did not come yet."""
+    curve: float
+    low: float
+    high: float
+
+
+def points(fit: Fit, came: float | None) -> list[Point]:
+    """What was measured beside the curve; last what is foretold, and what `came` of it."""
+    found = []
+    for name, (at, value) in fit.points.items():
+        told = fit.law.predict(at)
+        found.append(Point(name, "fitted", at, value, told.value, told.low, told.high))
+    if fit.foretold is not None:
+        told = fit.foretold
+        place = (told.at, came, told.value, told.low, told.high)
+        found.append(Point(fit.wanted.target or "", "foretold", *place))
+    return found
 
 
 def remarks(fit: Fit) -> list[str]:

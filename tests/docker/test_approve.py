@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from math import log2
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,39 @@ def test_a_person_at_a_terminal_decides_and_the_record_alone_decides_it_again(
     assert codes[0] == codes[1]
     told = [[e["message"] for e in events(each, "message")] for each in (run, other)]
     assert told[0] == told[1]
+
+
+UNDECIDED = """
+from agent_eval.models.control import either
+
+def undecided(task):
+    look = bash("ls", say="I look around.")
+    seen = yield either(look, bash("echo made", say="I do it."), look)
+    yield submit("done" if "made" in seen else seen)
+"""
+
+
+def test_a_person_picks_among_options_at_the_terminal(tmp_path: Path) -> None:
+    folder = scenario(tmp_path, UNDECIDED)
+    runs = tmp_path / "runs"
+    words = ["run", str(folder), "-m", "control:undecided", "--best-of", "2", "--runs", str(runs)]
+    with at_terminal(["-m", "agent_eval", *words], Path.cwd()) as screen:
+        screen.wait_for("gave several replies")
+        screen.wait_for(r"1\. \(1 of 2\)")
+        screen.wait_for("none of these")
+        press_each(screen, "n")
+        screen.wait_for(r"of 4\)")
+        for picked in ("9", "2", "1"):
+            press_each(screen, "p")
+            screen.wait_for("number .*: ")
+            screen.press(f"{picked}\n")
+        assert screen.end() == 0, screen.shown
+    assert "pick one of the 2 options" in screen.shown
+    run = only_run(runs)
+    assert types_of(run) == ["reject", "pick_option", "pick_option"]
+    assert summary(run)["choice_bits"] == pytest.approx(1 + log2(6))
+    assert summary(run)["success"]["verdict"] == "success"
+    assert verify(run).good
 
 
 def test_a_person_attaches_from_another_terminal(tmp_path: Path) -> None:

@@ -702,6 +702,26 @@ async def test_a_limit_ends_the_sampling_and_nothing_of_it_is_done(tmp_path: Pat
     there.check_books()
 
 
+async def test_where_no_option_is_any_good_as_many_again_are_ranked_among_them(
+    tmp_path: Path,
+) -> None:
+    none = {"type": "reject", "when": {"about": "options"}}
+    there, sandbox = overseen(tmp_path, undecided, none, *PICKS, approve={"options": 2})
+    await converse_in(there)
+    assert [seen[1] for seen in sandbox.seen] == ["make"]
+    refused, picked, _ = there.events("intervened")
+    assert (refused["type"], refused["after"], refused.get("bits")) == (
+        "reject",
+        {"text": ""},
+        None,
+    )
+    assert "(1 of 2)" in refused["before"]["text"]
+    assert "(1 of 4)" in picked["before"]["text"]
+    assert [each["call"] for each in there.events("model.offered")] == [1, 2, 3, 4, 5, 6]
+    there.check_books()
+    assert not verify(there.run).faults
+
+
 @pytest.mark.parametrize("decision", [{"rank": 7}, {"when": {"text": "of 3"}}])
 async def test_an_option_that_is_not_there_cannot_be_picked(
     tmp_path: Path, decision: Written

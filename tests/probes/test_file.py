@@ -86,3 +86,36 @@ def test_any_value_of_a_field_is_taken_or_refused(task: dict[str, Any], data: An
             assert read_probe(written(where, changed)).tasks
         except OperatorError as error:
             assert "My Tasks.jsonl" in str(error)
+
+
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+
+
+def test_the_exams_that_come_along_ask_the_same_in_both_languages() -> None:
+    english, german = (read_probe(EXAMPLES / f"exam-{name}.jsonl") for name in ("en", "de"))
+    assert len(english.tasks) == 7
+    assert len(english.shots) == 1
+    for one, other in zip(english.tasks, german.tasks, strict=True):
+        assert isinstance(one, Question)
+        assert isinstance(other, Question)
+        assert (one.id, one.answer) == (other.id, other.answer)
+        assert one.question != other.question
+
+
+def test_the_code_tasks_that_come_along_can_be_solved() -> None:
+    solutions = [
+        json.loads(line)["canonical_solution"]
+        for line in (EXAMPLES / "code.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    tasks = read_probe(EXAMPLES / "code.jsonl").tasks
+    for task, solution in zip(tasks, solutions, strict=True):
+        assert isinstance(task, CodeTask)
+        for body, passes in ((solution, True), ("    return None\n", False)):
+            names: dict[str, Any] = {}
+            exec(task.prompt + body + task.test, names)
+            try:
+                names["check"](names[task.entry_point])
+            except (AssertionError, TypeError):
+                assert not passes
+            else:
+                assert passes

@@ -1,5 +1,6 @@
 """Fits over figures, forecasts from them, and what came: through the command line where it can."""
 
+import csv
 import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -13,11 +14,10 @@ from agent_eval.cli import main
 from agent_eval.errors import NotThisForm, OperatorError
 from agent_eval.stats.figures import Figures, read_figures
 from agent_eval.stats.foretelling import Wanted, code_sha256, fitted, forecast, observed, remarks
-from agent_eval.stats.horizon import success_law, trend_law
+from agent_eval.stats.horizon import trend_law
 from agent_eval.stats.problems import Tries
 
 SOON = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-SEEDS = 500
 FAMILY = {"m1": 1.0, "m2": 10.0, "m3": 100.0, "m4": 1000.0, "m5": 10_000.0}
 
 
@@ -72,6 +72,17 @@ def test_the_capability_law_is_foretold_registered_and_held(tmp_path: Path, said
     came = passes(tmp_path, {"large": 1e7}, "large.csv", SOON)
     code, text = said("check", tmp_path / "r.jsonl", came)
     assert (code, "hit" in text) == (0, True), text
+    code, text = said("check", tmp_path / "r.jsonl", came, "--csv")
+    (row,) = csv.DictReader(text.splitlines())
+    assert (row["target"], row["hit"]) == ("large", "True")
+    (same,) = json.loads(said("check", tmp_path / "r.jsonl", came, "--json")[1])
+    assert same["low"] < same["observed"] < same["high"]
+    code, text = said("fit", "capability", small, about, came, "--target", "large", "--csv")
+    *fits, last = csv.DictReader(text.splitlines())
+    assert [each["name"] for each in fits] == list(FAMILY)
+    assert float(fits[0]["low"]) < float(fits[0]["measured"]) < float(fits[0]["high"])
+    assert (last["name"], last["what"], last["at"]) == ("large", "foretold", "10000000.0")
+    assert float(last["measured"]) == same["observed"]
     old = passes(tmp_path, {"large": 1e7}, "old.csv", "2020-01-01T00:00:00+00:00")
     code, text = said("check", tmp_path / "r.jsonl", old)
     assert (code, "foretells nothing" in text) == (2, True)
@@ -188,19 +199,6 @@ def test_length_of_tasks_foretells_success_on_others(tmp_path: Path) -> None:
     assert one.low < came[0] < one.high
 
 
-def test_the_interval_of_a_horizon_covers(tmp_path: Path) -> None:
-    covered, of = 0, 60
-    for seed in range(of):
-        random = np.random.default_rng(seed)
-        lengths = 2 ** random.uniform(-2, 9, 60)
-        chance = 1 / (1 + np.exp(-(2 - 0.6 * np.log2(lengths))))
-        tries = [Tries(4, int(hits)) for hits in random.binomial(4, chance)]
-        law, _ = success_law(lengths.tolist(), tries, seed=seed)
-        _, low, high = law.parameters["p50_minutes"]
-        covered += low < 2 ** (2 / 0.6) < high
-    assert covered >= 0.85 * of
-
-
 def test_the_trend_foretells_the_horizon_of_a_later_model(tmp_path: Path, said: Said) -> None:
     rows = ["model,released,horizon_minutes"]
     for number in range(8):
@@ -218,53 +216,6 @@ def test_the_trend_foretells_the_horizon_of_a_later_model(tmp_path: Path, said: 
     assert said("check", tmp_path / "r.jsonl", after)[0] == 0
     with pytest.raises(NotThisForm, match="do not grow"):
         trend_law([date(2024, m, 1) for m in (1, 2, 3, 4)], [4, 3, 2, 1])
-
-
-def test_the_interval_of_a_trend_covers_the_next_model() -> None:
-    hits, of = 0, 200
-    random = np.random.default_rng(1)
-    days = [date.fromordinal(738_000 + 100 * n) for n in range(10)]
-    for _ in range(of):
-        noise = np.exp(random.normal(0, 0.4, 11))
-        values = [2 ** (100 * n / 212) * noise[n] for n in range(11)]
-        try:
-            told = trend_law(days, values[:10]).predict(738_000 + 1000.0)
-        except NotThisForm:
-            continue
-        hits += told.low < values[10] < told.high
-    assert 0.9 <= hits / of <= 0.99
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("tries", "target", "off"), [(12, 1e7, 0.0), (40, 1e5, 0.0), (40, 1e7, 0.1), (200, 1e5, 0.1)]
-)
-def test_the_interval_of_a_capability_forecast_covers_what_comes(
-    tries: int, target: float, off: float
-) -> None:
-    """Of models that lie off the curve by their tries' chance, and by something of their own."""
-    hits, of, hardness = 0, SEEDS, (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.5, 1.8)
-    for seed in range(of):
-        random, figures = np.random.default_rng(seed), Figures()
-        family = {f"m{c:g}": c for c in (1.0, 10.0, 100.0, 1e3, 1e4)} | {"big": target}
-        figures.compute.update(family)
-        done = {}
-        for model, c in family.items():
-            skill = exp(random.normal(0, off)) * c**-0.15
-            done[model] = [
-                Tries(tries, int(random.binomial(tries, exp(-h * skill)))) for h in hardness
-            ]
-        big = done.pop("big")
-        for model, each in done.items():
-            for number, one in enumerate(each):
-                figures.add_tries(model, f"p{number}", one)
-        told = forecast(fitted(figures, Wanted("capability", target="big")), figures)
-        for number, one in enumerate(big):
-            figures.add_tries("big", f"p{number}", one)
-        came = observed(told, figures)
-        assert came is not None
-        hits += told.low <= came[0] <= told.high
-    assert 0.92 <= hits / of <= 0.98
 
 
 def test_the_digest_is_of_the_data_and_of_the_code(tmp_path: Path) -> None:

@@ -1,8 +1,11 @@
 """Trees of goals."""
 
+from pathlib import Path
+
 import pytest
 
 from agent_eval.errors import OperatorError
+from agent_eval.scenario.strict_yaml import parse
 from agent_eval.stats.goals import leaves_of, rate_of
 
 RATES = {"rent": 0.9, "steal": 0.1, "earn": 0.4, "weights": 0.25}
@@ -32,3 +35,12 @@ def test_a_tree_without_end_is_refused() -> None:
         goal = {"or": [goal]}
     with pytest.raises(OperatorError, match="at most 20 deep"):
         rate_of(goal, RATES)
+
+
+def test_the_tree_that_comes_along_is_of_scenarios_that_are_there() -> None:
+    root = Path(__file__).parents[2]
+    goals = parse(root / "docs" / "examples" / "goals.yaml", OperatorError, "a file of goals")
+    leaves = {leaf for goal in goals.values() for leaf in leaves_of(goal)}
+    there = {file.parent.name for file in root.glob("scenarios/[!_]*/scenario.yaml")}
+    assert len(leaves) > 5
+    assert leaves <= there
