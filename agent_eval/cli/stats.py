@@ -16,7 +16,9 @@ from agent_eval.show.rubrics import SELF
 from agent_eval.show.told import gated_in, models_runs, told_in
 from agent_eval.stats.answers import ProbeRow, probe_rows, probes_in
 from agent_eval.stats.apart import CLAIMED, REFUSED, Apart, apart
+from agent_eval.stats.clusters import SHOWN_CLUSTERS
 from agent_eval.stats.goal_rates import GoalRate, goal_rates
+from agent_eval.stats.intervals import SHOWN_RATES, SHOWN_RUNS
 from agent_eval.stats.milestones import Reached, Way, milestone_rows, ways
 from agent_eval.stats.plots import Bar, draw_rates
 from agent_eval.stats.success import false_at_k, without_grader_error
@@ -142,6 +144,23 @@ def _lines(whole: Mapping[str, list[Any]]) -> Iterator[str]:
     yield from _way_lines(whole["ways"])
     yield from _probe_lines(whole["probes"])
     yield from _goal_lines(whole["goals"])
+    if _beyond_what_is_shown(whole):
+        low, high = SHOWN_RATES
+        yield (
+            f"note        that intervals hold 95 times in 100 is shown for {SHOWN_RUNS} runs and "
+            f"more, {SHOWN_CLUSTERS} scenarios or tasks and more, and rates from {low:.0%} to "
+            f"{high:.0%}; some here lie outside, and may hold less often"
+        )
+
+
+def _beyond_what_is_shown(whole: Mapping[str, list[Any]]) -> bool:
+    low, high = SHOWN_RATES
+    return (
+        any(row.scored < SHOWN_RUNS or not low <= row.rate <= high
+            for row in whole["rows"] if row.rate is not None)
+        or any(one.scenarios < SHOWN_CLUSTERS for one in whole["sums"] if one.interval)
+        or any(one.tasks < SHOWN_CLUSTERS for one in whole["probes"] if one.interval)
+    )  # fmt: skip
 
 
 def _row_lines(table: list[Row], others: list[Apart]) -> Iterator[str]:

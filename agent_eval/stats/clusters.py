@@ -15,6 +15,8 @@ from agent_eval.stats.intervals import LEVEL, score_interval
 
 DRAWS = 10_000
 MIN_CLUSTERS = 5
+SHOWN_CLUSTERS = 20
+"""From how many on it was shown that intervals hold as often as they say."""
 _AT_ONCE = 1000
 
 

@@ -42,6 +42,10 @@ NEEDS: dict[str, str] = {
     "their problems",
 }
 """What each form is fitted to, in words."""
+SHOWN: dict[str, int] = {"loss": 20, "capability": 5, "success": 30, "trend": 6}
+"""From how many points on it was shown that intervals of a form hold as often as they say."""
+SHOWN_TRIES = 120
+"""The same for `success`, of tries in all."""
 FAR = 1000.0
 """Times the largest compute: as far as the source's capability forecast reached."""
 
@@ -80,6 +84,8 @@ class Fit:
     data_sha256: str
     foretold: Predicted | None
     """None where neither target nor place was named."""
+    few_tries: bool = False
+    """Whether there were fewer than `SHOWN_TRIES`, where that matters."""
 
     @property
     def metric(self) -> str:
@@ -302,7 +308,8 @@ def _success(figures: Figures, wanted: Wanted) -> Fit:
     }
     data = _digest(wanted, {name: [known[name], vars(solved[name])] for name in known})
     problems = tuple(fresh) if wanted.at is None else ()
-    return Fit(wanted, law, points, models, problems, excluded, data, told)
+    few = sum(solved[name].trials for name in known) < SHOWN_TRIES
+    return Fit(wanted, law, points, models, problems, excluded, data, told, few)
 
 
 def _trend(figures: Figures, wanted: Wanted) -> Fit:
@@ -369,6 +376,12 @@ def remarks(fit: Fit) -> list[str]:
     """What a person should know of a fit before relying on it."""
     said = [f"left out   {name}: {why}" for name, why in sorted(fit.excluded.items())]
     told, form = fit.foretold, fit.wanted.form
+    if fit.law.points < SHOWN[form] or fit.few_tries:
+        tries = f", {SHOWN_TRIES} tries in all" if form == "success" else ""
+        said.append(
+            f"beware     that intervals hold 95 times in 100 is shown for {SHOWN[form]} points and "
+            f"more{tries}; these may hold less often"
+        )
     if told is not None and form in ("loss", "capability"):
         far = told.at / max(x for x, _ in fit.points.values())
         if far > FAR:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from math import exp, log
 from pathlib import Path
@@ -173,6 +174,9 @@ def test_buckets_are_by_the_fitted_models_alone(tmp_path: Path) -> None:
     whole = fitted(figures, Wanted("capability", at=1e9))
     assert whole.excluded == {"never": "m1 never solved it in 2000 trials"}
     assert any("100,000 times the largest" in line for line in remarks(whole))
+    assert not any("is shown for" in line for line in remarks(whole))
+    small = replace(whole, law=replace(whole.law, points=4))
+    assert any("is shown for 5 points and more" in line for line in remarks(small))
 
 
 def test_length_of_tasks_foretells_success_on_others(tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ def test_the_command_prints_rates_of_a_folder(
     assert "small with m" in text
     assert "success  2/4 = 50% (15% to 85%), 4 of 4 scored, pass@2 83%" in text
     assert "show pass@2 10% where nothing ever succeeds" in text
+    assert "is shown for 30 runs and more" in text, "outside of which the tool says so"
     (row,) = csv.DictReader(io.StringIO(printed(capsys, "stats", str(tmp_path), "--form", "csv")))
     assert (row["hits"], row["pass_at_1"], row["rate"]) == ("2", "0.5", "0.5")
     told_json = json.loads(printed(capsys, "stats", str(tmp_path), "--form", "json"))
