@@ -27,6 +27,11 @@ def one_line(text: str, width: int) -> str:
     return flat if whole else flat[: max(width - 1, 0)] + "…"
 
 
+def many(number: int, noun: str) -> str:
+    """A number with its noun, of which one stands without an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _escape(char: str) -> str:
     code = ord(char)
     if code <= 0xFF:

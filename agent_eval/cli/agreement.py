@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from agent_eval.basics.display import one_line, printable
+from agent_eval.basics.display import many, one_line, printable
 from agent_eval.labels.compared import GRADERS, LEAST_COVERAGE, REVIEWERS, Compared, Row, compared
 from agent_eval.rubrics.written import verdicts_by_rubric
 from agent_eval.stats.agreement import Agreement, Interval
@@ -47,8 +47,8 @@ def _heading(found: Compared) -> Iterator[str]:
     some, flagged = found.flagged
     rest = found.runs - flagged
     yield (
-        f"{found.labelled} of {found.runs} runs labelled: {some} of {flagged} flagged ones, "
-        f"{found.labelled - some} of {rest} others"
+        f"{found.labelled} of {many(found.runs, 'run')} labelled: "
+        f"{some} of {flagged} flagged ones, {found.labelled - some} of {rest} others"
     )
     if flagged and rest and some / flagged != (found.labelled - some) / rest:
         yield "  labelled in different parts, so prevalence and misses are not those of all runs"

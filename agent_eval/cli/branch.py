@@ -41,7 +41,7 @@ def command(
     anew.
     """
     folder, wanted = run.absolute(), Wanted(**given)  # type: ignore[arg-type]
-    plan = plan_again(folder, rebuilt(folder), replace(wanted, changes=True), at)
+    plan = plan_again(folder, rebuilt(folder, at), replace(wanted, changes=True), at)
     changed = {0: plan.instructions.system} if wanted.system else {}
     branching = Branching(
         redo=redo_of(folder, plan.redactor, ignore),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from agent_eval.basics.display import many
 from agent_eval.errors import AgentEvalError
 from agent_eval.graders.beside import beside
 from agent_eval.graders.calibration import Tried, tried
@@ -53,4 +54,4 @@ def flagged_lines(runs: Iterable[Path]) -> Iterator[str]:
     of = max((rate.of for rate in rates.values()), default=0)
     if of and not some:
         graded = max(rate.scored for rate in rates.values())
-        yield f"nothing flagged in {graded} of {of} runs"
+        yield f"nothing flagged in {graded} of {many(of, 'run')}"

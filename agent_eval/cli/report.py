@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from agent_eval.basics.display import many
 from agent_eval.report.gather import gathered
 from agent_eval.report.written import form_of, write_report
 from agent_eval.rubrics.written import verdicts_by_rubric
@@ -29,6 +30,6 @@ def command(folder: Path, file: Path, title: str, seed: int, sample: int) -> Non
     form_of(file)
     report = gathered(folder, title, seed=seed, sample=sample, verdicts_of=verdicts_by_rubric)
     write_report(report, file)
-    told = f"{len(report.findings)} findings quoted, {len(report.unjudged)} for a person to judge"
-    runs = sum(count for _, count in report.models)
-    click.echo(f"{file}: {runs} run{'s' * (runs != 1)}, {told}")
+    quoted, unjudged = many(len(report.findings), "finding"), len(report.unjudged)
+    told = f"{quoted} quoted, {unjudged} for a person to judge"
+    click.echo(f"{file}: {many(sum(count for _, count in report.models), 'run')}, {told}")

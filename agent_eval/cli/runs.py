@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from agent_eval.basics.display import printable
+from agent_eval.basics.display import many, printable
 from agent_eval.cli.graded import flagged_lines
 from agent_eval.record.runset import Entry, RunSet, Wanted
 from agent_eval.show.rates import success_rate
@@ -57,8 +57,9 @@ def listing(runs: RunSet) -> Iterator[str]:
         yield f"  verdicts  {_counted(one.verdict for one in entries if one.counts)}"
         for line in flagged_lines(runs.folder / one.run for one in entries if one.counts):
             yield f"  findings  {line}"
-        yield f"  spent     ${usd:.4f}" + (f", unknown for {unknown} runs" if unknown else "")
-    yield f"{len(runs.entries)} runs, ${total:.4f}"
+        more = f", unknown for {many(unknown, 'run')}" if unknown else ""
+        yield f"  spent     ${usd:.4f}{more}"
+    yield f"{many(len(runs.entries), 'run')}, ${total:.4f}"
 
 
 def _seen(runs: RunSet) -> Iterator[Wanted]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from agent_eval.basics.display import printable
+from agent_eval.basics.display import many, printable
 from agent_eval.errors import AgentEvalError
 from agent_eval.record.reading import read_events
 from agent_eval.run.remote import living
@@ -60,7 +60,7 @@ def words(one: dict[str, Any]) -> str:
         return f"{one['run']}  {one['state']}"
     spent, usd = one["spent"], one["spent"].get("usd", 0)
     dollars = "dollars unknown" if usd is None else f"${usd:.4f}"
-    agents = "1 agent" if one["agents"] == 1 else f"{one['agents']} agents"
+    agents = many(one["agents"], "agent")
     seen = sorted(set(one["findings"]))
     findings = f"    FOUND {' '.join(seen)}\n" if seen else ""
     return (

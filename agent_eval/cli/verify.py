@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from agent_eval.basics.display import printable
+from agent_eval.basics.display import many, printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.graders.written import held
 from agent_eval.record.verify import Report, repair, verify
@@ -57,7 +57,7 @@ def words_of(report: Report) -> list[str]:
     """What was found, in lines."""
     if report.faults:
         return [f"BROKEN: {fault}" for fault in report.faults]
-    lines = [f"{report.events} events, head {report.head}"]
+    lines = [f"{many(report.events, 'event')}, head {report.head}"]
     if report.torn_bytes:
         lines.append(
             f"TORN: the last line is cut off ({report.torn_bytes} bytes); --repair mends it"

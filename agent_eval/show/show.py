@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.text import Text
 
-from agent_eval.basics.display import one_line, printable
+from agent_eval.basics.display import many, one_line, printable
 from agent_eval.errors import TranscriptBroken
 from agent_eval.record.reading import content_bytes, content_start
 from agent_eval.show import of_world
@@ -107,7 +107,7 @@ def _ready(event: dict[str, Any], view: View) -> Iterator[Said]:
 
 def _seeded(event: dict[str, Any], view: View) -> Iterator[Said]:
     files = event["files"]
-    yield _head(event, f"{len(files)} files put in place", "dim")
+    yield _head(event, f"{many(len(files), 'file')} put in place", "dim")
     for file in files if view.full else ():
         yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
 
@@ -246,11 +246,11 @@ def _exported(event: dict[str, Any], view: View) -> Iterator[Said]:
 
 
 def _files_told(event: dict[str, Any], view: View, what: str) -> Iterator[Said]:
-    files, refused = event["files"], event["refused"]
-    yield _head(event, f"{len(files)} files {what}, {len(refused)} refused or missing", "dim")
+    files, left = event["files"], event["refused"]
+    yield _head(event, f"{many(len(files), 'file')} {what}, {len(left)} refused or missing", "dim")
     for file in files if view.full else ():
         yield _body(f"{file['path']}  {file['bytes']} bytes", "dim")
-    for reason in refused:
+    for reason in left:
         yield _body(reason, "dim", 200)
 
 

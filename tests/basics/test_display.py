@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent_eval.basics.display import one_line, printable
+from agent_eval.basics.display import many, one_line, printable
 from tests.helpers import NASTY, TEXTS
 
 ACTING = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -64,3 +64,8 @@ def test_what_is_left_out_of_a_line_is_shown_to_be(tmp_path: object) -> None:
     assert one_line("x" + " " * 1000 + "y", 20) == "x…"
     assert one_line("", 10) == ""
     assert len(one_line(NASTY * 1000, 50)) == 50
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_one_stands_without_an_s(number: int, said: str) -> None:
+    assert many(number, "run") == said

@@ -366,7 +366,7 @@ def test_show_tells_a_conversation(called: Called, tmp_path: Path) -> None:
     code, out, _ = called("show", run)
     assert code == 0
     assert "told\n      turn 0 é\n" in out
-    assert "1 files put in place" in out
+    assert "1 file put in place" in out
     assert out.rstrip().splitlines()[-2].endswith("submitted")
     code, out, err = called("show", run, "--kind", "nope")
     assert (code, out) == (0, "")

@@ -137,7 +137,7 @@ def test_the_list_of_runs(tmp_path: Path) -> None:
         "  success   1/1 = 100% (21% to 100%), 1 of 3 scored, 1 by infrastructure, 1 by nobody yet",
         "  outcomes  1 error (infrastructure), 1 open, 1 submitted",
         "  verdicts  1 success",
-        "  findings  nothing flagged in 0 of 1 runs",
+        "  findings  nothing flagged in 0 of 1 run",
         "  spent     $0.5000",
         "3 runs, $0.5000",
     ]

@@ -126,6 +126,9 @@ def test_branches_are_apart_and_can_be_edited_and_gone_back_in(tmp_path: Path) -
     assert over.returncode == 2 and "had its answer already" in over.stderr
     none = agent_eval("branch", run, "--at", str(at[7]), "--edit", "900=x")
     assert none.returncode == 2 and "no message 900" in none.stderr
+    beyond = agent_eval("branch", run, "--at", "99999")
+    assert beyond.returncode == 2 and "has no event 99999: the last one is" in beyond.stderr
+    assert len(beyond.stderr.splitlines()) == 1, "nothing is begun"
 
 
 @pytest.mark.parametrize(

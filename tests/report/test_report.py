@@ -186,7 +186,7 @@ def test_the_command_writes_it(folder: Path, capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit) as ended:
         main(["report", str(folder), "-o", str(folder / "r.html"), "--title", "T", "--seed", "3"])
     assert ended.value.code == 0
-    assert "10 runs, 1 findings quoted, 1 for a person to judge" in capsys.readouterr().out
+    assert "10 runs, 1 finding quoted, 1 for a person to judge" in capsys.readouterr().out
     assert (folder / "r.html").read_text().startswith("<!doctype html>")
     with pytest.raises(SystemExit) as ended:
         main(["report", str(folder / "nowhere"), "-o", str(folder / "r.pdf")])
