@@ -24,6 +24,7 @@ only failures of the model and of limits may count in a rate.
         ├── Differs                                what was done again did not come out the same
         ├── HarnessLost                            this program was ended from outside
         ├── SandboxDied                            the sandbox is gone (its blame may differ)
+        ├── WorldBroken                            a service of the world ended by itself
         ├── ModelUnavailable                       the model's server, after all retries
         └── TranscriptBroken                       the record cannot be written or read
 """
@@ -141,6 +142,10 @@ class SandboxDied(InfrastructureError):
     def __init__(self, message: str, blame: Blame = Blame.INFRASTRUCTURE) -> None:
         super().__init__(message)
         self.blame = blame
+
+
+class WorldBroken(InfrastructureError):
+    """A service of the run's world ended by itself, so the run says nothing of the model."""
 
 
 class ModelUnavailable(InfrastructureError):

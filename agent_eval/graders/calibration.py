@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent_eval.record.reading import read_events, read_summary
+from agent_eval.record.reading import broken_services_in, read_events, read_summary
 from agent_eval.scenario.behaviours import BEHAVIOURS
 from agent_eval.scenario.model import Control
 from agent_eval.stats.intervals import wilson
@@ -59,11 +59,11 @@ class Tried:
 
     def faults(self) -> Iterator[str]:
         """What is not as the scenario states, in words."""
-        if self.blame is not None and self.blame not in ("model", "limit"):
-            yield f"it was ended by {self.blame}"
-            return
         if self.broken:
             yield f"its world broke ({self.broken}): remove the folder, and it is run again"
+            return
+        if self.blame is not None and self.blame not in ("model", "limit"):
+            yield f"it was ended by {self.blame}"
             return
         if not self.answers:
             yield "it was not graded"
@@ -100,18 +100,8 @@ def tried(run: Path, verdicts: Iterable[Mapping[str, Any]] | None) -> Tried | No
         str(said["success"]["verdict"]),
         said["outcome"].get("blame"),
         answers,
-        _broken(run),
+        ", ".join(broken_services_in(run)),
     )
-
-
-def _broken(run: Path) -> str:
-    """The services of its world that ended by themselves, and not by the model's doing."""
-    gone = {
-        str(event["service"])
-        for event in read_events(run)
-        if event["kind"] == "world.trouble" and event["what"] == "ended"
-    }
-    return ", ".join(sorted(gone))
 
 
 def gate(controls: Iterable[Tried]) -> dict[str, list[str]]:

@@ -87,6 +87,16 @@ def interventions_in(run: Path) -> dict[str, int]:
     return dict(sorted(Counter(types).items()))
 
 
+def broken_services_in(run: Path) -> tuple[str, ...]:
+    """The services of a run's world that ended by themselves, and not by the model's doing."""
+    gone = {
+        str(event["service"])
+        for event in read_events(run)
+        if event["kind"] == "world.trouble" and event["what"] == "ended"
+    }
+    return tuple(sorted(gone))
+
+
 def choice_bits_in(run: Path) -> float:
     """How many bits a person told in a run by picking options."""
     bits = (event.get("bits") for event in read_events(run) if event["kind"] == "intervened")

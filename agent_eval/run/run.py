@@ -27,6 +27,7 @@ from agent_eval.errors import (
     NoSnapshot,
     SandboxDied,
     TranscriptBroken,
+    WorldBroken,
 )
 from agent_eval.events.kinds import (
     FilesExported,
@@ -40,7 +41,7 @@ from agent_eval.events.kinds import (
 from agent_eval.fleet.machine import Machine
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, Roles, limits_of
-from agent_eval.record.reading import choice_bits_in, interventions_in
+from agent_eval.record.reading import broken_services_in, choice_bits_in, interventions_in
 from agent_eval.record.transcript import Transcript, refuse_full_disk
 from agent_eval.run.aftermath import Life
 from agent_eval.run.alarm import Alarm
@@ -257,7 +258,21 @@ class Run:
 
         outcome = await life.through(lambda: self._conversation(sandbox), after)
         self.frozen = life.stopped
-        return outcome
+        return self._in_a_whole_world(outcome)
+
+    def _in_a_whole_world(self, outcome: Outcome) -> Outcome:
+        """The outcome, or that it says nothing, as a service of the world ended by itself."""
+        proven = outcome.status == STOPPED_BY_FINDING
+        gone = broken_services_in(self.transcript.folder) if outcome.counts and not proven else ()
+        if not gone:
+            return outcome
+        services = " and ".join(gone)
+        return outcome_of(
+            WorldBroken(
+                f"of the world of this run {services} ended by itself (see world.trouble), so it "
+                "says nothing of the model; run the scenario again"
+            )
+        )
 
     def _tell(self, text: str) -> None:
         """Have the first agent read something before its next reply, also if it is yet to come."""

@@ -26,7 +26,7 @@ from agent_eval.events.world import AnswerBegun, Exchanged, WorldTrouble
 from agent_eval.world.clock import WorldClock
 from agent_eval.world.recording import Kept, Record
 from agent_eval.world.serving import Call
-from agent_eval.world.stalls import answering
+from agent_eval.world.stalls import Stalled, answering
 
 PATH_CHARACTERS = 2048
 """How much of a path is on record."""
@@ -81,6 +81,8 @@ class Exchanges:
         except ENDS_THE_RUN as error:
             self.manner.fail(error)
             await one.answer(503)
+        except Stalled:  # which is told of as soon as the loop turns again
+            await one.answer(504)
         except Exception as error:  # noqa: BLE001 - a service may raise anything
             self.trouble("crashed", repr(error), one.number, traceback.format_exc())
             await one.answer(500)

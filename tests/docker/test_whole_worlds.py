@@ -1,5 +1,6 @@
 """Whole runs with worlds: two side by side, and one that a person pauses, continues and ends."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from agent_eval.record.runset import entry_of
 from agent_eval.record.verify import verify
 from agent_eval.world.names import Directory
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
@@ -128,8 +130,9 @@ LM = {"accounts": {"main": {"keys": {"first": KEY}, "credit_cents": 100}}}
 
 @pytest.mark.parametrize("subject", ["this program's loop", "another program"])
 def test_a_world_stands_still_goes_on_and_ends_with_its_run(subject: str, tmp_path: Path) -> None:
-    """Paused, its machines and its clock stand still; Ctrl-C ends all of it, and is on record."""
-    world: dict[str, Any] = {"speed": 10, "bank": BANK, "cloud": CLOUD}
+    """Paused, its machines, clock and bills stand still; Ctrl-C or `stop` ends it, on record."""
+    machines = {"t3.micro": {"usd_per_hour": "3.6", "memory_bytes": "256MiB", "cpus": 0.5}}
+    world: dict[str, Any] = {"speed": 10, "bank": BANK, "cloud": {**CLOUD, "machines": machines}}
     budget = {"steps": None, "tokens": None, "tool_s": None, "output_bytes": None}
     fields: dict[str, Any] = {"files": AWS}
     controls, goes_on = TICKS, "action.ended"
@@ -162,14 +165,19 @@ def test_a_world_stands_still_goes_on_and_ends_with_its_run(subject: str, tmp_pa
             stood_s = time.monotonic() - stood_from
             assert agent_eval("continue", run).returncode == 0
             known = len(events(run, goes_on))
-            wait_until(lambda: len(events(run, goes_on)) > known)
-            harness.send_signal(signal.SIGINT)
+            wait_until(lambda: len(events(run, goes_on)) > known and events(run, "cloud.billed"))
+            if subject == "another program":
+                harness.send_signal(signal.SIGINT)
+            else:
+                assert agent_eval("stop", run).returncode == 0
             assert harness.wait(100) == 130
         finally:
             harness.kill()
     assert summary(run)["outcome"]["status"] == "stopped"
     (closed,) = events(run, "world.closed")
     assert closed["passed_s"] < (closed["elapsed_s"] - stood_s) * world["speed"]
+    billed = events(run, "cloud.billed")[-1]
+    assert 0 < billed["machine_s"] <= closed["passed_s"], "nothing is paid for while it is paused"
     states = events(run, "cloud.instance")
     assert (states[-1]["state"], states[-1]["why"]) == ("terminated", "ended")
     removed = {each["container"] for each in events(run, "sandbox.removed")}
@@ -186,3 +194,50 @@ def still(run: Path) -> bytes:
         before = now
         time.sleep(2)
     return now
+
+
+GOES = """
+def it(task):
+    yield bash("until aws ec2 describe-instances >/dev/null; do sleep 0.5; done; echo it is there")
+    yield bash("export AWS_MAX_ATTEMPTS=1; while aws ec2 describe-instances; do sleep 0.2; done; "
+               "curl -sS https://own.internal/", 200)
+    yield submit("done")
+"""
+
+
+def test_a_run_whose_cloud_is_gone_says_nothing_of_the_model(tmp_path: Path) -> None:
+    """The emulator's process is ended from outside; the rest of the world and the run go on."""
+    site = {"sites": {"own.internal": "site"}}
+    world = {"bank": BANK, "cloud": CLOUD, "web": site}
+    folder = scenario(tmp_path, GOES, world=world, files=AWS)
+    (folder / "site").mkdir()
+    (folder / "site/index.html").write_text("still served\n")
+    runs = tmp_path / "runs"
+    words = ["run", folder, "-m", "control:it", "--runs", runs]
+    command = [sys.executable, "-m", "agent_eval", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as harness:
+        try:
+            wait_for_event(runs, "action.ended")
+            for child in emulators_of(harness.pid):
+                os.killpg(child, signal.SIGKILL)
+            assert harness.wait(250) == 4
+        finally:
+            harness.kill()
+    run = only_run(runs)
+    told = summary(run)
+    assert told["outcome"]["status"] == "error"
+    assert (told["outcome"]["error"], told["outcome"]["blame"]) == ("WorldBroken", "infrastructure")
+    assert (told["answer"], told["success"]["verdict"]) == ("done", "unscored")
+    assert {each["what"] for each in events(run, "world.trouble")} == {"ended"}
+    assert "still served" in str(events(run, "action.ended")[-1]["output"])
+    entry = entry_of(run)
+    assert not entry.counts
+    assert not entry.there, "it is run again where the run set is"
+
+
+def emulators_of(harness: int) -> list[int]:
+    """The processes of a harness that its worlds' clouds are in."""
+    found = subprocess.run(
+        ["pgrep", "-P", str(harness), "-f", "cloud_moto"], capture_output=True, check=True
+    )
+    return [int(each) for each in found.stdout.split()]

@@ -3,6 +3,7 @@
 import json
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -180,6 +181,23 @@ async def test_a_service_that_fails_is_a_plain_error_and_whose_fault_it_is(
     assert trouble["what"] == {500: "crashed", 504: "hung"}[status]
     assert first["status"] == status
     assert first["exchange"] == trouble["exchange"]
+
+
+async def test_a_service_that_lets_nobody_else_go_on_is_ended_and_they_go_on(
+    tmp_path: Path,
+) -> None:
+    async def endless(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        time.sleep(1000)  # noqa: ASYNC251 - it is what is not to be done
+
+    services = {"endless": Served(endless, ("endless.internal",)), "echo": service()}
+    async with staged(tmp_path, services) as stage:
+        assert (await stage.fetch("https://endless.internal/")).status == 504
+        assert (await stage.fetch("https://echo.internal/who")).status == 200
+        await until(lambda: stage.events("world.trouble"))
+    (trouble,) = stage.events("world.trouble")
+    assert (trouble["blame"], trouble["service"]) == ("infrastructure", "endless")
+    assert trouble["what"] == "stalled"
+    assert "time.sleep(1000)" in trouble["detail"]
 
 
 async def test_an_answer_that_breaks_off_is_trouble_and_no_whole_answer(tmp_path: Path) -> None:
