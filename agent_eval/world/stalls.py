@@ -65,7 +65,7 @@ def _ended(_number: int, frame: FrameType | None) -> None:
         task = asyncio.current_task()
     except RuntimeError:
         return
-    if task not in _condemned or _within(frame, _WHOLE):
+    if task is None or task not in _condemned or _within(frame, _WHOLE):
         return
     _condemned.discard(task)
     task.set_name("ended")
