@@ -79,8 +79,11 @@ def loss_law(compute: Sequence[float], loss: Sequence[float]) -> Law:
     off = student * np.sqrt(np.diag(covariance))
     log_a, log_b, c = map(float, fitted)
     b = -exp(log_b)
+    # In the unit of compute that was given, `a` goes with both.
+    goes = np.array([1.0, -b * log(scale), 0.0])
+    off_a = student * float(np.sqrt(goes @ covariance @ goes))
     parameters = {
-        "a": _exp_interval(log_a - b * log(scale), float(off[0])),
+        "a": _exp_interval(log_a - b * log(scale), off_a),
         "b": (b, -exp(log_b + float(off[1])), -exp(log_b - float(off[1]))),
         "c": (c, max(c - float(off[2]), 0.0), c + float(off[2])),
     }
