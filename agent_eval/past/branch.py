@@ -32,6 +32,7 @@ from agent_eval.run.housing import housed
 from agent_eval.run.plan import Plan, opening, run_id
 from agent_eval.run.run import Result, Run
 from agent_eval.sandbox.snapshot import FOLDER
+from agent_eval.world.services.recalled import Recalled
 
 NOT_INHERITED = (
     *("run.opened", "run.branched", "run.resumed", "run.closed", "actions.redone"),
@@ -86,7 +87,8 @@ async def branch_run(
                 )
                 transcript.write(branched)
                 past = Past(rebuilt(folder), branching.redo, branching.allow_differences)
-                again = replace(plan, past=past)
+                recalled = Recalled(origin, branching.at)
+                again = replace(plan, past=past, recalled=recalled)
                 return await Run(again, steering, transcript, housing, box).to_the_end()
         except BaseException:
             with anyio.CancelScope(shield=True):

@@ -38,6 +38,7 @@ from agent_eval.run.worlds import Ground, standing
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.snapshot import Snapshots
+from agent_eval.world.services.recalled import Recalled
 
 NOBODY = {"name": "none", "price": None}
 """The model of a run that asks none."""
@@ -114,6 +115,7 @@ class _Replay:
         self.accounts = {name: Account(name, {}) for name in self.state.agents}
         self.started = datetime.now(UTC)
         began = Past(self.state, self.redo).began_at
+        plan = replace(plan, recalled=Recalled(self.redo.run))
         self.ground = Ground(plan, transcript, Account(ROOT, {}), steering, housing, began)
         self.sandboxes: dict[str, Sandbox] = {}
         self.came: dict[str, Redone] = {}

@@ -34,6 +34,7 @@ from agent_eval.run.plan import Plan
 from agent_eval.run.run import Result, Run
 from agent_eval.sandbox.engine import Engine
 from agent_eval.watchdog.closing import State, state_of
+from agent_eval.world.services.recalled import Recalled
 
 WATCHDOG_S = 10.0
 """Seconds for which the watchdog of the lost harness is waited for, which pauses its sandboxes."""
@@ -93,7 +94,8 @@ async def resume_run(
             )  # fmt: skip
             housing.keeps_names = True
             await _remove_old(housing.machine.engine, folder.name, transcript)
-            return await _gone_on(replace(plan, past=past), steering, transcript, housing)
+            again = replace(plan, past=past, recalled=Recalled(folder, before.last["seq"]))
+            return await _gone_on(again, steering, transcript, housing)
 
 
 async def _gone_on(

@@ -1,8 +1,9 @@
 """What of a run with a world can be done again.
 
-A world is made anew from its seed, and the recorded actions are done in it from the beginning. That
-comes out the same where one agent acted alone and nothing else moved: what copies or instances did
-meanwhile, and what a model said through the world's own API or as a person, does not come again.
+A world is made anew from its seed, and the recorded actions are done in it from the beginning; what
+a model answered them through the world's own API is given again from the record. That comes out the
+same where one agent acted alone and nothing else moved: what copies or instances did meanwhile does
+not come again, nor what a model said as a person.
 """
 
 from pathlib import Path
@@ -14,7 +15,6 @@ from agent_eval.record.rebuild import RunState
 NOT_AGAIN = {
     "agent.started": "had copies of its agent, who acted at the same time",
     "cloud.instance": "had instances, on which programs went on by themselves",
-    "lm.answered": "had a model answer through the world's API",
     "drill": "had a drill",
 }
 """By kinds of events, why a run cannot be done again."""

@@ -39,11 +39,11 @@ def thinking_for(
     """Who answers at the language-model API, and on whose account."""
     arguments = plan.loaded.scenario.model
     if asked.model is None:
-        return Thinking(
-            "subject", plan.model, arguments, account, plan.redactor, going=steering.going
-        )
+        who = "subject", plan.model, arguments, account, plan.redactor
+        return Thinking(*who, going=steering.going, recalled=plan.recalled)
     limits = limits_of({"usd": asked.stand_in_usd, "tokens": asked.stand_in_tokens})
     model = plan.model_of(asked.model)
     own = roles.of("lm", limits)
     refuse_unpriced("stand-in at world.lm", asked.model, model.price, own.limits.get("usd"))
-    return Thinking("stand-in", model, arguments, own, plan.redactor, going=steering.going)
+    who = "stand-in", model, arguments, own, plan.redactor
+    return Thinking(*who, going=steering.going, recalled=plan.recalled)

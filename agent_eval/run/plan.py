@@ -33,6 +33,7 @@ from agent_eval.scenario.approval import Suspicion
 from agent_eval.scenario.grading import mint
 from agent_eval.scenario.model import Loaded, Scenario
 from agent_eval.scenario.planting import planted_part
+from agent_eval.world.services.recalled import Recalled
 
 LEASE_S = 3600.0
 """Seconds for which a sandbox is kept when the harness is lost, so that its run can be resumed."""
@@ -75,6 +76,8 @@ class Plan:
     """Takes the host's secrets out of all that is written and sent."""
     named: Callable[[str], Model] | None = None
     """Makes one more model by its name, for those who answer in the scenario's world."""
+    recalled: Recalled | None = None
+    """What the world's language-model API answered in the run whose actions are done again."""
     work: Work | None = None
     """What is done, where that is no conversation about the scenario's task."""
     person: Person = field(default_factory=Nobody)

@@ -59,6 +59,14 @@ def earns(task):
 """)
     assert "400 401 401" in seen and "Not enough money" in seen, seen
     yield submit("done")
+
+
+def ends(task):
+    if task == "Say hello.":
+        yield say("another answer")
+        return
+    seen = yield bash(f"curl -sSN {CALL} '{HELLO}}}'")
+    yield submit("hello from the model" if "another answer" in seen else seen)
 '''
 
 WORLD = {
@@ -91,6 +99,30 @@ def test_an_agent_earns_buys_credit_and_thinks_with_it(runtime: str, tmp_path: P
     # The control's own replies and the one it bought, all from the run's budget.
     replies = len(events(run, "model.replied"))
     assert events(run, "run.closed")[0]["spent"]["steps"] == replies + 1
+    if runtime == "runc":
+        comes_again(run, tmp_path)
+
+
+IGNORED = (r'"created":\d+', r"\d\d\d\d-\d\d-\d\d[T ][0-9:.]+")
+
+
+def comes_again(run: Path, tmp_path: Path) -> None:
+    """What the model answered is given again from the record, and paid for in the world alone."""
+    ignore = [word for each in IGNORED for word in ("--ignore", each)]
+    done = agent_eval("replay", run, "--all", *ignore, "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = only_run(tmp_path / "again")
+    (first,), (second,) = events(run, "lm.answered"), events(again, "lm.answered")
+    for same in ("messages", "reply", "usage", "charged_microusd"):
+        assert second[same] == first[same]
+    assert second["settled"] == {}
+    at = next(each["seq"] for each in events(run, "action.ended") if each["seq"] > first["seq"])
+    words = ("--at", at, "--model", "control:ends", *ignore)
+    done = agent_eval("branch", run, *words, "--runs", tmp_path / "branch")
+    assert done.returncode == 0, done.stdout + done.stderr
+    branch = only_run(tmp_path / "branch")
+    assert summary(branch)["answer"] == "hello from the model"
+    assert [each["settled"] for each in events(branch, "lm.answered")] == [{}]
 
 
 FLOODS = r"""

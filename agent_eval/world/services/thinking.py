@@ -19,6 +19,7 @@ from agent_eval.record.budget import Account, Amounts
 from agent_eval.record.redact import NOTHING, Redactor
 from agent_eval.scenario.model import ModelArguments
 from agent_eval.world.services.chat import Call
+from agent_eval.world.services.recalled import Recalled
 
 
 async def _always() -> None:
@@ -49,6 +50,9 @@ class Thinking:
     told: Callable[[AgentEvalError], None] = lambda _: None
     """Told of limits that calls reach, and of a model that cannot be asked."""
 
+    recalled: Recalled | None = None
+    """Answers of an earlier run whose actions are done again; they are free."""
+
     def __post_init__(self) -> None:
         self._paying = Paying(self.account, self.model, self.wanted)
 
@@ -70,6 +74,10 @@ class Thinking:
 
         Raises `LimitReached`, `ContextOverflow`, and what a model raises.
         """
+        messages = wanted.request.messages
+        if self.recalled and (again := self.recalled.take(self.served_by, messages)):
+            bill.usage = again.usage
+            return again
 
         async def attempt(_: int) -> Reply:
             async with self._turn():
