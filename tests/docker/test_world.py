@@ -277,7 +277,7 @@ def friend(task):
 """
 
 
-def test_a_program_thinks_through_the_world_and_such_a_run_is_not_done_again(
+def test_a_program_thinks_through_the_world_and_is_answered_the_same_when_done_again(
     tmp_path: Path,
 ) -> None:
     account = {"keys": {"main": "sk-agent-0123456789abcdef"}, "credit_cents": 500}
@@ -292,7 +292,7 @@ def test_a_program_thinks_through_the_world_and_such_a_run_is_not_done_again(
     assert answered["sandbox"] == exchange["sandbox"] == "0"
     assert answered["seq"] < exchange["seq"]
     assert events(run, "bank.posted")
-    for again in (("replay", run), ("branch", run, "--at", str(exchange["seq"]))):
-        refused = agent_eval(*again, "--runs", tmp_path / "again")
-        assert refused.returncode == 2, refused.stdout + refused.stderr
-        assert f"event {answered['seq']}" in refused.stderr
+    done = agent_eval("replay", run, "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (given,) = events(only_run(tmp_path / "again"), "lm.answered")
+    assert (given["reply"], given["settled"]) == (answered["reply"], {})
