@@ -5,7 +5,7 @@ Runs under a Python that has `inspect-ai` (`peer-setup` makes one) and needs not
 command with its output, and between them 24 facts, which stand here as `info`, the event that
 Inspect has for what it does not know. The library writes a log of one turn; what it wrote is
 repeated with the words, numbers and ids of every further turn, since to validate 300,000 events
-one by one takes it minutes that say nothing of its viewer. It reads the whole file back at the end.
+one by one takes it minutes that say nothing of its viewer.
 With `--chunked` its own converter makes of that the form in which a sample lies in parts.
 
     /tmp/agent-eval-peer/env/bin/python benchmarks/inspect_log.py --events 10000 --folder /tmp/logs

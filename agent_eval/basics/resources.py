@@ -17,6 +17,13 @@ def shipped(folder: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / folder
 
 
+def shipped_files(folder: Path) -> list[Path]:
+    """The files below a data folder of this package, without bytecode that Python left there."""
+    return sorted(
+        path for path in folder.rglob("*") if path.is_file() and path.parent.name != "__pycache__"
+    )
+
+
 def prompt_file(name: str) -> Path:
     """The path of a prompt that is used where neither scenario nor operator names another."""
     return _PACKAGE / "prompts" / name

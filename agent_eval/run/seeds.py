@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from agent_eval.basics.dates import days_to_move, last_changed, moved, moved_back
-from agent_eval.basics.resources import shipped
+from agent_eval.basics.resources import shipped, shipped_files
 from agent_eval.sandbox.archive import File
 from agent_eval.scenario.grading import as_in_no_run
 from agent_eval.scenario.model import Loaded, SeedFile
@@ -67,9 +67,11 @@ def _as_written(loaded: Loaded) -> Iterator[tuple[SeedFile, str, bytes, int]]:
             continue
         if seed.shipped is not None:
             top = shipped("sandbox") / seed.shipped
+            paths = shipped_files(top)
         else:
             top = (loaded.folder / (seed.source or "")).resolve()
-        for path in sorted([top] if top.is_file() else top.rglob("*")):
+            paths = sorted([top] if top.is_file() else top.rglob("*"))
+        for path in paths:
             if path.is_file():
                 to = seed.to if path == top else f"{seed.to}/{path.relative_to(top).as_posix()}"
                 yield seed, to, path.read_bytes(), _mode(seed.mode, path.stat().st_mode)

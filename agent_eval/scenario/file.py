@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml.comments import CommentedMap
 
-from agent_eval.basics.resources import shipped
+from agent_eval.basics.resources import shipped, shipped_files
 from agent_eval.errors import ScenarioError
 from agent_eval.scenario.grading import as_in_no_run
 from agent_eval.scenario.model import Loaded, Scenario
@@ -187,8 +187,9 @@ def _digests(file: Path, tree: CommentedMap, scenario: Scenario) -> dict[str, st
             raise ScenarioError(f"{place}: {name!r} cannot be read: {error}") from error
     for seed in scenario.files:
         if seed.shipped:
-            for path in sorted(shipped("sandbox").joinpath(seed.shipped).iterdir()):
-                name = f"{SHIPPED}{seed.shipped}/{path.name}"
+            top = shipped("sandbox") / seed.shipped
+            for path in shipped_files(top):
+                name = f"{SHIPPED}{seed.shipped}/{path.relative_to(top).as_posix()}"
                 digests[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return dict(sorted(digests.items()))
 
