@@ -382,8 +382,6 @@ def remarks(fit: Fit) -> list[str]:
             f"beware     that intervals hold 95 times in 100 is shown for {SHOWN[form]} points and "
             f"more{tries}; these may hold less often"
         )
-    if form == "loss":
-        said.append("beware     intervals of a, b, c hold less often than 95 times in 100")
     if told is not None and form in ("loss", "capability"):
         far = told.at / max(x for x, _ in fit.points.values())
         if far > FAR:

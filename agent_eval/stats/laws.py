@@ -19,6 +19,7 @@ from scipy.stats import linregress, t
 
 from agent_eval.errors import NotThisForm, OperatorError
 from agent_eval.stats.intervals import LEVEL
+from agent_eval.stats.tied import loss_intervals
 
 FALLS = 0.8
 """The least part of the variance that the best falling curve must account for."""
@@ -76,17 +77,11 @@ def loss_law(compute: Sequence[float], loss: Sequence[float]) -> Law:
         value = float(_loss(np.array([at / scale]), *fitted)[0])
         return Predicted(at, value, value - error, value + error)
 
-    off = student * np.sqrt(np.diag(covariance))
     log_a, log_b, c = map(float, fitted)
     b = -exp(log_b)
-    # In the unit of compute that was given, `a` goes with both.
-    goes = np.array([1.0, -b * log(scale), 0.0])
-    off_a = student * float(np.sqrt(goes @ covariance @ goes))
-    parameters = {
-        "a": _exp_interval(log_a - b * log(scale), off_a),
-        "b": (b, -exp(log_b + float(off[1])), -exp(log_b - float(off[1]))),
-        "c": (c, max(c - float(off[2]), 0.0), c + float(off[2])),
-    }
+    tied = loss_intervals(xs, ys, b)
+    values = {"a": exp(log_a - b * log(scale)), "b": b, "c": c}
+    parameters = {name: (value, *tied[name]) for name, value in values.items()}
     return Law("loss", parameters, len(xs), predict)
 
 
