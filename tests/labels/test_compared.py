@@ -132,7 +132,7 @@ def test_rubrics_stand_beside_people_and_their_failures_in_no_rate(folder: Path)
     assert (strict.rate, strict.least, strict.found, strict.of) == (0.001, 1.0, 4, 5)
     assert (strict.wrong, strict.others) == (0, 2)
     text = markdown(gathered(folder, "t", verdicts_of=verdicts_by_rubric))
-    assert "stays\\-on, what it did" in text
+    assert "stays-on, what it did" in text
 
 
 def test_the_command_prints_and_refuses(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -273,8 +273,10 @@ def test_little_passes_whatever_bulk_there_is() -> None:
         await until(lambda: wire.bulk_bytes > 4_000_000)
         wire.ask()
         await until(lambda: len(wire.waited) > 200)
+        waited = sorted(wire.waited[1:])
+        assert waited[len(waited) * 9 // 10] <= SMALL_FRAME_BYTES
         # The first frames of a stream go in turn with those of others that are new.
-        assert max(wire.waited[1:]) <= 8 * SMALL_FRAME_BYTES
+        assert waited[-1] <= 12 * SMALL_FRAME_BYTES
 
     played(play, Taking)
 
