@@ -44,9 +44,6 @@ MOST_STREAMS = 512
 MAX_UNSENT_BYTES = 1024 * 1024
 """Answers to a sandbox that does not read them."""
 
-OVERHEAD_BYTES = 256
-"""What a frame counts beside its bytes when turns are taken."""
-
 _DESTINATION = struct.Struct(">4sH")
 _NAME = re.compile(rb"[!-~]{1,1016}")
 _RESET_NOW = struct.pack("ii", 1, 0)
@@ -297,7 +294,7 @@ class Streams:
         except OSError:
             self._drop(stream)
             return b""
-        stream.tag += len(data) + OVERHEAD_BYTES
+        self._turns.sent(stream, len(data))
         stream.credit_bytes -= len(data)
         self._way.sent(len(data))
         stream.said_end = not data

@@ -42,6 +42,7 @@ TOLD_AFTER = 8192  # bytes that have come until the host is told
 MOST = 512
 AHEAD = 16384  # how much one sends at once that comes back
 OVERHEAD = 256  # what a frame counts beside its bytes
+SMALL_PARTS = 8  # how many times less a small one counts
 READ, WRITE = 1, 2  # as in `selectors`
 TO_SELF = "127.0.0.2"  # what listens on 127.0.0.1 alone is nobody else's
 RESET_NOW = struct.pack("ii", 1, 0)
@@ -87,6 +88,11 @@ class Turns:
         self.now = max(self.now, tag)
         stream.queued = False
         return stream
+
+    def sent(self, stream: Any, size: int) -> None:
+        """It had its turn, and sent a frame with so many bytes."""
+        counted = size + OVERHEAD
+        stream.tag += counted // SMALL_PARTS if size <= SMALL else counted
 
 
 class Streams:
@@ -261,7 +267,7 @@ class Streams:
         except OSError:
             self.fail(stream)
             return True
-        stream.tag += len(data) + OVERHEAD
+        self.turns.sent(stream, len(data))
         stream.credit -= len(data)
         self.under_way += len(data)
         self.hurry(len(data))

@@ -33,7 +33,7 @@ from agent_eval.sandbox.streams import (
     carried,
 )
 from agent_eval.sandbox.turns import Turns
-from agent_eval.sandbox.way import ALONE_BYTES, SMALL_FRAME_BYTES
+from agent_eval.sandbox.way import ALONE_BYTES, MANY_BYTES, SMALL_BYTES, SMALL_FRAME_BYTES
 from tests.sandbox.outside import ADDRESS, Outside
 from tests.sandbox.test_init import loaded
 from tests.sandbox.wire import Wire, served
@@ -272,11 +272,9 @@ def test_little_passes_whatever_bulk_there_is() -> None:
             wire.raw(opening(number, 19) + encode(STREAM, number, b"100000000\n"))
         await until(lambda: wire.bulk_bytes > 4_000_000)
         wire.ask()
-        await until(lambda: len(wire.waited) > 200)
-        waited = sorted(wire.waited[1:])
-        assert waited[len(waited) * 9 // 10] <= SMALL_FRAME_BYTES
-        # The first frames of a stream go in turn with those of others that are new.
-        assert waited[-1] <= 12 * SMALL_FRAME_BYTES
+        await until(lambda: len(wire.waited) > 1_000)
+        # One frame in a hurry; where the machine stood still meanwhile, what may be under way.
+        assert max(wire.waited[1:]) <= MANY_BYTES + SMALL_FRAME_BYTES
 
     played(play, Taking)
 
@@ -305,9 +303,13 @@ class Inside:
         taken: Sender = self._turns.take()
         return taken
 
+    def sent(self, sender: Sender, size_bytes: int) -> None:
+        """It sent a frame."""
+        self._turns.sent(sender, size_bytes)
+
 
 ON_BOTH_SIDES = pytest.mark.parametrize("turns", [Turns, Inside])
-FULL, SMALL = 16384 + 256, 1000 + 256
+FULL, SMALL = 16384, 1000
 
 
 @ON_BOTH_SIDES
@@ -321,7 +323,7 @@ def test_turns_go_round_and_who_comes_back_soon_is_one_of_them(
         nonlocal order
         sender = taken.take()
         order += sender.name
-        sender.tag += FULL
+        taken.sent(sender, FULL)
         taken.put(sender, again=True)
 
     for sender in (a, b):
@@ -338,6 +340,25 @@ def test_turns_go_round_and_who_comes_back_soon_is_one_of_them(
 
 
 @ON_BOTH_SIDES
+def test_many_that_always_have_something_small_leave_bulk_its_turns(
+    turns: Callable[[], Turns[Sender] | Inside],
+) -> None:
+    taken, bulk_bytes, small_bytes = turns(), 0, 0
+    for name in ("bulk", *map(str, range(50))):
+        taken.put(Sender(name), again=False)
+    for _ in range(50_000):
+        sender = taken.take()
+        size = FULL if sender.name == "bulk" else SMALL_BYTES
+        taken.sent(sender, size)
+        taken.put(sender, again=sender.name == "bulk")
+        if sender.name == "bulk":
+            bulk_bytes += size
+        else:
+            small_bytes += size
+    assert bulk_bytes >= small_bytes / 50 / 8
+
+
+@ON_BOTH_SIDES
 @given(bulk=st.integers(1, 60), pauses=st.lists(st.integers(1, 30), min_size=1, max_size=60))
 def test_whoever_sends_little_waits_for_nobody(
     turns: Callable[[], Turns[Sender] | Inside], bulk: int, pauses: list[int]
@@ -347,7 +368,7 @@ def test_whoever_sends_little_waits_for_nobody(
 
     def step() -> None:
         sender = taken.take()
-        sender.tag += FULL
+        taken.sent(sender, FULL)
         taken.put(sender, again=True)
 
     for number in range(bulk):
@@ -359,4 +380,4 @@ def test_whoever_sends_little_waits_for_nobody(
             step()
         taken.put(small, again=False)
         assert taken.take() is small
-        small.tag += SMALL
+        taken.sent(small, SMALL)
