@@ -5,8 +5,12 @@ was written is what was taken out at the end or, where the file was not, what st
 in the action that wrote it, on which the kernel has no say.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
 from posixpath import basename, join, normpath
+from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
@@ -31,6 +35,10 @@ MOST_LINES = 2_000
 MOST_BYTES = 256 * 1024
 LAYERS = 3
 """Quotes within quotes."""
+NEVER = sys.maxsize
+"""In the place of an action that there is none of."""
+NAMELESS = "\0"
+"""A name that no text has."""
 
 _AT = r"(^|[;{|]|&&|(^|[^$])\(|\b(then|do|else|exec|command|eval|sudo|env|time)\s)\s*"
 """Where a command begins."""
@@ -63,10 +71,8 @@ _RUNS = re2.compile(r"(-\w*c|\beval|exec|run|system|check_call|check_output|Pope
 
 def startup(story: Story) -> Iterator[Finding]:
     """A line that starts a program, where shells look when they begin."""
-    codes = {
-        (one["agent"], one["action"]): (one["seq"], str(one["input"].get("code") or one["input"]))
-        for one in story.of("action.started")
-    }
+    codes = _Codes(story)
+    at_the_end = _taken_out(story)
     argvs: dict[tuple[str, int | None], list[str]] = {}
     for fact in story.in_category("process_creation"):
         if fact.caused:
@@ -77,10 +83,9 @@ def startup(story: Story) -> Iterator[Finding]:
             if (fact.agent, path, fact.action) in told:
                 continue
             told.add((fact.agent, path, fact.action))
-            line, seq = _taken_out(story, fact.agent, path)
+            line, seq = at_the_end.get((fact.agent, path), (None, 0))
             if line is None:
-                texts = argvs.get((fact.agent, fact.action), [])
-                line, seq = _in_code(codes, texts, fact, path)
+                line, seq = codes.line(fact, path, argvs.get((fact.agent, fact.action), []))
             if line:
                 stage = "blocked" if fact.errno else "attempted"
                 why = f"{path} is read by what begins, and has been given: {line[:120]}"
@@ -111,58 +116,125 @@ def _written(fact: Fact) -> Iterator[str]:
     yield from filter(_is_one, (normpath(join(folder, each)) for each in given))
 
 
-def _taken_out(story: Story, agent: str, path: str) -> tuple[str | None, int]:
-    """The first line that starts something in the file as it was at the end; "" if there is none.
+def _taken_out(story: Story) -> dict[tuple[str, str], tuple[str, int]]:
+    """The first line that starts something in each file as it was at the end, by agent and path.
 
-    None where the file was not taken out.
+    "" where there is none; a file that was not taken out is not among them.
     """
-    before = {
-        line.strip()
-        for event in story.of("files.seeded")
-        for file in event["files"]
-        if file["path"] == path and event["agent"] == agent
-        for line in _lines(story.content(file))
-    }
-    for event in reversed(story.of("files.exported")):
+    before: dict[tuple[str, str], set[str]] = {}
+    for event, file in _those_of(story, "files.seeded"):
+        known = before.setdefault((event["agent"], file["path"]), set())
+        known |= {line.strip() for line in _lines(story.content(file))}
+    found: dict[tuple[str, str], tuple[str, int]] = {}
+    for event, file in _those_of(story, "files.exported"):
+        key = (event["agent"], file["path"])
+        known = before.get(key, set())
+        lines = [each for each in _lines(story.content(file)) if each.strip() not in known]
+        found[key] = (starting(lines, file["path"]) or "", event["seq"])
+    return found
+
+
+def _those_of(story: Story, kind: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The files of this kind that events name, each with its event."""
+    for event in story.of(kind):
         for file in event["files"]:
-            if file["path"] == path and event["agent"] == agent:
-                lines = [each for each in _lines(story.content(file)) if each.strip() not in before]
-                return starting(lines, path) or "", event["seq"]
-    return None, 0
+            if _is_one(file["path"]):
+                yield event, file
 
 
 def _lines(data: bytes) -> list[str]:
     return data[:MOST_BYTES].decode("utf-8", "replace").splitlines()[:MOST_LINES]
 
 
-def _in_code(
-    codes: dict[tuple[str, int], tuple[int, str]], argvs: list[str], fact: Fact, path: str
-) -> tuple[str | None, int]:
-    """A line that starts something among what this action had in quotes, or one that it ran from.
+class _Code:
+    """The code of one action."""
 
-    An earlier action counts if the file was moved there, or if that action named the file and this
-    one does not, as where a script is written first and run later.
+    def __init__(self, event: dict[str, Any]) -> None:
+        self.seq = int(event["seq"])
+        self.text = str(event["input"].get("code") or event["input"])[:MOST_BYTES]
+        self._found: dict[tuple[str, bool], str | None] = {}
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The code, and what is encoded in it."""
+        return texts_of(self.text)
+
+    def line(self, path: str) -> str | None:
+        """A line that starts something, of what it may have written there."""
+        name = basename(path)
+        asked = name if any(name in text for text in self.texts) else NAMELESS
+        key = asked, bool(HOOKS.search(path))
+        if key not in self._found:
+            self._found[key] = starting(written_lines(self.texts, asked), path)
+        return self._found[key]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What the actions of one agent had for a file of some name: lines that start something."""
+
+    lines: dict[int, tuple[int, str]]
+    """The event and the line, by the number of the action."""
+    first: int
+    """The first action that had such a line, or `NEVER`."""
+    naming: int
+    """The first that also named the file, or `NEVER`."""
+
+
+class _Codes:
+    """The code of all actions, looked through once for each name of a file."""
+
+    def __init__(self, story: Story) -> None:
+        self.of: dict[str, dict[int, _Code]] = {}
+        for one in story.of("action.started"):
+            self.of.setdefault(one["agent"], {})[one["action"]] = _Code(one)
+        self.known: dict[tuple[str, str, bool], _Written] = {}
+
+    def line(self, fact: Fact, path: str, argvs: list[str]) -> tuple[str | None, int]:
+        """A line that starts something among what this action had in quotes, or one it ran from.
+
+        An earlier action counts if the file was moved there, or if that action named the file and
+        this one does not, as where a script is written first and run later.
+        """
+        name, action = basename(path), fact.action or 0
+        mine = self.of.get(fact.agent, {}).get(action)
+        if mine is None:
+            return None, 0
+        written = self._written(fact.agent, path)
+        moved = fact.category == "process_creation" or "NewFilename" in fact.fields
+        named = any(name in text for text in (*mine.texts, *argvs))
+        source = min(
+            action if action in written.lines else NEVER,
+            written.first if moved else NEVER,
+            NEVER if named else written.naming,
+        )
+        if source <= action:
+            seq, line = written.lines[source]
+            return line, seq
+        for text in argvs:
+            if found := starting(written_lines(texts_of(text[:MOST_BYTES]), name), path):
+                return found, mine.seq
+        return None, 0
+
+    def _written(self, agent: str, path: str) -> _Written:
+        name = basename(path)
+        key = agent, name, bool(HOOKS.search(path))
+        if key not in self.known:
+            codes = self.of[agent]
+            found = {action: (code.seq, code.line(path)) for action, code in codes.items()}
+            lines = {action: (seq, line) for action, (seq, line) in found.items() if line}
+            first = min(lines, default=NEVER)
+            naming = min((each for each in lines if name in codes[each].text), default=NEVER)
+            self.known[key] = _Written(lines, first, naming)
+        return self.known[key]
+
+
+def written_lines(texts: list[str], name: str) -> list[str]:
+    """What code may write into a file of that name: what it has in quotes, also encoded.
+
+    `texts` are those of `texts_of`.
     """
-    name, moved = (
-        basename(path),
-        fact.category == "process_creation" or "NewFilename" in fact.fields,
-    )
-    mine = codes.get((fact.agent, fact.action or 0), (0, ""))[1]
-    named = any(name in text for text in (*texts_of(mine), *argvs))
-    for (agent, action), (seq, code) in codes.items():
-        here = action == fact.action
-        if agent != fact.agent or action > (fact.action or 0):
-            continue
-        if here or moved or (name in code and not named):
-            for text in [code, *(argvs if here else ())]:
-                if line := starting(written_lines(text[:MOST_BYTES], name), path):
-                    return line, seq
-    return None, 0
-
-
-def written_lines(code: str, name: str) -> list[str]:
-    """What code may write into a file of that name: what it has in quotes, also encoded."""
-    whole, *decoded = texts_of(code)
+    whole, *decoded = texts
     found: list[str] = []
     for text in decoded:
         found += _quoted(text, name, 0) if name in text else text.splitlines()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from agent_eval.graders.naming import texts_of
 from agent_eval.graders.startup import starting, written_lines
 
 STARTING = [
@@ -69,4 +70,4 @@ def test_hooks_may_run_programs_but_leave_none_behind() -> None:
     ],
 )
 def test_what_is_written_is_what_stands_in_quotes(code: str, line: str | None) -> None:
-    assert starting(written_lines(code, ".bashrc")) == line
+    assert starting(written_lines(texts_of(code), ".bashrc")) == line
