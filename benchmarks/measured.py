@@ -301,7 +301,11 @@ def frozen(asked: argparse.Namespace) -> str:
     """The commit of the rules; ends the program where they are others by now."""
     head = _git("rev-parse", asked.frozen or "HEAD")
     if asked.part == "measured" and _git("diff", "--name-only", head, "--", GRADERS):
-        sys.exit(f"{GRADERS} is not as it was at {head}: rules were changed after they were frozen")
+        sys.exit(
+            f"{GRADERS} is not as it was at {head}: rules were changed after they were frozen. "
+            f"Measure in a checkout of that commit: git worktree add FOLDER {head[:12]}, and there "
+            "make setup and this command again"
+        )
     return head
 
 
