@@ -106,13 +106,7 @@ _PARTS = frozenset({"max-parts", "part-number-marker"})
 _S3: tuple[tuple[str, str, frozenset[str], frozenset[str], str], ...] = tuple(
     (level, method, frozenset(needed.split()), allowed, action)
     for level, method, needed, allowed, action in (
-        (
-            "all",
-            "GET",
-            "",
-            frozenset({"max-buckets", "prefix", "continuation-token"}),
-            "ListBuckets",
-        ),
+        ("all", "GET", "", _BUCKETS, "ListBuckets"),
         ("bucket", "PUT", "", frozenset[str](), "CreateBucket"),
         ("bucket", "HEAD", "", frozenset[str](), "HeadBucket"),
         ("bucket", "DELETE", "", frozenset[str](), "DeleteBucket"),
