@@ -31,6 +31,20 @@ class PeopleTold(Event):
 
 
 @dataclass(frozen=True)
+class PeoplePlayed(Event):
+    """A model that plays a simulated person replied; what the person does of it follows."""
+
+    kind: ClassVar[str] = "people.played"
+    person: str
+    account: str
+    """Whose word it is a reply to."""
+    messages: Any
+    """What the model was asked: the JSON text of all its messages."""
+    reply: Any
+    """Its text, as it came."""
+
+
+@dataclass(frozen=True)
 class PeopleSaid(Event):
     """A simulated person answered."""
 

@@ -88,6 +88,8 @@ class LmAnswered(Event):
     """What the run's own budget was charged."""
     stream: bool
     """Whether the caller wanted it in pieces."""
+    finish_reason: str = "stop"
+    """What the caller is told of why the reply ends there."""
 
 
 @dataclass(frozen=True)

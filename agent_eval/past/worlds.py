@@ -1,9 +1,9 @@
 """What of a run with a world can be done again.
 
 A world is made anew from its seed, and the recorded actions are done in it from the beginning; what
-a model answered them through the world's own API is given again from the record. That comes out the
-same where one agent acted alone and nothing else moved: what copies or instances did meanwhile does
-not come again, nor what a model said as a person.
+a model answered them through the world's own API, or as a person, is given again from the record.
+That comes out the same where one agent acted alone and nothing else moved: what copies or instances
+did meanwhile does not come again.
 """
 
 from pathlib import Path
@@ -34,13 +34,16 @@ def refuse_unless_repeatable(run: Path, state: RunState, last: int | None = None
             f"{run}: the subject of this run is a program that acted by itself, and what it did "
             "cannot be done again. Run the scenario anew with `agent-eval run`"
         )
+    kept: set[str] = set()
     for event in read_events(run):
         if last is not None and event["seq"] > last:
             return
         kind = event["kind"]
         why = NOT_AGAIN.get(kind) or NOT_AGAIN.get(kind.partition(".")[0])
-        if kind == "people.said" and event["played"] == "model":
-            why = "had a model play persons, who would answer anew and be paid for again"
+        if kind == "people.played":
+            kept.add(event["person"])
+        if kind == "people.said" and event["played"] == "model" and event["person"] not in kept:
+            why = "had a model play persons, whose replies an older version did not keep"
         if why is not None:
             raise OperatorError(
                 f"{run}: this run has a world and {why} (event {event['seq']}), so its world "

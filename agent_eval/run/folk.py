@@ -21,6 +21,7 @@ from agent_eval.world.services.chat import Call
 from agent_eval.world.services.mail import open_mail
 from agent_eval.world.services.packages import open_packages
 from agent_eval.world.services.people import PeopleService, open_people
+from agent_eval.world.services.recalled import PERSONS
 from agent_eval.world.services.store import open_store
 from agent_eval.world.services.thinking import Thinking
 from agent_eval.world.services.web import open_web
@@ -66,7 +67,8 @@ def _stand_in(asked: StandIn, plan: Plan, steering: Steering, roles: Roles) -> A
     account = roles.of("persons", limits_of({"usd": float(asked.usd)}))
     refuse_unpriced("stand-in of persons", asked.model, model.price, account.limits.get("usd"))
     arguments = plan.loaded.scenario.model
-    thinking = Thinking("stand-in", model, arguments, account, plan.redactor, going=steering.going)
+    who = PERSONS, model, arguments, account, plan.redactor
+    thinking = Thinking(*who, going=steering.going, recalled=plan.recalled)
     return StoodIn(thinking, asked.max_output_tokens)
 
 

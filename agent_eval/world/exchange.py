@@ -65,7 +65,7 @@ class Exchanges:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have one request answered."""
-        answering(self.service)
+        answering(self.service, self.manner.record)
         one = _Exchange(self, scope, receive, send)
         if self.closed:
             return await one.answer(503)

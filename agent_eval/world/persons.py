@@ -6,18 +6,20 @@ out the same again. What a person is told, says and does is on record before any
 """
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from agent_eval.events.folk import PeopleActed, PeopleSaid, PeopleTold
+from agent_eval.events.folk import PeopleActed, PeoplePlayed, PeopleSaid, PeopleTold
 from agent_eval.scenario.folk import People, Person
 from agent_eval.world.base import Around, Origin
 from agent_eval.world.minds import Answer, Heard, Mind, NoAnswer, Played, Reaction, Scripted
+from agent_eval.world.services.lm_wire import json_text
 
 Visit = Callable[[str, Mapping[str, str] | None], Awaitable[int | None]]
 """Opens a page of this world for a person, sending a form where there is one; the HTTP status, or
@@ -103,7 +105,8 @@ class Persons:
             assert self._tasks is not None, "persons live in `running`"
             person = self.settings.persons[name]
             inbox, letters = anyio.create_memory_object_stream[tuple[Heard, React]](person.patience)
-            mind = Scripted(person) if person.script else Played(person, self._answered)
+            answered = partial(self._answered, name, account)
+            mind = Scripted(person) if person.script else Played(person, answered)
             known = self._known[name, account] = _Correspondence(mind, inbox, letters)
             self._tasks.start_soon(self._live, name, person, known)
         return self._known[name, account]
@@ -165,10 +168,18 @@ class Persons:
         done = PeopleActed(name, heard.account, "silent", heard.ref, {"why": why})
         self.around.record(done, None)
 
-    async def _answered(self, messages: object) -> str:
+    async def _answered(
+        self, name: str, account: str, messages: Sequence[Mapping[str, str]]
+    ) -> str:
+        """What the model says, which is on record before the person does anything of it."""
         if self.answer is None:
             raise NoAnswer("no model plays the persons of this world")
         if self.replies >= self.settings.stand_in.replies:
             raise NoAnswer("the stand-in model has answered as often as it may")
         self.replies += 1
-        return await self.answer(messages)  # type: ignore[arg-type]
+        said = await self.answer(messages)
+        content = self.around.content
+        reply = content(said.encode("utf-8", "surrogatepass"))
+        played = PeoplePlayed(name, account, content(json_text(list(messages))), reply)
+        self.around.record(played, None)
+        return said

@@ -5,6 +5,7 @@ them, all agents and the beat of every sandbox waiting. A thread looks at the lo
 notes who it is and where it stands. If it is still there some seconds later, the request is ended:
 a signal has the loop's thread raise `Stalled` in it, which the exchange turns into a plain 504. The
 record and the ledger are never left half done; one long call of a C library ends at its own time.
+Worlds of a fleet share the loop: each has a watch of its own, which tells of its own services.
 """
 
 import asyncio
@@ -27,7 +28,6 @@ BOUND_S = 15.0
 FRAMES = 12
 """How much is told of where it stood."""
 
-_SERVICE = "world service "
 _SIGNAL = signal.SIGUSR2
 _WHOLE = ("agent_eval.record.", "agent_eval.world.ledger", "agent_eval.world.recording")
 """Modules that are not left in the middle of something."""
@@ -48,11 +48,16 @@ class Stalled(BaseException):
     """Raised where a service holds up everything else; nothing that a service catches."""
 
 
-def answering(service: str) -> None:
-    """What the current task does from now on is a service's doing."""
+_at_work: "weakref.WeakKeyDictionary[asyncio.Task[object], tuple[str, object]]"
+_at_work = weakref.WeakKeyDictionary()
+"""Which service a task answers for, and in which world."""
+
+
+def answering(service: str, world: object) -> None:
+    """What the current task does from now on is a service's doing, in the world of this object."""
     task = asyncio.current_task()
     if task is not None:
-        task.set_name(_SERVICE + service)
+        _at_work[task] = service, world
 
 
 _condemned: "weakref.WeakSet[asyncio.Task[object]]" = weakref.WeakSet()
@@ -68,7 +73,7 @@ def _ended(_number: int, frame: FrameType | None) -> None:
     if task is None or task not in _condemned or _within(frame, _WHOLE):
         return
     _condemned.discard(task)
-    task.set_name("ended")
+    _at_work.pop(task, None)
     raise Stalled
 
 
@@ -82,13 +87,16 @@ def _within(frame: FrameType | None, modules: tuple[str, ...]) -> bool:
 
 @asynccontextmanager
 async def noticed(
-    tell: Callable[[Stall], None], stall_s: float = STALL_S, bound_s: float = BOUND_S
+    world: object,
+    tell: Callable[[Stall], None],
+    stall_s: float = STALL_S,
+    bound_s: float = BOUND_S,
 ) -> AsyncIterator[None]:
-    """Have stalls of services told of, in the loop, and ended, while the block goes on.
+    """Have stalls of a world's services told of, in the loop, and ended, while the block goes on.
 
     They are ended where the loop runs in the main thread, as only that one takes signals.
     """
-    watch = _Watch(asyncio.get_running_loop(), stall_s, bound_s)
+    watch = _Watch(world, asyncio.get_running_loop(), stall_s, bound_s)
     if watch.can_end:
         signal.signal(_SIGNAL, _ended)
     beating = asyncio.create_task(watch.beat(tell))
@@ -103,8 +111,11 @@ async def noticed(
 class _Watch(threading.Thread):
     """Looks at the loop from outside."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, stall_s: float, bound_s: float) -> None:
+    def __init__(
+        self, world: object, loop: asyncio.AbstractEventLoop, stall_s: float, bound_s: float
+    ) -> None:
         super().__init__(name="stalls", daemon=True)
+        self._world = world
         self.over = threading.Event()
         self._loop, self._stall_s, self._bound_s = loop, stall_s, bound_s
         self._of = threading.get_ident()
@@ -149,8 +160,9 @@ class _Watch(threading.Thread):
     def _look(self) -> tuple[str, str] | None:
         self._at, task = None, asyncio.current_task(self._loop)
         frame = sys._current_frames().get(self._of)  # noqa: SLF001 - documented, for this
-        if task is None or frame is None or not task.get_name().startswith(_SERVICE):
-            return None  # the machine was asleep or busy, or it is not a service's doing
+        service, world = _at_work.get(task, (None, None)) if task is not None else (None, None)
+        if frame is None or service is None or world is not self._world:
+            return None  # the machine was asleep or busy, or it is nobody's doing in this world
         self._at = task
         where = "".join(traceback.format_stack(frame)[-FRAMES:])
-        return task.get_name().removeprefix(_SERVICE), where
+        return service, where

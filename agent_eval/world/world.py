@@ -134,7 +134,7 @@ async def _notice_stalls(record: Record, *, task_status: TaskStatus[None]) -> No
         )
         record.write(held)
 
-    async with noticed(tell):
+    async with noticed(record, tell):
         task_status.started()
         await anyio.sleep_forever()
 

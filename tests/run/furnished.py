@@ -17,6 +17,7 @@ from agent_eval.run.folk import furnish_folk, let_people_out
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.model import Loaded, ModelArguments
 from agent_eval.scenario.world import World as Asked
+from agent_eval.world.services.recalled import Recalled
 from agent_eval.world.world import Builder, Means, opened
 from tests.world.worlds import START, Stage
 
@@ -50,7 +51,9 @@ ASKED: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def furnished(folder: Path, roles: Roles | None = None) -> AsyncIterator[Stage]:
+async def furnished(
+    folder: Path, roles: Roles | None = None, recalled: Recalled | None = None
+) -> AsyncIterator[Stage]:
     (folder / "controls.py").write_text(CONTROLS)
     (folder / "harbour").mkdir()
     (folder / "harbour/index.txt").write_text("Harbour Line\n")
@@ -63,7 +66,9 @@ async def furnished(folder: Path, roles: Roles | None = None) -> AsyncIterator[S
         folder=folder, scenario=SimpleNamespace(model=ModelArguments(), controls={})
     )
     chosen = partial(choose, loaded=cast("Loaded", loaded), prices=None)
-    plan = cast("Plan", SimpleNamespace(loaded=loaded, redactor=NOTHING, model_of=chosen, marks={}))
+    given = {"loaded": loaded, "redactor": NOTHING, "model_of": chosen, "marks": {}}
+    given["recalled"] = recalled
+    plan = cast("Plan", SimpleNamespace(**given))
     steering = cast("Steering", SimpleNamespace(going=going))
 
     def make(builder: Builder) -> None:

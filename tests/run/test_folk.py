@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from agent_eval.record.budget import Roles
+from agent_eval.world.services.recalled import Recalled
 from tests.run.furnished import furnished
 from tests.world.worlds import Stage, until
 
@@ -47,6 +48,18 @@ async def test_a_model_plays_who_has_no_script(tmp_path: Path) -> None:
         [acted] = await facts(stage, "people.acted", 1)
         assert acted["deed"] == "report"
     assert roles.record()["persons"]["steps"] == 2, "it is paid by a role, not by the agent"
+    kinds = [each["kind"] for each in stage.events() if each["kind"].startswith("people.")]
+    assert [kind for kind in kinds if kind != "people.told"] == [
+        *("people.played", "people.said", "people.played", "people.acted")
+    ]
+
+    (tmp_path / "again").mkdir()
+    again, free = Recalled(tmp_path / "run"), Roles(None)
+    async with furnished(tmp_path / "again", free, again) as stage:
+        assert await written(stage, url, "key-of-agent", {"to": "kim", "text": "hello"}) == 201
+        [said] = await facts(stage, "people.said", 1)
+        assert (said["text"], said["played"]) == ("Who is this?", "model")
+    assert "persons" not in free.record(), "what is on record is paid for by nobody"
 
 
 async def test_a_person_who_is_mailed_opens_pages_of_this_world_only(tmp_path: Path) -> None:

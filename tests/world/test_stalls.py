@@ -13,16 +13,24 @@ LONG_S = 2.0
 """Enough for the watch to look, on a busy machine as well."""
 
 
-async def hold_up(service: str | None) -> None:
+HERE, ELSEWHERE = object(), object()
+"""What stands for a world."""
+
+
+async def hold_up(service: str | None, world: object = HERE) -> None:
     """Compute without letting anybody else."""
     if service is not None:
-        answering(service)
+        answering(service, world)
     time.sleep(LONG_S)  # noqa: ASYNC251 - it is what is not to be done
 
 
 async def test_it_is_told_who_held_everything_up_and_where() -> None:
     told: list[Stall] = []
-    async with noticed(told.append, stall_s=0.3):
+    elsewhere: list[Stall] = []
+    async with (
+        noticed(HERE, told.append, stall_s=0.3),
+        noticed(ELSEWHERE, elsewhere.append, stall_s=0.3),
+    ):
         await asyncio.create_task(hold_up(None))
         await asyncio.sleep(0.1)
         assert told == [], "what is no service's doing is not put down to one"
@@ -33,6 +41,7 @@ async def test_it_is_told_who_held_everything_up_and_where() -> None:
     assert stall.service == "slow"
     assert stall.seconds >= LONG_S
     assert "time.sleep(LONG_S)" in stall.where
+    assert elsewhere == [], "worlds side by side are told of their own services"
 
 
 @pytest.mark.parametrize("at_work", ["time.sleep(1000)", "while True: pass"])
@@ -40,13 +49,13 @@ async def test_a_service_that_would_hold_everything_up_for_good_is_ended(at_work
     told: list[Stall] = []
 
     async def answer() -> None:
-        answering("endless")
+        answering("endless", HERE)
         try:
             exec(at_work, {"time": time})
         except Exception:  # noqa: BLE001 - as services and their libraries do
             pytest.fail("what a service catches does not keep it going")
 
-    async with noticed(told.append, stall_s=0.3, bound_s=1):
+    async with noticed(HERE, told.append, stall_s=0.3, bound_s=1):
         with pytest.raises(Stalled):
             await asyncio.create_task(answer())
         while not told:  # noqa: ASYNC110 - it is told by nobody who would set an event
@@ -61,10 +70,10 @@ async def test_the_record_is_never_left_half_done() -> None:
     exec("def write(): time.sleep(2.5)", module)
 
     async def answer() -> str:
-        answering("slow")
+        answering("slow", HERE)
         module["write"]()
         return "written"
 
     told: list[Stall] = []
-    async with noticed(told.append, stall_s=0.3, bound_s=0.6):
+    async with noticed(HERE, told.append, stall_s=0.3, bound_s=0.6):
         assert await asyncio.create_task(answer()) == "written"

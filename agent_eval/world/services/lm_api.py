@@ -365,6 +365,7 @@ class LmApi:
             charged_microusd=charged,
             settled=bill.spent.record(),
             stream=admitted.call.stream,
+            finish_reason=finish,
         )
         self._around.record(fact, origin)
         return completion

@@ -39,7 +39,7 @@ class Thinking:
     """A model and who pays for it."""
 
     served_by: str
-    """`subject`, the model under test, or `stand-in`."""
+    """`subject`, the model under test, `stand-in`, or `persons`."""
     model: Model
     wanted: ModelArguments
     account: Account
