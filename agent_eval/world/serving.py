@@ -23,7 +23,9 @@ from agent_eval.world.recording import Kept
 
 TLS_PORT = 443
 HEAD_BYTES = 64 * 1024
-"""What the head of one request may come to, about."""
+"""What the head of one request may come to, about, and what follows its body."""
+MOST_PIPELINED = 16
+"""Requests of one connection that wait while another one is answered."""
 BAD_BYTES = 1024
 """How much is kept of what is no HTTP."""
 KEEP_ALIVE_S = 600
@@ -134,36 +136,44 @@ class _Protocol(HttpToolsProtocol):
         super().__init__(config, server_state, call.state)
         self._call, self._gone = call, gone
         self._came = Kept(BAD_BYTES)
-        self._head_bytes: int | None = 0
-        """Of the request whose head is not complete."""
-        self._completed = self._refused = False
+        self._in_head = True
+        """Whether the head of a request is not complete."""
+        self._unheard_bytes = 0
+        """What came since the parser last told of anything, a head or a bit of a body."""
+        self._heard = self._refused = False
 
     def data_received(self, data: bytes) -> None:
-        """Take what came, unless it is the endless head of a request."""
+        """Take what came, unless it is an endless head, or what stands around and after a body."""
         if self._refused:
             return
         self._came.add(data)
-        self._completed = False
+        self._heard = False
         super().data_received(data)
-        if self._head_bytes is not None and not self._completed:
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-                self.send_400_response("Request head too large.")
+        self._unheard_bytes = 0 if self._heard else self._unheard_bytes + len(data)
+        if self._unheard_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request head too large.")
 
     def on_message_begin(self) -> None:
-        """A request begins."""
+        """A request begins; one that cannot be answered for long is as good as no HTTP."""
+        if len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests at once")  # which the parser makes its own error
         super().on_message_begin()
-        self._head_bytes = 0
+        self._in_head = True
 
     def on_headers_complete(self) -> None:
         """Its head is there."""
-        self._head_bytes = None
+        self._in_head, self._heard = False, True
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A bit of its body is there."""
+        self._heard = True
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is there; the next thing that comes is a head again."""
         super().on_message_complete()
-        self._head_bytes, self._completed = 0, True
+        self._in_head = self._heard = True
         self._came = Kept(BAD_BYTES)
 
     def send_400_response(self, msg: str) -> None:
@@ -174,7 +184,7 @@ class _Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
-        unfinished = self._head_bytes and self._came.size
+        unfinished = self._in_head and self._came.size
         if unfinished and not self._refused:
             self._call.not_http(self._call, self._came)
         super().connection_lost(exc)

@@ -5,7 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 
@@ -324,6 +324,31 @@ async def test_a_sandbox_has_so_many_streams_and_another_its_own(tmp_path: Path)
             while (sock := await connect(AGENT, address, 80)) is None:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         sock.close()
+
+
+@pytest.mark.parametrize("endless", [b"0\r\n" + b"x: y\r\n" * 9_000, b"0\r\nx:", b"1;"])
+async def test_what_stands_around_and_after_a_body_is_bounded(
+    tmp_path: Path, endless: bytes
+) -> None:
+    """Trailers would be kept in memory, and nobody waits for them."""
+    begin = b"POST /echo HTTP/1.1\r\nHost: echo.internal\r\nTransfer-Encoding: chunked\r\n\r\n"
+    async with staged(tmp_path, {"echo": service()}) as stage:
+        sock = await stage.stream("echo.internal", 80)
+
+        def talk() -> bytes:
+            sock.settimeout(60)
+            sock.sendall(begin + b"5\r\nhello\r\n" + endless)
+            with suppress(BrokenPipeError, ConnectionResetError):
+                while True:
+                    sock.sendall(b"y" * 1_000)
+            return sock.recv(100)
+
+        assert b" 400 " in await anyio.to_thread.run_sync(talk)
+        sock.close()
+        await until(lambda: stage.events("world.exchange"))
+        exchange, refused = *stage.events("world.exchange"), *stage.events("world.refused")
+    assert exchange["request"]["bytes"] == 5
+    assert refused["reason"] == "not_http"
 
 
 async def test_what_is_no_http_is_on_record_with_its_beginning(tmp_path: Path) -> None:
