@@ -19,6 +19,8 @@ class Gateway(Part):
     """Connections that one sandbox may have open at one time."""
     max_request_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """The largest body that a service is given; more is answered with 413."""
+    held_request_bytes: int = Field(default=256 * 1024 * 1024, ge=1024)
+    """What all requests of one sandbox that are not answered yet may come to; beyond it, 503."""
     kept_body_bytes: int = Field(default=64 * 1024, ge=0)
     """How much of each body is on record."""
     patience_s: float = Field(default=900, gt=0)

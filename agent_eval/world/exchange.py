@@ -9,8 +9,9 @@ for too long, is the infrastructure's fault: the program inside meets a plain 5x
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import format_datetime
 
 import anyio
@@ -23,6 +24,7 @@ from agent_eval.basics.clock import SHORTEST_S, WorkingClock
 from agent_eval.basics.tasks import beside
 from agent_eval.errors import LimitReached, Overspent, TranscriptBroken
 from agent_eval.events.world import AnswerBegun, Exchanged, WorldTrouble
+from agent_eval.scenario.world import Gateway
 from agent_eval.world.clock import WorldClock
 from agent_eval.world.recording import Kept, Record
 from agent_eval.world.serving import Call
@@ -49,9 +51,9 @@ class Manner:
     """What patience goes by."""
     fail: Callable[[Exception], None]
     """Told of what ends the run."""
-    max_request_bytes: int
-    kept_body_bytes: int
-    patience_s: float
+    bounds: Gateway
+    held_bytes: Counter[str] = field(default_factory=Counter)
+    """What of requests that are not answered yet has come, by sandbox."""
 
 
 class Exchanges:
@@ -76,6 +78,8 @@ class Exchanges:
             await self._patiently(one)
         except _TooLong:
             await one.answer(413)
+        except _TooMuch:
+            await one.answer(503)
         except ClientDisconnect:
             pass
         except ENDS_THE_RUN as error:
@@ -94,7 +98,7 @@ class Exchanges:
             tasks.start_soon(self._lose_patience, one, tasks.cancel_scope)
             await self._app(one.scope, one.receive, one.send)
         if one.hung:
-            waited = f"no answer within {self.manner.patience_s:g} s"
+            waited = f"no answer within {self.manner.bounds.patience_s:g} s"
             self.trouble("hung", waited, one.number)
             await one.answer(504)
         elif not one.complete and not one.gone:
@@ -104,7 +108,7 @@ class Exchanges:
     async def _lose_patience(self, one: "_Exchange", scope: anyio.CancelScope) -> None:
         now_s = self.manner.working.now_s
         while not one.begun:
-            left_s = self.manner.patience_s - one.silent_s(now_s())
+            left_s = self.manner.bounds.patience_s - one.silent_s(now_s())
             if left_s <= 0:
                 one.hung = True
                 scope.cancel()
@@ -130,19 +134,23 @@ class _TooLong(Exception):
     """The body is longer than services are given."""
 
 
+class _TooMuch(Exception):
+    """The bodies of all requests that a sandbox has under way are more than are held."""
+
+
 class _Exchange:
     """One request on its way through."""
 
     def __init__(self, around: Exchanges, scope: Scope, receive: Receive, send: Send) -> None:
         self.scope = scope
         self.number = around.manner.record.count("exchanges")
-        self.begun = self.complete = self.gone = self.hung = False
+        self.begun = self.complete = self.gone = self.hung = self._muted = False
         self._around, self._manner = around, around.manner
         self._receive, self._send = receive, send
         self._call: Call = scope["state"]["call"]
         self._headers = Headers(scope=scope)
-        self._request = Kept(self._manner.kept_body_bytes)
-        self._response = Kept(self._manner.kept_body_bytes)
+        self._request = Kept(self._manner.bounds.kept_body_bytes)
+        self._response = Kept(self._manner.bounds.kept_body_bytes)
         self._held: list[Message] = []
         """What of the request came before the service asked for it."""
         self._start: Message | None = None
@@ -162,12 +170,12 @@ class _Exchange:
     def too_long(self) -> bool:
         """Whether the request says so itself."""
         said = self._headers.get("content-length", "")
-        return said.isdigit() and int(said) > self._manner.max_request_bytes
+        return said.isdigit() and int(said) > self._manner.bounds.max_request_bytes
 
     async def read_on(self) -> None:
         """Read what of the body is kept, also if the service does not want it."""
         more = True
-        while more and self._request.size < self._manner.kept_body_bytes:
+        while more and self._request.size < self._manner.bounds.kept_body_bytes:
             message = await self._next()
             self._held.append(message)
             more = message["type"] == "http.request" and message.get("more_body", False)
@@ -183,13 +191,24 @@ class _Exchange:
         if message["type"] == "http.disconnect":
             self.gone = not self.complete
         else:
-            self._request.add(message.get("body", b""))
-            if self._request.size > self._manner.max_request_bytes:
-                raise _TooLong
+            body = message.get("body", b"")
+            self._request.add(body)
+            self._manner.held_bytes[self._sandbox] += len(body)
+            if self._request.size > self._manner.bounds.max_request_bytes:
+                raise self._refused(_TooLong())
+            if self._manner.held_bytes[self._sandbox] > self._manner.bounds.held_request_bytes:
+                raise self._refused(_TooMuch())
         return message
+
+    def _refused(self, why: Exception) -> Exception:
+        """What the service meets in place of more; what it makes of it is no answer."""
+        self._muted = not self.begun
+        return why
 
     async def send(self, message: Message) -> None:
         """A bit of the answer, from the service."""
+        if self._muted:
+            return
         if message["type"] == "http.response.start":
             self._status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -217,16 +236,22 @@ class _Exchange:
             return
         if self.begun:
             raise ConnectionAbortedError("the answer cannot be finished")
+        self._muted = False
         phrase = {413: "Request Entity Too Large", 500: "Internal Server Error"}
         phrase |= {503: "Service Unavailable", 504: "Gateway Timeout"}
-        headers = {"connection": "close"} if status == 413 else None
+        headers = {"connection": "close"} if status in (413, 503) else None
         response = PlainTextResponse(phrase[status] + "\n", status, headers)
         await response(self.scope, self.receive, self.send)
 
     def over(self) -> None:
         """See to it that it is on record, however it ended."""
+        self._manner.held_bytes[self._sandbox] -= self._request.size
         if not self._on_record:
             self._write()
+
+    @property
+    def _sandbox(self) -> str:
+        return self._call.origin.sandbox
 
     @property
     def _name(self) -> str:
@@ -249,7 +274,7 @@ class _Exchange:
     def _write_beginning(self) -> None:
         begun = AnswerBegun(
             exchange=self.number,
-            sandbox=self._call.origin.sandbox,
+            sandbox=self._sandbox,
             name=self._name,
             method=self.scope["method"],
             path=self._path,
@@ -262,7 +287,7 @@ class _Exchange:
         record = self._manner.record
         event = Exchanged(
             exchange=self.number,
-            sandbox=self._call.origin.sandbox,
+            sandbox=self._sandbox,
             name=self._name,
             service=self._around.service,
             port=self._call.port,

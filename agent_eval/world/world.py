@@ -101,9 +101,7 @@ async def opened(
             builder.clock,
             means.working,
             failure.fail,
-            asked.gateway.max_request_bytes,
-            asked.gateway.kept_body_bytes,
-            asked.gateway.patience_s,
+            asked.gateway,
         )
         world = World(gateway, builder.clock, builder.bank, builder.services)
         for name, service in builder.services.items():

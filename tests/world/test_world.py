@@ -147,8 +147,9 @@ async def test_long_bodies_are_counted_and_kept_to_a_limit(tmp_path: Path) -> No
         assert stage.events("world.exchange")[2]["status"] == 413
 
 
-async def test_a_body_without_a_length_is_bounded_too(tmp_path: Path) -> None:
-    asked = Asked(gateway=Bounds(max_request_bytes=5000))
+@pytest.mark.parametrize("kept", [0, 65536], ids=["by the service", "before it"])
+async def test_a_body_without_a_length_is_bounded_too(tmp_path: Path, kept: int) -> None:
+    asked = Asked(gateway=Bounds(max_request_bytes=5000, kept_body_bytes=kept))
     async with staged(tmp_path, {"echo": service()}, asked) as stage:
         sock = await stage.stream("echo.internal", 80)
 
@@ -163,6 +164,25 @@ async def test_a_body_without_a_length_is_bounded_too(tmp_path: Path) -> None:
 
         assert b" 413 " in await anyio.to_thread.run_sync(send)
         sock.close()
+
+
+async def test_all_that_a_sandbox_sends_at_one_time_is_bounded(tmp_path: Path) -> None:
+    """Many bodies that never end would be held in memory."""
+    asked = Asked(gateway=Bounds(held_request_bytes=100_000, kept_body_bytes=0))
+    head = b"POST /echo HTTP/1.1\r\nhost: echo.internal\r\ncontent-length: 90000\r\n\r\n"
+    async with staged(tmp_path, {"echo": service()}, asked) as stage:
+        url, other = "http://echo.internal/echo", Origin("1", "1")
+        begun = await stage.stream("echo.internal", 80)
+        begun.sendall(head + b"x" * 80_000)
+        with anyio.fail_after(60):
+            while (await stage.fetch(url, b"y" * 30_000)).status != 503:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+        assert (await stage.fetch(url, b"y" * 30_000, origin=other)).status == 200
+        begun.close()
+        with anyio.fail_after(60):
+            while (await stage.fetch(url, b"y" * 30_000)).status != 200:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+    assert not stage.events("world.trouble")
 
 
 @pytest.mark.parametrize(("path", "status"), [("/fails", 500), ("/hangs", 504)])
