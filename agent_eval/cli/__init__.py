@@ -15,6 +15,7 @@ import click
 
 from agent_eval import __version__
 from agent_eval.basics.display import printable
+from agent_eval.basics.open_files import ask_for_more
 from agent_eval.errors import AgentEvalError, Blame, LimitReached
 from agent_eval.record.redact import Redactor, host_secrets
 
@@ -97,6 +98,7 @@ def commands() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run a command; an error of ours ends in its message and its exit code, not a traceback."""
+    ask_for_more()
     try:
         commands.main(args=arguments, prog_name="agent-eval")
     except AgentEvalError as error:

@@ -147,7 +147,8 @@ class WorldRefused(Event):
     """Where it was to go, as the sandbox's own network stack says."""
     port: int
     reason: str
-    """`unknown`: nothing has this address; `port`: not this port; `full`: too many at one time;
+    """`unknown`: nothing has this address; `port`: not this port; `full`: too many at one time
+    (`detail` where it is too many for this process);
     `closed`: nothing listens at that instance's port; `tls`: the client would not go on with it;
     `not_http`: what came is no HTTP."""
     name: str | None = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import anyio
 from anyio.abc import TaskGroup
 
+from agent_eval.basics.open_files import socket_pair
 from agent_eval.events.world import NameAsked, StreamEnded, StreamOpened, WorldRefused
 from agent_eval.world.base import Dial, Origin, Service
 from agent_eval.world.names import Directory, Place
@@ -60,11 +61,18 @@ class Gateway:
             self._refuse(origin, _Target(address, port, place), reason)
             return None
         assert place is not None
+        try:
+            ours, theirs = socket_pair()
+        except OSError as error:
+            self._refuse(origin, _Target(address, port, place), "full", str(error))
+            return None
         if place.dial is None:
-            ours, theirs = _pair()
             self._tasks.start_soon(self._served, origin, place, port, ours)
-            return theirs
-        return await self._joined(origin, place, place.dial, port)
+        elif not await self._joined(origin, place, place.dial, port, ours):
+            ours.close()
+            theirs.close()
+            return None
+        return theirs
 
     def _against(self, origin: Origin, place: Place | None, port: int) -> str | None:
         """What speaks against a stream, if anything."""
@@ -130,15 +138,14 @@ class Gateway:
             self._record.write(refused, origin)
 
     async def _joined(
-        self, origin: Origin, place: Place, dial: Dial, port: int
-    ) -> socket.socket | None:
-        """A stream to a port of an instance."""
+        self, origin: Origin, place: Place, dial: Dial, port: int, near: socket.socket
+    ) -> bool:
+        """Join a stream to a port of an instance; whether something listens there."""
         try:
             far = await dial(port)
         except OSError as error:
             self._refuse(origin, _Target(place.address, port, place), "closed", str(error)[:200])
-            return None
-        ours, theirs = _pair()
+            return False
         number = self._record.count("streams")
         assert place.sandbox is not None
         opened = StreamOpened(
@@ -150,8 +157,8 @@ class Gateway:
             port=port,
         )
         self._record.write(opened, origin)
-        self._tasks.start_soon(self._relayed, origin, opened, ours, far)
-        return theirs
+        self._tasks.start_soon(self._relayed, origin, opened, near, far)
+        return True
 
     async def _relayed(
         self, origin: Origin, opened: StreamOpened, near: socket.socket, far: socket.socket
@@ -190,13 +197,6 @@ class _Target:
     address: str
     port: int
     place: Place | None
-
-
-def _pair() -> tuple[socket.socket, socket.socket]:
-    ours, theirs = socket.socketpair()
-    ours.settimeout(0)
-    theirs.settimeout(0)
-    return ours, theirs
 
 
 async def _carry(source: socket.socket, to: socket.socket, edges: Edges) -> None:

@@ -1,6 +1,7 @@
 """Worlds that stand: their services over real sockets, what is on record, and what may fail."""
 
 import json
+import resource
 import socket
 import ssl
 import time
@@ -18,6 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from agent_eval.basics.open_files import KEPT_BACK
 from agent_eval.errors import LimitReached, ScenarioError
 from agent_eval.record.budget import Account
 from agent_eval.record.verify import verify
@@ -344,6 +346,28 @@ async def test_a_sandbox_has_so_many_streams_and_another_its_own(tmp_path: Path)
             while (sock := await connect(AGENT, address, 80)) is None:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         sock.close()
+
+
+async def test_streams_leave_the_harness_files_of_its_own(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with staged(tmp_path, {"echo": service()}) as stage:
+        socks = [await stage.stream("echo.internal", 80)]
+        allowed = socks[0].fileno() + KEPT_BACK + 20
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, before[1]))
+        try:
+            address = stage.world.gateway.resolve(AGENT, "echo.internal")
+            assert address is not None
+            while sock := await stage.world.gateway.connect(AGENT, address, 80):
+                socks.append(sock)
+            assert 8 <= len(socks) < 20
+            (tmp_path / "other").write_text("still possible")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+            for sock in socks:
+                sock.close()
+        (refused,) = stage.events("world.refused")
+    assert refused["reason"] == "full"
+    assert str(allowed) in refused["detail"]
 
 
 @pytest.mark.parametrize("endless", [b"0\r\n" + b"x: y\r\n" * 9_000, b"0\r\nx:", b"1;"])
