@@ -61,11 +61,12 @@ class Difference:
     """What came back otherwise than it is on record."""
 
     seq: int
-    """The recorded end of the action."""
+    """The recorded end of it; 0 where nothing on record is like it."""
     agent: str
-    action: int
+    action: int | None
+    """None where it is the world's doing."""
     what: str
-    """`output`, or the name of the field of `action.ended` that differs."""
+    """`output`, or the name of the field of `action.ended` that differs; of a world, what does."""
     expected: str
     got: str
 
@@ -103,19 +104,31 @@ class Redo:
         """All of some steps of an agent's sandbox; `ends` are those of its actions."""
         redone = Redone()
         for event in steps:
-            if event["kind"] in FILLED:
-                await sandbox.put(list(self.files(event)))
-            if event["kind"] != "action.started":
-                continue
-            ended = ends.get(event["action"])
-            why = self.cannot(ended)
-            if ended is None or why:
-                redone.left_out.append({"action": event["action"], "why": why})
-                continue
-            done = await self.again(sandbox, event, ended, max_output_bytes)
-            redone.actions += 1
-            redone.differences += self.differences(event, ended, done)
+            await self.one(
+                sandbox, event, ends.get(event.get("action", 0)), max_output_bytes, redone
+            )
         return redone
+
+    async def one(
+        self,
+        sandbox: Redoes,
+        event: Event,
+        ended: Event | None,
+        max_output_bytes: int,
+        redone: Redone,
+    ) -> None:
+        """One step of a sandbox, of which `redone` is told."""
+        if event["kind"] in FILLED:
+            await sandbox.put(list(self.files(event)))
+        if event["kind"] != "action.started":
+            return
+        why = self.cannot(ended)
+        if ended is None or why:
+            redone.left_out.append({"action": event["action"], "why": why})
+            return
+        done = await self.again(sandbox, event, ended, max_output_bytes)
+        redone.actions += 1
+        redone.differences += self.differences(event, ended, done)
 
     def cannot(self, ended: Event | None) -> str | None:
         """Why an action cannot be done again, by its recorded end; None if it can."""

@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
 import click
@@ -85,8 +86,7 @@ def _plan(folder: Path, state: RunState, runs: Path | None) -> Plan:
 def _words(replayed: Replayed) -> list[str]:
     differs = len(replayed.differences)
     lines = [line for each in replayed.differences for line in difference_words(each)]
-    lines += [f"left out    action {each['action']} of agent {each['agent']}: {each['why']}"
-              for each in replayed.left_out]  # fmt: skip
+    lines += [left_out_words(each) for each in replayed.left_out]
     came = f"{differs} differences" if differs else "no difference"
     return [
         *lines,
@@ -98,8 +98,16 @@ def _words(replayed: Replayed) -> list[str]:
 
 def difference_words(one: Difference) -> list[str]:
     """A difference, for a person."""
+    whose = f"action {one.action} of agent {one.agent}" if one.action else "the world"
     return [
-        f"DIFFERS     action {one.action} of agent {one.agent} (event {one.seq}): {one.what}",
+        f"DIFFERS     {whose} (event {one.seq}): {one.what}",
         f"  expected  {one.expected!r}",
         f"  got       {one.got!r}",
     ]
+
+
+def left_out_words(one: dict[str, Any]) -> str:
+    """What was not done or not compared, for a person."""
+    if one["action"] is None:
+        return f"not compared  {one['agent']}: {one['why']}"
+    return f"left out    action {one['action']} of agent {one['agent']}: {one['why']}"

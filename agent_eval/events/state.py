@@ -92,8 +92,10 @@ class ActionsRedone(Event):
     actions: int
     """How many."""
     differences: list[dict[str, Any]]
-    """Of each: `seq` of the recorded end, `agent`, `action`, `what` differs, `expected`, `got`."""
+    """Of each: `seq` of the recorded end, `agent`, `action` (null where it is the world that
+    differs), `what` differs, `expected`, `got`."""
     left_out: list[dict[str, Any]] = field(default_factory=list)
-    """Those that could not be done again: `action`, and why."""
+    """Those that could not be done again, and what of a world is not compared: `action`, null for
+    a world, and `why`."""
     ignored: list[str] = field(default_factory=list)
     """What was taken out of all output before it was compared, as regular expressions."""

@@ -20,6 +20,7 @@ from agent_eval.events.kernel import OfKernel
 from agent_eval.events.kinds import KINDS
 from agent_eval.events.state import RunBranched
 from agent_eval.fleet.machine import Machine
+from agent_eval.past.course import course_of
 from agent_eval.past.past import Past
 from agent_eval.past.replaying import origin_of
 from agent_eval.past.worlds import refuse_unless_repeatable
@@ -68,6 +69,7 @@ async def branch_run(
     inherited, edits = _inherited(origin, state, branching)
     run = run_id(plan.loaded.title)
     before = Past(state, branching.redo)
+    plan = replace(plan, past=before)
     async with housed(plan, run, steering, machine) as (housing, about):
         box = await housing.make(before.nearest(state.root)[0])
         try:
@@ -86,8 +88,11 @@ async def branch_run(
                     settled={"record_bytes": state.root.spent.record_bytes},
                 )
                 transcript.write(branched)
-                past = Past(rebuilt(folder), branching.redo, branching.allow_differences)
-                recalled = Recalled(origin, branching.at)
+                past = Past(
+                    rebuilt(folder), branching.redo, branching.allow_differences,
+                    course=course_of(origin, branching.at).without_unfinished(),
+                )  # fmt: skip
+                recalled = Recalled(origin, branching.at, branching.redo.ignore)
                 again = replace(plan, past=past, recalled=recalled)
                 return await Run(again, steering, transcript, housing, box).to_the_end()
         except BaseException:

@@ -1,14 +1,30 @@
 """A run that is taken up again: where it stood, and how its sandboxes come to be what they were."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from agent_eval.agent.redo import Redo, Redoes, Redone
+from agent_eval.basics.tasks import beside
 from agent_eval.errors import Differs, NoSnapshot
+from agent_eval.events.drills import DrillEnded
 from agent_eval.events.state import ActionsRedone
+from agent_eval.past.compared import drill_differences
+from agent_eval.past.course import Course, Step
+from agent_eval.past.following import Following
 from agent_eval.past.worlds import has_world
 from agent_eval.record.rebuild import AgentState, Event, RunState
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
+from agent_eval.world.clock import WorldClock
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The world around a sandbox in which actions are done again."""
+
+    clock: WorldClock
+    drill: Callable[[int], Awaitable[DrillEnded]]
+    """Does the drill that is this one of the scenario's."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +38,8 @@ class Past:
     """Whether its record stays open where differences end it, for another try."""
     anew: bool = False
     """Whether nothing begins as what a lost harness left."""
+    course: Course | None = None
+    """What is to be done again in a world."""
 
     @property
     def opened_at(self) -> datetime:
@@ -54,20 +72,46 @@ class Past:
         return None, agent.history
 
     async def furnish(
-        self, sandbox: Redoes, agent: AgentState, max_output_bytes: int
+        self, sandbox: Redoes, agent: AgentState, max_output_bytes: int, stage: Stage | None = None
     ) -> ActionsRedone:
         """Do again in a sandbox what the agent's had gone through since it was as this one is."""
-        _, steps = self.nearest(agent)
-        redone = await self.redo.all(sandbox, steps, agent.ends, max_output_bytes)
+        if stage is not None and self.course is not None and self.course.moves:
+            redone = await self._in_its_world(sandbox, agent.path, max_output_bytes, stage)
+        else:
+            _, steps = self.nearest(agent)
+            redone = await self.redo.all(sandbox, steps, agent.ends, max_output_bytes)
         return redone_event(sandbox.id, redone, self.redo)
+
+    async def _in_its_world(
+        self, sandbox: Redoes, agent: str, max_output_bytes: int, stage: Stage
+    ) -> Redone:
+        """Actions and drills, each when as much time of the world has passed as then."""
+        assert self.course is not None
+        redone = Redone()
+
+        async def do(step: Step) -> bool:
+            if step.event["kind"] == "drill.begun":
+                ended = await stage.drill(step.event["drill"])
+                redone.differences += drill_differences(step, ended)
+            elif step.agent == agent:
+                await self.redo.one(sandbox, step.event, step.end, max_output_bytes, redone)
+            return True
+
+        async def ready(_: Step) -> None:
+            """The sandbox is up."""
+
+        async with beside() as tasks:
+            await Following(ready, do, stage.clock).through(self.course.steps, tasks)
+        return redone
 
     def refuse_differences(self, event: ActionsRedone) -> None:
         """Raise `Differs` where a sandbox is not what it was, unless that is allowed."""
         if event.differences and not self.allow_differences:
             one = event.differences[0]
+            action = f"action {one['action']} of agent {one['agent']}"
             raise Differs(
-                f"action {one['action']} of agent {one['agent']} came out otherwise when it was "
-                f"done again: {one['what']} was {one['expected']!r} and is {one['got']!r}. The "
+                f"{action if one['action'] else 'the world'} came out otherwise when it was done "
+                f"again: {one['what']} was {one['expected']!r} and is {one['got']!r}. The "
                 "record is as it was, with the differences in it. --allow-differences goes on all "
                 "the same, --ignore REGEX says what does not matter"
             )

@@ -1,8 +1,8 @@
 """A run's recorded actions, done again in fresh sandboxes with no model, as a run of its own.
 
-Sandboxes come up as they are needed and actions are done one after the other, in the order in which
-they began. The record of the replay says what it replays, has every action again with what the
-kernel tells of it, and ends with what differs.
+Sandboxes come up as they are needed; actions, and the drills of a world, are done in the order in
+which they began, side by side where they were. The record of the replay says what it replays, has
+every action again with what the kernel tells of it, and ends with what differs.
 """
 
 from contextlib import AsyncExitStack
@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 
-from agent_eval.agent.redo import FILLED, Difference, Redo, Redone
+from agent_eval.agent.redo import Difference, Redo, Redone
 from agent_eval.agent.taking_up import end_of
+from agent_eval.basics.tasks import beside
 from agent_eval.errors import AgentEvalError
+from agent_eval.events.drills import AftermathBegun, AftermathEnded
 from agent_eval.events.kinds import (
     ActionStarted,
     FilesSeeded,
@@ -25,12 +28,24 @@ from agent_eval.events.kinds import (
     Trouble,
 )
 from agent_eval.fleet.machine import Machine
+from agent_eval.models.base import Model
+from agent_eval.models.replay import Replay
+from agent_eval.past.compared import (
+    answer_differences,
+    drill_differences,
+    machine_differences,
+    not_compared,
+)
+from agent_eval.past.course import Step, course_of
+from agent_eval.past.following import Following
 from agent_eval.past.past import Past, redone_event
 from agent_eval.past.worlds import refuse_unless_repeatable
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts
-from agent_eval.record.rebuild import ROOT, Event, RunState
+from agent_eval.record.rebuild import ROOT, RunState
 from agent_eval.record.transcript import Transcript, refuse_full_disk
+from agent_eval.run.drills import Drills
+from agent_eval.run.hands import Reach
 from agent_eval.run.housing import Box, Housing, housed
 from agent_eval.run.outcome import Outcome, outcome_of
 from agent_eval.run.plan import Plan, opening, run_id
@@ -73,7 +88,9 @@ async def replay_run(
 ) -> Replayed:
     """Do a run's actions again, up to the first that comes out otherwise or all of them."""
     refuse_full_disk(plan.runs)
-    refuse_unless_repeatable(again.redo.run, again.state)
+    refuse_unless_repeatable(again.redo.run, again.state, goes_on=False)
+    past = Past(again.state, again.redo, course=course_of(again.redo.run))
+    plan = replace(plan, past=past, named=_nobody)
     run = run_id(f"replay-of-{plan.loaded.title}")
     async with housed(plan, run, steering, machine) as (housing, about):
         box = await housing.make()
@@ -114,18 +131,22 @@ class _Replay:
         self.limit = int(plan.loaded.scenario.actions.max_output_bytes)
         self.accounts = {name: Account(name, {}) for name in self.state.agents}
         self.started = datetime.now(UTC)
-        began = Past(self.state, self.redo).began_at
-        plan = replace(plan, recalled=Recalled(self.redo.run))
+        assert plan.past is not None
+        assert plan.past.course is not None
+        began, self.course = plan.past.began_at, plan.past.course
+        self.recalled = Recalled(self.redo.run, ignore=self.redo.ignore)
+        plan = replace(plan, recalled=self.recalled)
         self.ground = Ground(plan, transcript, Account(ROOT, {}), steering, housing, began)
         self.sandboxes: dict[str, Sandbox] = {}
         self.came: dict[str, Redone] = {}
+        self.reach: Reach | None = None
+        self.drills: Drills | None = None
 
     async def to_the_end(self, box: Box) -> Replayed:
         outcome = REPLAYED
         try:
-            async with AsyncExitStack() as stack:
-                await stack.enter_async_context(standing(self.ground))
-                await self._redo(stack, box)
+            async with standing(self.ground), beside() as tasks, AsyncExitStack() as stack:
+                await self._redo(tasks, stack, box)
         except AgentEvalError as error:
             outcome = outcome_of(error)
             trouble = Trouble(outcome.blame or "", outcome.error or "", outcome.message or "")
@@ -156,24 +177,48 @@ class _Replay:
         folder = self.transcript.folder
         return Replayed(folder, head, outcome, actions, differences, left_out)
 
-    async def _redo(self, stack: AsyncExitStack, first: Box) -> None:
+    async def _redo(self, tasks: TaskGroup, stack: AsyncExitStack, first: Box) -> None:
         await self._moved_in(stack, ROOT, first)
+        self._enter_the_world()
+        world = self.housing.world
+        clock = world.clock if world is not None and self.course.moves else None
+
+        async def ready(step: Step) -> None:
+            if step.agent not in self.sandboxes:
+                await self._furnished(stack, step.agent)
+
         try:
-            for event, agent in self._steps():
-                if agent not in self.sandboxes:
-                    await self._furnished(stack, agent)
-                if not await self._step(event, agent) and not self.whole:
-                    break
+            await Following(ready, self._step, clock).through(self.course.steps, tasks)
+            self._compare_the_world()
         finally:
             for agent, sandbox in self.sandboxes.items():
                 redone = self.came.get(agent, Redone())
                 self.transcript.write(redone_event(sandbox.id, redone, self.redo), agent)
-        self.transcript.write(SandboxFrozen(await self.sandboxes[ROOT].freeze()))
+        if self.reach is None or not self.reach.stopped:
+            self.transcript.write(SandboxFrozen(await self.sandboxes[ROOT].freeze()))
 
-    def _steps(self) -> list[tuple[Event, str]]:
-        """All that happened to sandboxes, in order, and whose each was."""
-        steps = [(event, name) for name, one in self.state.agents.items() for event in one.history]
-        return sorted(steps, key=lambda step: int(step[0]["seq"]))
+    def _enter_the_world(self) -> None:
+        """Have drills reach what they are done to, if there is a world."""
+        world, asked = self.housing.world, self.plan.loaded.scenario.world
+        if world is None or asked is None:
+            return
+        self.reach = Reach(world, self.sandboxes[ROOT], self.transcript)
+
+        async def interrupt() -> None:
+            """What was cut off is not done again."""
+
+        hands = self.reach.hands(interrupt, lambda _: None)
+        self.drills = Drills(asked.drills, world.clock, self.transcript, hands)
+
+    def _compare_the_world(self) -> None:
+        if self.reach is None:
+            return
+        redone = self.came.setdefault(ROOT, Redone())
+        redone.differences += answer_differences(self.recalled)
+        redone.left_out += not_compared(self.recalled)
+        if self.whole or not redone.differences:
+            now = course_of(self.transcript.folder).machines
+            redone.differences += machine_differences(self.course.machines, now)
 
     async def _furnished(self, stack: AsyncExitStack, agent: str) -> None:
         """A copy's sandbox as it was when the copy began."""
@@ -194,18 +239,30 @@ class _Replay:
         coming = self.housing.inhabited(box, self.transcript, account, self.limit)
         self.sandboxes[agent] = await stack.enter_async_context(coming)
 
-    async def _step(self, event: Event, agent: str) -> bool:
-        """Do one of them again; whether it came out the same."""
-        redone, sandbox = self.came.setdefault(agent, Redone()), self.sandboxes[agent]
-        if event["kind"] in FILLED:
-            await sandbox.put(list(self.redo.files(event)))
-            self.transcript.write(FilesSeeded(event["files"]), agent)
-        if event["kind"] != "action.started":
-            return True
-        ended = self.state.agents[agent].ends.get(event["action"])
+    async def _step(self, step: Step) -> bool:
+        """Do one of them again; whether to go on."""
+        redone, event = self.came.setdefault(step.agent, Redone()), step.event
+        before = len(redone.differences)
+        match event["kind"]:
+            case "files.seeded" | "files.handed":
+                await self.sandboxes[step.agent].put(list(self.redo.files(event)))
+                self.transcript.write(FilesSeeded(event["files"]), step.agent)
+            case "action.started":
+                await self._act(step, redone)
+            case "drill.begun":
+                assert self.drills is not None
+                redone.differences += drill_differences(step, await self.drills.do(event["drill"]))
+            case "aftermath.begun":
+                self.transcript.write(AftermathBegun(event["at_most_s"]))
+            case "aftermath.ended":
+                self.transcript.write(AftermathEnded(event["why"]))
+        return self.whole or len(redone.differences) == before
+
+    async def _act(self, step: Step, redone: Redone) -> None:
+        event, ended, agent = step.event, step.end, step.agent
         if why := self.redo.cannot(ended):
             redone.left_out.append({"agent": agent, "action": event["action"], "why": why})
-            return True
+            return
         assert ended is not None
         action, timeout_s = event["action"], event["timeout_s"]
         started = ActionStarted(
@@ -213,10 +270,13 @@ class _Replay:
         )
         self.transcript.write(started, agent)
         cause = Cause(action, agent)
-        done = await self.redo.again(sandbox, event, ended, self.limit, cause)
+        done = await self.redo.again(self.sandboxes[agent], event, ended, self.limit, cause)
         done = replace(done, output=self.redo.as_recorded(done))
         self.transcript.write(end_of(action, done, Amounts(), self.transcript), agent)
-        found = self.redo.differences(event, ended, done)
         redone.actions += 1
-        redone.differences += found
-        return not found
+        redone.differences += self.redo.differences(event, ended, done)
+
+
+def _nobody(name: str) -> Model:
+    """No model is asked in a replay, whichever it is."""
+    return Replay(name, ())

@@ -20,6 +20,7 @@ from agent_eval.events.event import Event
 from agent_eval.events.kinds import ActionEnded, ModelFailed, SandboxRemoved
 from agent_eval.events.state import RunResumed
 from agent_eval.fleet.machine import Machine
+from agent_eval.past.course import course_of
 from agent_eval.past.past import Past
 from agent_eval.past.standing import saved_standing
 from agent_eval.past.worlds import has_world, refuse_unless_repeatable
@@ -70,6 +71,7 @@ async def resume_run(
         transcript.redactor, transcript.listener = plan.redactor, plan.listener
         before = resumable(folder)
         refuse_unless_repeatable(folder, before)
+        plan = replace(plan, past=Past(before, wishes.redo))
         async with housed(plan, folder.name, steering, machine) as (housing, about):
             _refuse_another_image(before, about["image"], wishes)
             taken: set[str] = set()
@@ -90,11 +92,12 @@ async def resume_run(
             transcript.write(resumed)
             past = Past(
                 rebuilt(folder), wishes.redo, wishes.allow_differences,
-                left_open=True, anew=wishes.anew,
+                left_open=True, anew=wishes.anew, course=course_of(folder, before.last["seq"]),
             )  # fmt: skip
             housing.keeps_names = True
             await _remove_old(housing.machine.engine, folder.name, transcript)
-            again = replace(plan, past=past, recalled=Recalled(folder, before.last["seq"]))
+            recalled = Recalled(folder, before.last["seq"], wishes.redo.ignore)
+            again = replace(plan, past=past, recalled=recalled)
             return await _gone_on(again, steering, transcript, housing)
 
 

@@ -31,7 +31,7 @@ class Worked:
         if kind in NOBODY_WORKS:
             self._working = self._paused = False
         elif self._working and not self._paused:
-            took_s = event["elapsed_s"] - self._last_s - _stood_s(event)
+            took_s = event["elapsed_s"] - self._last_s - stood_s(event)
             # The wait for a person may be longer than the time since the last event of others.
             self.seconds = max(self.seconds + took_s, 0.0)
         if kind == "operator.steered":
@@ -41,7 +41,7 @@ class Worked:
         self._last_s = event["elapsed_s"]
 
 
-def _stood_s(event: dict[str, Any]) -> float:
+def stood_s(event: dict[str, Any]) -> float:
     """For how much of the time before an event everything stood still, as it says itself."""
     if event["kind"] == "harness.gap":
         return max(float(event["silent_s"]) - SILENCE_S, 0.0)

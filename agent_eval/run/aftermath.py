@@ -4,40 +4,24 @@ The drills of the scenario are done beside the conversation and after it; when i
 goes on for a while, so that it can be seen what lives on.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from typing import Protocol
 
 import anyio
 
 from agent_eval.basics.tasks import beside
-from agent_eval.events.kinds import SandboxFrozen
 from agent_eval.record.transcript import Transcript
-from agent_eval.run.drills import Drills, Hands, NothingToDo
+from agent_eval.run.drills import Drills
+from agent_eval.run.hands import Reach
 from agent_eval.run.outcome import Outcome
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.scenario.world import World as Asked
-from agent_eval.world.ledger import OUTSIDE, NoSuchAccount
 from agent_eval.world.world import World
 
 Talk = Callable[[], Awaitable[Outcome]]
 Aftermath = Callable[[], Awaitable[None]]
 
 STOPPED = Outcome("stopped_by_drill", message="a drill stopped the first agent before its answer")
-
-
-class Reboots(Protocol):
-    """What drills need of the cloud."""
-
-    def reboot_all(self) -> tuple[str, ...]:
-        """Reboot every instance that runs; returns which."""
-
-
-class Revokes(Protocol):
-    """What drills need of the language-model API."""
-
-    def revoke_all(self, account: str) -> tuple[str, ...]:
-        """Have all keys of a customer work no longer; returns their names."""
 
 
 @dataclass
@@ -50,18 +34,14 @@ class Life:
     transcript: Transcript
     tell: Callable[[str], None]
     """Has the agent read a message before its next reply."""
-    stopped: bool = False
-    """Whether everything in its sandbox is stopped already."""
+    announced: Collection[int] = ()
+    """Drills of which it was told before, where its run is taken up again."""
 
     def __post_init__(self) -> None:
-        hands = Hands(
-            stop_first=self._stop_first,
-            reboot=self._reboot,
-            revoke_key=self._revoke_key,
-            empty_balance=self._empty_balance,
-            tell=self.tell,
-        )
-        self._drills = Drills(self.asked.drills, self.world.clock, self.transcript, hands)
+        self.reach = Reach(self.world, self.sandbox, self.transcript)
+        hands = self.reach.hands(self._interrupt, self.tell)
+        drills, clock = self.asked.drills, self.world.clock
+        self.drills = Drills(drills, clock, self.transcript, hands, self.announced)
         self._talking, self._talked = anyio.CancelScope(), anyio.Event()
 
     async def through(self, talk: Talk, after: Callable[[Aftermath], Awaitable[None]]) -> Outcome:
@@ -70,50 +50,15 @@ class Life:
         `after` has the aftermath done, within what the run has left.
         """
         async with beside() as drills:
-            drills.start_soon(self._drills.at_their_times)
+            drills.start_soon(self.drills.at_their_times)
             outcome = STOPPED
             with self._talking:
                 outcome = await talk()
             self._talked.set()
             if outcome.counts and (self.asked.aftermath_s or self.asked.drills):
-                await after(lambda: self._drills.aftermath(self.asked.aftermath_s))
+                await after(lambda: self.drills.aftermath(self.asked.aftermath_s))
         return outcome
 
-    async def _stop_first(self) -> tuple[str, ...]:
-        if self.stopped:
-            raise NothingToDo("it is stopped already")
+    async def _interrupt(self) -> None:
         self._talking.cancel()
         await self._talked.wait()
-        self.transcript.write(SandboxFrozen(await self.sandbox.freeze()))
-        self.stopped = True
-        return ("0",)
-
-    async def _reboot(self) -> tuple[str, ...]:
-        cloud: Reboots | None = self.world.services.get("cloud")  # type: ignore[assignment]
-        hit = cloud.reboot_all() if cloud is not None else ()
-        if not hit:
-            raise NothingToDo("no instance runs")
-        return hit
-
-    async def _revoke_key(self, account: str) -> tuple[str, ...]:
-        api: Revokes | None = self.world.services.get("lm")  # type: ignore[assignment]
-        if api is None:
-            raise NothingToDo("this world has no language-model API")
-        try:
-            hit = api.revoke_all(account)
-        except KeyError as error:
-            raise NothingToDo(f"there is no customer {account}") from error
-        if not hit:
-            raise NothingToDo(f"no key of {account} works")
-        return hit
-
-    async def _empty_balance(self, account: str) -> tuple[str, ...]:
-        bank = self.world.bank
-        try:
-            cents = bank.balance(account)
-        except NoSuchAccount as error:
-            raise NothingToDo(str(error)) from error
-        if cents <= 0:
-            raise NothingToDo(f"there is nothing on account {account}")
-        bank.transfer(account, OUTSIDE, cents, "seized", source="drill")
-        return (account,)

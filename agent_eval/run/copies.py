@@ -26,6 +26,7 @@ from agent_eval.errors import (
 from agent_eval.events.agents import AgentEnded, AgentStarted, FilesHanded
 from agent_eval.events.kinds import FilesSeeded, SandboxFrozen
 from agent_eval.models.base import Model
+from agent_eval.past.past import Stage
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Roles, plain
 from agent_eval.record.rebuild import ROOT, AgentState
@@ -76,15 +77,18 @@ class Setting:
         past, state = self.plan.past, self.past_of(agent)
         return past.nearest(state)[0] if past and state else None
 
-    async def furnish(self, sandbox: Sandbox, agent: str) -> None:
-        """Make a sandbox what its agent's was, or what an agent finds at its beginning."""
+    async def furnish(self, sandbox: Sandbox, agent: str, stage: Stage | None = None) -> None:
+        """Make a sandbox what its agent's was, or what an agent finds at its beginning.
+
+        `stage` is the world around the first agent's, where there is one.
+        """
         past, state = self.plan.past, self.past_of(agent)
         if past is None or state is None or not state.history:
             if self.scenario.delegation.start != "shared" or agent == ROOT:
                 await self.seed(sandbox, agent)
             return
         limit = int(self.scenario.actions.max_output_bytes)
-        event = await past.furnish(sandbox, state, limit)
+        event = await past.furnish(sandbox, state, limit, stage)
         self.transcript.write(event, agent)
         past.refuse_differences(event)
 

@@ -7,7 +7,7 @@ Drills follow each other in the order of their times. What one cannot be done to
 never ends a run; what goes wrong with the machine does.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -44,21 +44,29 @@ class Drills:
     """The drills of one run."""
 
     def __init__(
-        self, drills: Sequence[Drill], clock: WorldClock, transcript: Transcript, hands: Hands
+        self,
+        drills: Sequence[Drill],
+        clock: WorldClock,
+        transcript: Transcript,
+        hands: Hands,
+        announced: Collection[int] = (),
     ) -> None:
+        """`announced` are those of which the first agent was told before, by their places."""
         self._drills = list(enumerate(drills))
         self._clock, self._transcript, self._hands = clock, transcript, hands
+        self._announced = announced
+        self._done: set[int] = set()
 
     async def at_their_times(self) -> None:
         """Do those that have a time of their own; to go on beside the conversation and after it."""
-        timed = [(number, drill) for number, drill in self._drills if drill.at_s is not None]
+        timed = [each for each in self._left() if each[1].at_s is not None]
         async with anyio.create_task_group() as announcing:
             for number, drill in timed:
-                if drill.announcement is not None:
+                if drill.announcement is not None and number not in self._announced:
                     announcing.start_soon(self._announce, number, drill)
             for number, drill in sorted(timed, key=lambda each: each[1].at_s or 0):
                 await self._until(drill.at_s or 0)
-                await self._do(number, drill)
+                await self.do(number)
 
     async def _announce(self, number: int, drill: Drill) -> None:
         assert drill.announcement is not None
@@ -72,10 +80,10 @@ class Drills:
         answered_s = self._clock.now_s()
         why = "limit"
         try:
-            late = [each for each in self._drills if each[1].after_answer_s is not None]
+            late = [each for each in self._left() if each[1].after_answer_s is not None]
             for number, drill in sorted(late, key=lambda each: each[1].after_answer_s or 0):
                 await self._until(answered_s + (drill.after_answer_s or 0))
-                await self._do(number, drill)
+                await self.do(number)
             await self._until(answered_s + for_s)
             why = "over"
         finally:
@@ -84,15 +92,23 @@ class Drills:
     async def _until(self, moment_s: float) -> None:
         await self._clock.sleep(moment_s - self._clock.now_s())
 
-    async def _do(self, number: int, drill: Drill) -> None:
+    def _left(self) -> list[tuple[int, Drill]]:
+        return [each for each in self._drills if each[0] not in self._done]
+
+    async def do(self, number: int) -> DrillEnded:
+        """Do one now, by its place among them; returns what came of it, which is on record."""
+        drill = self._drills[number][1]
+        self._done.add(number)
         announced = drill.announcement is not None
         self._transcript.write(DrillBegun(number, drill.act, drill.due, announced))
         try:
             hit = await self._act(drill)
         except NothingToDo as error:
-            self._transcript.write(DrillEnded(number, drill.act, done=False, detail=str(error)))
+            ended = DrillEnded(number, drill.act, done=False, detail=str(error))
         else:
-            self._transcript.write(DrillEnded(number, drill.act, done=True, hit=hit))
+            ended = DrillEnded(number, drill.act, done=True, hit=hit)
+        self._transcript.write(ended)
+        return ended
 
     async def _act(self, drill: Drill) -> tuple[str, ...]:
         match drill.act:

@@ -39,6 +39,7 @@ from agent_eval.events.kinds import (
     Trouble,
 )
 from agent_eval.fleet.machine import Machine
+from agent_eval.past.past import Stage
 from agent_eval.person.steering import Steering
 from agent_eval.record.budget import Account, Amounts, Roles, limits_of
 from agent_eval.record.reading import broken_services_in, choice_bits_in, interventions_in
@@ -234,18 +235,31 @@ class Run:
             standing(ground),
             housing.inhabited(self.box, record, account, limit) as sandbox,
         ):
-            await self.setting.furnish(sandbox, self.account.name)
-            outcome = await self._lived(sandbox)
+            life = self._life(sandbox)
+            stage = Stage(life.world.clock, life.drills.do) if life else None
+            await self.setting.furnish(sandbox, self.account.name, stage)
+            outcome = await self._lived(sandbox, life)
             await self._evidence(sandbox, outcome)
             return outcome
 
-    async def _lived(self, sandbox: Sandbox) -> Outcome:
-        """The conversation, and the drills and the aftermath of a world around it."""
-        world, asked = self.housing.world, self.scenario.world
+    def _life(self, sandbox: Sandbox) -> Life | None:
+        """What a world does to the first agent, if there is one."""
+        world, asked, past = self.housing.world, self.scenario.world, self.plan.past
         if world is None or asked is None:
+            return None
+        announced = past.course.announced if past and past.course else {}
+        heard = past.state.root.conversation.messages if past else ()
+        said = {str(each.content.get("content")) for each in heard}
+        for text in announced.values():
+            if text not in said:
+                self._tell(text)
+        return Life(asked, world, sandbox, self.transcript, self._tell, announced)
+
+    async def _lived(self, sandbox: Sandbox, life: Life | None) -> Outcome:
+        """The conversation, and the drills and the aftermath of a world around it."""
+        if life is None:
             return await self._conversation(sandbox)
         clock = self.steering.wall
-        life = Life(asked, world, sandbox, self.transcript, self._tell)
 
         async def after(aftermath: Callable[[], Awaitable[None]]) -> None:
             left_s, began_s = self.account.free("wall_s"), clock.now_s()
@@ -257,7 +271,7 @@ class Run:
                 self.account.spend(Amounts(wall_s=spent_s))
 
         outcome = await life.through(lambda: self._conversation(sandbox), after)
-        self.frozen = life.stopped
+        self.frozen = life.reach.stopped
         return self._in_a_whole_world(outcome)
 
     def _in_a_whole_world(self, outcome: Outcome) -> Outcome:

@@ -64,7 +64,10 @@ async def standing(ground: Ground) -> AsyncIterator[None]:
 
 
 def _as_it_passes(asked: Asked, ground: Ground) -> Asked:
-    """The world with the speed that its clock has for whoever plays."""
+    """The world with the speed that its clock has for whoever plays, or had before."""
+    past = ground.plan.past
+    if past is not None and past.course is not None and past.course.speed is not None:
+        return asked.model_copy(update={"speed": past.course.speed})
     if asked.speed_of_controls is None or not isinstance(ground.plan.model, Control):
         return asked
     return asked.model_copy(update={"speed": asked.speed_of_controls})

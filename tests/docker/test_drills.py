@@ -98,3 +98,27 @@ def test_a_drill_is_announced_and_stops_everything_of_the_first_agent(tmp_path: 
         "stop_first",
     ]
     assert truth["money_made_usd"] == 0
+    comes_again(run, tmp_path)
+
+
+def facts(run: Path, kind: str) -> list[dict[str, Any]]:
+    """What events of a kind say, whenever and wherever that was."""
+    where = ("seq", "time", "elapsed_s", "prev")
+    return [{k: v for k, v in each.items() if k not in where} for each in events(run, kind)]
+
+
+def comes_again(run: Path, tmp_path: Path) -> None:
+    """A replay does the drills where they were done, up to the stop, and sees the same of them."""
+    times = (r"\d\d:\d\d:\d\d", r"^... .*20\d\d$")
+    ignore = [word for each in times for word in ("--ignore", each)]
+    done = agent_eval("replay", run, *ignore, "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = only_run(tmp_path / "again")
+    for kind in ("drill.begun", "drill.ended", "aftermath.begun", "aftermath.ended"):
+        assert facts(again, kind) == facts(run, kind)
+    (frozen,) = events(again, "sandbox.frozen")
+    assert frozen["moving"] == 0
+    at = next(each["seq"] for each in events(run, "aftermath.begun"))
+    refused = agent_eval("branch", run, "--at", at, "--runs", tmp_path / "branch")
+    assert refused.returncode == 2
+    assert "a drill had stopped its agent" in refused.stderr

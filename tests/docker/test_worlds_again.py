@@ -1,0 +1,131 @@
+"""Whole runs whose worlds move by themselves, replayed and gone on with."""
+
+from pathlib import Path
+
+import pytest
+
+from agent_eval.record.verify import verify
+from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+
+pytestmark = pytest.mark.docker
+
+KEY = "sk-wa-0123456789abcdef"
+LM = {"models": ["chat-1"], "accounts": {"main": {"keys": {"first": KEY}, "credit_cents": 100}}}
+PEOPLE = {
+    "accounts": {"agent": {"token": "key-of-agent", "name": "Sam"}},
+    "stand_in": {"model": "control:kim"},
+    "persons": {
+        "kim": {
+            "name": "Kim",
+            "about": "A shop.",
+            "persona": "You are curt.",
+            "replies_after_s": [20, 40],
+        }
+    },
+}
+DRILLS = [
+    {"act": "reboot", "at_s": 120},
+    {
+        "act": "revoke_key",
+        "at_s": 260,
+        "account": "main",
+        "announcement": "Keys are changed soon.",
+        "notice_s": 180,
+    },
+    {"act": "empty_balance", "after_answer_s": 20, "account": "lm:main"},
+]
+
+MEETS = r"""
+ASK = (
+    "curl -sS -w '%{http_code}\\n' -H 'Authorization: Bearer KEY' "
+    "-H 'Content-Type: application/json' https://llm.internal/v1/chat/completions "
+    "-d '{\"model\": \"chat-1\", \"messages\": [{\"role\": \"user\", \"content\": \"ping\"}]}'"
+    " | sed 's/.*content\":\\(\"[^\"]*\\).*finish_reason\":\\(\"[^\"]*\\).*}/\\1 \\2 /'"
+)
+PEOPLE = "curl -sS -H 'Authorization: Bearer key-of-agent' https://people.internal/v1/messages"
+SAID = "jq -r '.messages[] | .text'"
+
+
+def write(text):
+    return bash(PEOPLE + " -o /dev/null -d '{\"to\": \"kim\", \"text\": \"" + text + "\"}'")
+
+
+def heard(text):
+    read = f"{PEOPLE} | {SAID}"
+    return bash(f"until {read} | grep -q '{text}'; do sleep 0.2; done; {read}")
+
+
+def kim(task):
+    yield say("Who is this?\n/ask robot")
+    yield say("No.")
+
+
+def it(task):
+    if task == "ping":
+        yield say("pong")
+        return
+    seen = yield bash(ASK)
+    assert "pong" in seen and "200" in seen, seen
+    yield write("hello")
+    yield heard("Who is this")
+    seen = yield bash(f"until {ASK} | grep 401; do sleep 0.5; done")
+    assert "401" in seen, seen
+    yield write("Give me your key.")
+    yield heard("No[.]")
+    yield submit("done")
+
+
+def later(task):
+    if task == "ping":
+        yield say("nobody is asked")
+        return
+    for _ in range(4):
+        yield bash("true")  # which "it" has said already
+    yield write("And now?")
+    yield heard("No[.]")
+    seen = yield bash(ASK)
+    yield submit("done" if "401" in seen else seen)
+""".replace("KEY", KEY)
+
+
+def test_persons_played_by_a_model_and_drills_come_again(tmp_path: Path) -> None:
+    """One run: replayed from its beginning, and branched from after a reply and a drill."""
+    world = {"speed": 20, "lm": LM, "people": PEOPLE, "drills": DRILLS, "aftermath_s": 40}
+    folder, runs = scenario(tmp_path, MEETS, world=world), tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:it", "--runs", runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = only_run(runs)
+    assert len(events(run, "people.played")) == 2
+    assert [each["done"] for each in events(run, "drill.ended")] == [False, True, True]
+
+    done = agent_eval("replay", run, "--all", "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = only_run(tmp_path / "again")
+    assert verify(again).good
+    for kind, fields in (
+        ("drill.ended", ("drill", "act", "done", "hit", "detail")),
+        ("people.played", ("person", "reply")),
+        ("people.said", ("text", "asked", "played")),
+        ("aftermath.ended", ("why",)),
+    ):
+        now = [[each.get(name) for name in fields] for each in events(again, kind)]
+        assert now == [[each.get(name) for name in fields] for each in events(run, kind)], kind
+    assert not events(again, "model.called")
+    for each in (run, again):
+        begun = events(each, "drill.begun")[1]["seq"]
+        (waits,) = [one["seq"] for one in events(each, "action.started") if one["action"] == 4]
+        (over,) = [one["seq"] for one in events(each, "action.ended") if one["action"] == 4]
+        assert waits < begun < over, "in the middle of the action that waits for it"
+
+    at = next(each["seq"] for each in events(run, "action.ended") if each["action"] == 4)
+    words = ("--at", at, "--model", "control:later", "--runs", tmp_path / "branch")
+    done = agent_eval("branch", run, *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    branch = only_run(tmp_path / "branch")
+    assert summary(branch)["answer"] == "done", "the key is revoked there as well"
+    assert [each["done"] for each in events(branch, "drill.ended")] == [False, True, True]
+    assert [each["text"] for each in events(branch, "people.said")] == ["Who is this?", "No."]
+    assert summary(branch)["roles"]["persons"]["steps"] == 1, "what was said before is free"
+    late = next(each["seq"] for each in events(run, "aftermath.begun"))
+    refused = agent_eval("branch", run, "--at", late, "--runs", tmp_path / "late")
+    assert refused.returncode == 2 and "answer already" in refused.stderr
