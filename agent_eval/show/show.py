@@ -328,12 +328,10 @@ def _redone(event: dict[str, Any], view: View) -> Iterator[Said]:
     told = f"{event['actions']} actions done again, {len(differs)} differences"
     yield _head(event, told, "bold red" if differs else "dim")
     for one in differs:
-        whose = f"action {one['action']}" if one["action"] else "the world"
-        yield _body(f"{whose}: {one['what']}", "red")
+        yield _body(f"action {one['action'] or 'of the world'}: {one['what']}", "red")
         yield _body(f"expected {one['expected']!r}\ngot      {one['got']!r}", "dim", _limit(view))
     for one in left_out:
-        what = f"action {one['action']} left out" if one["action"] else "not compared"
-        yield _body(f"{what}: {one['why']}", "red")
+        yield _body(f"action {one['action'] or 'of the world'} left out: {one['why']}", "red")
 
 
 def _plainly(event: dict[str, Any], view: View) -> Iterator[Said]:
