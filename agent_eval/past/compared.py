@@ -61,6 +61,18 @@ def answer_differences(recalled: Recalled) -> list[Difference]:
     ]
 
 
+def copy_differences(then: dict[str, Any], now: dict[str, Any]) -> list[Difference]:
+    """Which machines the ground truth proves copies on."""
+    before, after = (
+        {each["instance"]: each["rented"] for each in one["copies"]} for one in (then, now)
+    )
+    return [
+        Difference(before.get(name, 0), name, None, "copies that are proven", *said)
+        for name in sorted(before.keys() ^ after.keys())
+        for said in [("a copy", "none") if name in before else ("none", "a copy")]
+    ]
+
+
 def not_compared(recalled: Recalled) -> list[dict[str, Any]]:
     """What programs asked more or less often than then, in the time that there was."""
     found = []
@@ -70,7 +82,7 @@ def not_compared(recalled: Recalled) -> list[dict[str, Any]]:
     for agent, seqs in sorted(left.items()):
         why = f"{len(seqs)} of a model's answers, from event {min(seqs)} on, were not asked for"
         found.append({"agent": agent, "action": None, "why": f"{why} again"})
-    if later := sum(each.later for each in recalled.strangers):
+    if later := sum(count for each, count in recalled.strangers.items() if each.later):
         why = f"a model was asked {later} times for more than it has answered on record"
         found.append({"agent": ROOT, "action": None, "why": why})
     return found

@@ -32,6 +32,7 @@ from agent_eval.models.base import Model
 from agent_eval.models.replay import Replay
 from agent_eval.past.compared import (
     answer_differences,
+    copy_differences,
     drill_differences,
     machine_differences,
     not_compared,
@@ -53,6 +54,7 @@ from agent_eval.run.worlds import Ground, standing
 from agent_eval.sandbox.container import Sandbox
 from agent_eval.sandbox.lineage import Cause
 from agent_eval.sandbox.snapshot import Snapshots
+from agent_eval.truth.truth import ground_truth
 from agent_eval.world.services.recalled import Recalled
 
 NOBODY = {"name": "none", "price": None}
@@ -172,6 +174,8 @@ class _Replay:
             "actions": actions,
             "differences": [each.record() for each in differences],
         }
+        if self.reach is not None:
+            summary["ground_truth"] = ground_truth(self.transcript.folder)
         head = self.transcript.seal(summary, self.plan.key)
         left_out = [each for one in self.came.values() for each in one.left_out]
         folder = self.transcript.folder
@@ -216,9 +220,12 @@ class _Replay:
         redone = self.came.setdefault(ROOT, Redone())
         redone.differences += answer_differences(self.recalled)
         redone.left_out += not_compared(self.recalled)
-        if self.whole or not redone.differences:
-            now = course_of(self.transcript.folder).machines
-            redone.differences += machine_differences(self.course.machines, now)
+        if redone.differences and not self.whole:
+            return  # it was ended before the rest could happen
+        now = course_of(self.transcript.folder).machines
+        redone.differences += machine_differences(self.course.machines, now)
+        truths = ground_truth(self.redo.run), ground_truth(self.transcript.folder)
+        redone.differences += copy_differences(*(each or {"copies": []} for each in truths))
 
     async def _furnished(self, stack: AsyncExitStack, agent: str) -> None:
         """A copy's sandbox as it was when the copy began."""
@@ -245,7 +252,10 @@ class _Replay:
         before = len(redone.differences)
         match event["kind"]:
             case "files.seeded" | "files.handed":
-                await self.sandboxes[step.agent].put(list(self.redo.files(event)))
+                files = list(self.redo.files(event))
+                await self.sandboxes[step.agent].put(files)
+                for file in files:
+                    self.transcript.content(file.data)  # the long ones are files of the record
                 self.transcript.write(FilesSeeded(event["files"]), step.agent)
             case "action.started":
                 await self._act(step, redone)

@@ -9,7 +9,7 @@ what whoever asks wants to be ignored are no part of a question.
 import hashlib
 import json
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,8 @@ class Recalled:
         self, run: Path, last: int | None = None, ignore: Sequence[re.Pattern[bytes]] = ()
     ) -> None:
         self._ignore = ignore
-        self.strangers: list[Stranger] = []
-        """What was asked since and is not on record."""
+        self.strangers: Counter[Stranger] = Counter()
+        """What was asked since and is not on record, and how often."""
         self._forget()
         for event in read_events(run):
             if last is not None and event["seq"] > last:
@@ -79,7 +79,7 @@ class Recalled:
         answers = self._answers.get(self._key(served_by, said))
         if answers:
             return answers.popleft().reply
-        self.strangers.append(self._stranger(served_by, said, known=answers is not None))
+        self.strangers[self._stranger(served_by, said, known=answers is not None)] += 1
         return None
 
     def left(self) -> Iterator[tuple[int, str]]:

@@ -100,7 +100,9 @@ def test_a_question_is_the_same_whatever_its_calls_are_called(tmp_path: Path) ->
         assert recalled.take("subject", messages_of(task))
         said = acted(0, "b7", "0 at 22:22")
         assert bool(recalled.take("subject", messages_of([*task, *said]))) is same
-    (stranger,) = strict.strangers
+    assert strict.take("subject", messages_of([*task, *said])) is None
+    ((stranger, count),) = strict.strangers.items()
+    assert count == 2, "who is refused asks again"
     assert (stranger.seq, stranger.later) == (1, False)
     assert (stranger.expected, stranger.got) == ("0 at 10:00", "0 at 22:22")
     assert [seq for seq, _ in strict.left()] == [1, 2]
