@@ -1,22 +1,26 @@
 """Two viewers in one Chromium: how long until somebody reads, and what that takes.
 
 `review.py --beside-inspect PYTHON` calls it, after it has measured our own server. Either viewer is
-served by its own server, over a run or a log of as many events; every page is opened in a window
+served by its own server, over a run or a log of as many events; every page is opened in a browser
 that has kept nothing of the one before. A page is there when the words that it was asked for can
 be seen on it. The search is typed into the viewer's own field, on a first page that is there.
+Every wait is bounded, and of what did not come there is a line as well.
 """
 
 import importlib
 import json
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 LONGEST_S = 300.0
@@ -41,14 +45,17 @@ class Viewer:
 class Seen:
     """What a page took."""
 
-    seconds: float | None
+    seconds: float | None = None
     """None where it did not come."""
-    sent_bytes: int
-    browser_mb: float
+    why: str = ""
+    """What was in the way of it, if not time."""
+    sent_bytes: int = 0
+    browser_mb: float = 0.0
 
     def words(self) -> str:
         """For a line of output."""
-        took = f"not within {LONGEST_S:.0f} s" if self.seconds is None else f"{self.seconds:.1f} s"
+        late = f"not within {LONGEST_S:.0f} s" + (f" ({self.why})" if self.why else "")
+        took = late if self.seconds is None else f"{self.seconds:.1f} s"
         return f"{took}, {self.sent_bytes:,} bytes sent, browser {self.browser_mb:.0f} MB"
 
 
@@ -66,73 +73,127 @@ def _of(file: Path, pattern: str) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-class Browser:
-    """Chromium, as the distribution has it, with a new window for each page."""
+class Window:
+    """The only window of a Chromium that was started for it, and has kept nothing."""
 
-    def __init__(self, started: Any) -> None:
-        self._started = started
+    def __init__(self, started: Any, viewer: Viewer) -> None:
         self._talk = started.new_browser_cdp_session()
-
-    def _memory_mb(self) -> float:
-        """Of all its processes now, what they share counted once."""
-        told = self._talk.send("SystemInfo.getProcessInfo")["processInfo"]
-        files = (Path(f"/proc/{each['id']}/smaps_rollup") for each in told)
-        return sum(_of(each, r"(?m)^Pss:\s+(\d+)") for each in files)
-
-    @contextmanager
-    def window(self, viewer: Viewer) -> Iterator[tuple[Any, Callable[[float, str], Seen]]]:
-        """A new window, and what waits in it for words, from a moment on."""
-        context = self._started.new_context(viewport={"width": 1200, "height": 900})
+        context = started.new_context(viewport={"width": 1200, "height": 900})
         context.set_default_timeout(LONGEST_S * 1000)
         if viewer.cookie:
             context.add_cookies([viewer.cookie])
-        page, sent = context.new_page(), [0]
-        talk = context.new_cdp_session(page)
+        self.page = context.new_page()
+        self._until = time.perf_counter() + LONGEST_S
+        self._sent = [0]
+        talk = context.new_cdp_session(self.page)
         talk.send("Network.enable")
-        talk.on("Network.loadingFinished", lambda one: sent.append(int(one["encodedDataLength"])))
+        talk.on("Network.loadingFinished", lambda one: self._sent.append(one["encodedDataLength"]))
 
-        def waited(began: float, words: str) -> Seen:
-            took = _until(page, began, words)
-            return Seen(took, sum(sent), self._memory_mb())
+    def processes(self) -> list[int]:
+        """Of the browser, itself first."""
+        told = self._talk.send("SystemInfo.getProcessInfo")["processInfo"]
+        return [each["id"] for each in sorted(told, key=lambda one: one["type"] != "browser")]
 
+    def measured(self, seen: Seen) -> None:
+        """Say what was sent, and the browser's memory now, what its processes share once."""
+        seen.sent_bytes = int(sum(self._sent))
+        files = (Path(f"/proc/{each}/smaps_rollup") for each in self.processes())
+        seen.browser_mb = sum(_of(each, r"(?m)^Pss:\s+(\d+)") for each in files)
+
+    def wait(self, words: str) -> None:
+        """Until these words can be seen."""
+        shown = self.page.get_by_text(words).filter(visible=True).first
+        shown.wait_for(timeout=self._left_ms())
+
+    def focus(self, key: str) -> None:
+        """Into the field for a search; the key may come before a viewer listens, so once a second.
+
+        A key that comes twice does no harm: it stands in the field, and is taken out.
+        """
+        while not self.page.evaluate(IN_A_FIELD):
+            self._left_ms()
+            self.page.keyboard.press(key)
+            self.page.wait_for_timeout(1000)
+        self.page.keyboard.press("Control+a")
+
+    def begun(self) -> float:
+        """Now; from here on there is that long again."""
+        began = time.perf_counter()
+        self._until = began + LONGEST_S
+        return began
+
+    def _left_ms(self) -> float:
+        left_s = self._until - time.perf_counter()
+        if left_s <= 0:
+            raise TimeoutError
+        return left_s * 1000
+
+
+IN_A_FIELD = "document.activeElement?.matches('input, textarea, [contenteditable]')"
+
+
+class Browser:
+    """The distribution's Chromium without a screen, begun anew for each page."""
+
+    def __init__(self, playwright: Any) -> None:
+        self._playwright = playwright
+        self._program = shutil.which("chromium") or shutil.which("chromium-browser")
+
+    def look(self, viewer: Viewer, steps: Callable[[Window], float]) -> Seen:
+        """What `steps` take in a window, from the moment that they return as the beginning.
+
+        It ends: a browser that has not come to an end by itself when its time is over is ended.
+        """
+        seen = Seen()
+        failed = importlib.import_module("playwright.sync_api").Error
+        arguments = {"executable_path": self._program, "args": ["--no-sandbox"]}
+        started = self._playwright.chromium.launch(**arguments)
+        window = Window(started, viewer)
+        end = Timer(2 * LONGEST_S + 60, os.kill, (window.processes()[0], signal.SIGKILL))
+        end.start()
         try:
-            yield page, waited
-        finally:
-            context.close()
-
-
-def _until(page: Any, began: float, words: str) -> float | None:
-    """Seconds until these words can be seen, or None."""
-    playwright = importlib.import_module("playwright.sync_api")
-    shown = page.get_by_text(words).filter(visible=True).first
-    try:
-        shown.wait_for(timeout=max(began + LONGEST_S - time.perf_counter(), 1) * 1000)
-    except playwright.Error as error:  # its time is over, or the page died of its size
-        print(f"    {type(error).__name__}: {str(error).splitlines()[0][:120]}")
-        return None
-    return time.perf_counter() - began
+            began = steps(window)
+            seen.seconds = time.perf_counter() - began
+        except (failed, TimeoutError) as error:  # its time is over, or the page died of its size
+            if "Timeout" not in type(error).__name__:
+                seen.why = str(error).splitlines()[0][:80]
+        with suppress(failed):
+            window.measured(seen)
+            started.close()
+        end.cancel()
+        return seen
 
 
 def watched(browser: Browser, viewer: Viewer, turns: int) -> None:
     """Open the first page, the last turn, and search for one in the middle; a line for each."""
 
-    def opened(what: str, address: str, words: str) -> None:
-        with browser.window(viewer) as (page, waited):
-            began = time.perf_counter()
-            page.goto(address, wait_until="commit")
-            print(f"  {what:<28} {waited(began, words).words()}", flush=True)
+    def opened(address: str, words: str) -> Callable[[Window], float]:
+        def steps(window: Window) -> float:
+            began = window.begun()
+            window.page.goto(address, wait_until="commit")
+            window.wait(words)
+            return began
 
-    opened("first page", viewer.first, "Step 1: look at")
-    opened("straight to the last turn", viewer.late, f"Step {turns}: look at")
-    with browser.window(viewer) as (page, waited):
-        page.goto(viewer.first, wait_until="commit")
-        if waited(time.perf_counter(), "Step 1: look at").seconds is not None:
-            page.keyboard.press(viewer.search_key)
-            words = f"found in line {turns // 2}"
-            page.keyboard.type(words)
-            began = time.perf_counter()
-            page.keyboard.press("Enter")
-            print(f"  {'search, the middle turn':<28} {waited(began, words).words()}", flush=True)
+        return steps
+
+    first = opened(viewer.first, "Step 1: look at")
+
+    def searched(window: Window) -> float:
+        words = f"found in line {turns // 2}"
+        first(window)
+        window.focus(viewer.search_key)
+        window.page.keyboard.type(words)
+        began = window.begun()
+        window.page.keyboard.press("Enter")
+        window.wait(words)
+        return began
+
+    for what, steps in {
+        "first page": first,
+        "straight to the last turn": opened(viewer.late, f"Step {turns}: look at"),
+        "search, the middle turn": searched,
+    }.items():
+        print(f"  {what:<28} {browser.look(viewer, steps).words()}", flush=True)
     print(f"  {'memory of its server':<28} at most {peak_mb(viewer.pid):.0f} MB", flush=True)
 
 
@@ -142,7 +203,7 @@ def inspect_viewer(python: Path, folder: Path, events: int) -> Iterator[tuple[Vi
     script = Path(__file__).with_name("inspect_log.py")
     made = subprocess.run(
         [python, script, "--events", str(events), "--folder", folder],
-        check=True, capture_output=True, text=True,
+        check=True, capture_output=True, text=True, timeout=1200,
     )  # fmt: skip
     log = json.loads(made.stdout.splitlines()[-1])
     print(f"  log of {log['turns']} turns, {log['bytes'] / 1e6:.0f} MB packed", flush=True)
@@ -160,11 +221,12 @@ def inspect_viewer(python: Path, folder: Path, events: int) -> Iterator[tuple[Vi
         late = f"{at}?event={log['turns']}-0"
         yield Viewer(process.pid, at, late, "Control+f"), log["turns"]
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()
+        process.wait()
 
 
 def _listening(port: int) -> None:
+    """Wait until it does; where it never does, every line says so."""
     until = time.monotonic() + LONGEST_S
     while time.monotonic() < until:
         try:
@@ -173,15 +235,10 @@ def _listening(port: int) -> None:
             time.sleep(0.2)
         else:
             return
-    raise TimeoutError("Inspect View does not listen")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """The distribution's Chromium, without a screen."""
-    sync_playwright = importlib.import_module("playwright.sync_api").sync_playwright
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield Browser(started)
-        started.close()
+    """What starts browsers."""
+    with importlib.import_module("playwright.sync_api").sync_playwright() as playwright:
+        yield Browser(playwright)

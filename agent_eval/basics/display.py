@@ -29,7 +29,7 @@ def one_line(text: str, width: int) -> str:
 
 def many(number: int, noun: str) -> str:
     """A number with its noun, of which one stands without an s."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _escape(char: str) -> str:

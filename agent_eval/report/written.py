@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from agent_eval.basics.display import one_line, printable
+from agent_eval.basics.display import many, one_line, printable
 from agent_eval.errors import OperatorError
 from agent_eval.report.gather import Report
 
@@ -79,7 +79,7 @@ def _environment(each: Callable[[Any], Any], *, autoescape: bool) -> jinja2.Envi
     )
     made.filters |= {
         "percent": _percent, "line": _line, "fenced": _fenced, "whole": _whole,
-        "runs": _runs,
+        "many": many,
     }  # fmt: skip
     return made
 
@@ -109,10 +109,6 @@ def _line(value: Any, width: int = 200) -> str:
 
 def _whole(value: Any) -> str:
     return "?" if value is None else f"{value:,.10g}"
-
-
-def _runs(count: int) -> str:
-    return f"{count} run" + ("s" if count != 1 else "")
 
 
 def _percent(value: float | None) -> str:

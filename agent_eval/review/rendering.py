@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from agent_eval.basics.display import one_line, printable
+from agent_eval.basics.display import many, one_line, printable
 
 FOLDER = Path(__file__).parent
 STATIC = FOLDER / "static"
@@ -33,7 +33,7 @@ def templates() -> jinja2.Environment:
     )
     made.filters |= {
         "seen": _seen, "line": _line, "usd": _usd, "clock": clock, "number": _number,
-        "leading": _leading,
+        "leading": _leading, "many": many,
     }  # fmt: skip
     return made
 

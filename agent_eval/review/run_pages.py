@@ -31,7 +31,7 @@ from agent_eval.review.keeping import Keeper
 from agent_eval.review.readers import author_of, blind, grading_for, sees
 from agent_eval.review.rendering import page, rendered
 from agent_eval.review.rows import FAMILIES, VERDICTS
-from agent_eval.review.scanning import MOST_S, Scan, look_up
+from agent_eval.review.scanning import LONGER_S, MOST_S, Scan, look_up
 from agent_eval.review.told import Row, Telling, fitting, whole_text
 from agent_eval.review.veil import veiled
 
@@ -185,7 +185,8 @@ def found(request: Request, run: Open, words: str) -> Response:
     after = asking.number(request.query_params.get("after"), -1)
     with telling(run, Wish("all"), grading) as (db, tell):
         places, hits = asking.search(db, words, after, HITS)
-        ahead = Scan(run.run, words, asking.come_to(db), time.monotonic() + MOST_S)
+        most_s = LONGER_S if "longer" in request.query_params else MOST_S
+        ahead = Scan(run.run, words, asking.come_to(db), time.monotonic() + most_s)
         if not run.keeper.whole(run.index):
             places += ahead.find(after, HITS - len(places))
         rows = [tell.hit(each, words) for each in places]

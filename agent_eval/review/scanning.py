@@ -22,6 +22,9 @@ CHUNK_BYTES = 4 * 1024 * 1024
 MOST_S = 0.8
 """For which a reader waits; how far it came is told."""
 
+LONGER_S = 10.0
+"""For one who looks again."""
+
 
 class Scan:
     """A search from an event on, until a moment of the monotonic clock."""

@@ -394,7 +394,7 @@ def spent_words(spent: dict[str, Any]) -> str:
     usd = spent.get("usd", 0)
     dollars = "dollars unknown" if usd is None else f"${usd:.4f}"
     return (
-        f"{spent.get('steps', 0)} steps, {spent.get('input_tokens', 0):,} tokens read, "
+        f"{many(spent.get('steps', 0), 'step')}, {spent.get('input_tokens', 0):,} tokens read, "
         f"{spent.get('output_tokens', 0):,} written, {dollars}, "
         f"{spent.get('wall_s', 0):.1f} s, {spent.get('tool_s', 0):.1f} s of it actions"
     )

@@ -130,6 +130,47 @@ def test_a_run_is_read_by_keyboard_alone(started: Any, site: Reader) -> None:
         assert watched.wrong == []
 
 
+EARLIEST = """new MutationObserver((_, watching) => {
+  if (!document.querySelector('#rows .row')) return;
+  watching.disconnect();
+  const key = new KeyboardEvent('keydown', {key: '/', bubbles: true, cancelable: true});
+  document.body.dispatchEvent(key);
+}).observe(document, {childList: true, subtree: true})"""
+"""Presses a key at the very moment at which the first row is there, before anybody can see it."""
+
+
+def test_a_key_that_comes_with_the_first_row_is_not_lost(started: Any, site: Reader) -> None:
+    with page_of(started) as watched:
+        watched.page.add_init_script(EARLIEST)
+        page = entered(watched, site, "/run/one")
+        assert focused(page) == "q"
+        page.keyboard.type("secret59")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**q=secret59")
+        assert page.locator(".row.hit").count() > 0
+        assert watched.wrong == []
+
+
+def test_a_search_in_what_is_still_being_read_ends_by_itself(started: Any, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "long"
+    run.parent.mkdir()
+    with Transcript.create(run) as transcript:
+        step = {"role": "user", "content": "a step of many"}
+        for _ in range(10):
+            transcript.write_many([(MessageAdded(0, step), "0")] * 3000)
+        deep = transcript.content(b"deep in a file of its own\n" * 5000)
+        transcript.write(ActionEnded(1, 0.1, deep, "none", {}))
+        transcript.write(RunClosed({"status": "submitted"}, {}))
+        transcript.seal({"run": "long"})
+    with served(run.parent, tmp_path / "cache") as reader, page_of(started) as watched:
+        assert "still being read" in reader.ask("/run/long?q=deep").text
+        page = entered(watched, reader, "/run/long?q=deep")
+        page.locator("#e30000.hit").wait_for()
+        page.get_by_role("heading", name="1 event with deep").wait_for()
+        assert page.locator("a[rel=again]").count() == 0
+        assert watched.wrong == []
+
+
 def test_findings_lead_to_their_evidence_and_back(started: Any, site: Reader) -> None:
     with page_of(started) as watched:
         page = entered(watched, site, "/run/storm")
@@ -246,6 +287,6 @@ def test_an_exported_run_opens_from_disk_with_nothing_else(started: Any, tmp_pat
         watched.shot("exported")
         page.keyboard.press("e")
         page.wait_for_url("**#raw2")
-        assert page.locator("#raw2 pre").is_visible()
+        page.locator("#raw2 pre").wait_for()
         assert watched.wrong == []
         assert watched.asked == [file.as_uri()]

@@ -125,7 +125,7 @@ def test_an_event_is_handed_out_byte_for_byte(reader: Reader, tmp_path: Path) ->
 
 
 def test_a_search_finds_commands_outputs_and_words_in_quotes(reader: Reader) -> None:
-    assert "1 events with" in reader.ask("/run/one?q=%22thought+2%22").text
+    assert "1 event with" in reader.ask("/run/one?q=%22thought+2%22").text
     assert "2 events with" in reader.ask("/run/one?q=secret3").text
     assert "0 events with" in reader.ask("/run/one?q=nowhere").text
     for odd in ("%22", "*", "AND", "a%00b", "%22%22", "NEAR(", "-x", "%F0%9F%92%A3", "%C3%A9"):

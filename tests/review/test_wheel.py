@@ -39,7 +39,7 @@ def test_a_wheel_alone_is_enough_to_view_and_to_export(tmp_path: Path) -> None:
             reader.enter(found[2])
             assert "small" in reader.ask("/").text
             assert "thought 3" in reader.ask("/run/one").text
-            assert "1 events with" in reader.ask("/run/one?q=%22thought+2%22").text
+            assert "1 event with" in reader.ask("/run/one?q=%22thought+2%22").text
             for file_of_ours in ("review.css", "review.js", "icon.svg"):
                 assert reader.ask(f"/static/{file_of_ours}").status == 200
             form = {"kind": "comment", "event": "1", "text": "seen"}

@@ -1,8 +1,9 @@
-// Keys, and rows of a run that goes on. The pages are whole without it.
+// Keys, and what comes in later. The pages are whole without it.
+//
+// It is run before anything of a page can be seen, so that no key is lost on whoever types at once.
 "use strict";
 (() => {
-  const help = document.getElementById("help");
-  const said = document.getElementById("said");
+  const by = (id) => document.getElementById(id);
   const rows = () => [...document.querySelectorAll(".row")];
   const detailsOf = (row) => row && row.querySelector(":scope > details");
   const current = () => document.activeElement && document.activeElement.closest(".row");
@@ -42,13 +43,13 @@
     e: () => current()?.querySelector("a.seq")?.click(),
     "/": () => document.querySelector("input[type=search]")?.focus(),
     a: () => openAll(true), z: () => openAll(false),
-    "?": () => help.showModal(),
+    "?": () => by("help")?.showModal(),
   };
 
   document.addEventListener("keydown", (event) => {
     const at = event.target;
     const writing = at.closest("input:not([type=checkbox]):not([type=radio]), select, textarea, [contenteditable]");
-    if (writing || help.open || event.ctrlKey || event.metaKey || event.altKey) {
+    if (writing || by("help")?.open || event.ctrlKey || event.metaKey || event.altKey) {
       if (event.key === "Escape" && writing) at.blur();
       return;
     }
@@ -59,36 +60,36 @@
     act();
   });
 
-  for (const button of document.querySelectorAll("[data-help]")) {
-    button.addEventListener("click", () => help.showModal());
-  }
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-help]")) by("help").showModal();
+  });
 
   function arrive() {
-    const target = location.hash.length > 1 && document.getElementById(location.hash.slice(1));
+    const target = location.hash.length > 1 && by(location.hash.slice(1));
     if (!target) return;
     for (let at = target.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
     go(target.closest(".row"), true);
     target.scrollIntoView({ block: "center" });
   }
   addEventListener("hashchange", arrive);
-  arrive();
 
   // A run that goes on: new rows, and what was found in it at once.
-  const list = document.querySelector("#rows[data-tail]");
   const told = new Set();
   async function tail() {
+    const list = document.querySelector("#rows[data-tail]");
     let wait = 1500;
+    if (!list) return;
     try {
       const answer = await fetch(`${list.dataset.tail}&after=${list.dataset.last}`);
       const news = await answer.json();
       const below = innerHeight + scrollY >= document.body.scrollHeight - 80;
-      for (const row of news.rows) put(row);
+      for (const row of news.rows) put(list, row);
       if (news.last > Number(list.dataset.last)) wait = news.rows.length > 40 ? 50 : 700;
       list.dataset.last = news.last;
       if (below) scrollTo(0, document.body.scrollHeight);
       announce(news.found);
       if (!news.goes_on) {
-        said.textContent = "The run has ended. Load the page again for all that was found.";
+        by("said").textContent = "The run has ended. Load the page again for all that was found.";
         return;
       }
     } catch (_) {
@@ -96,9 +97,9 @@
     }
     setTimeout(tail, wait);
   }
-  function put(row) {
+  function put(list, row) {
     const made = new DOMParser().parseFromString(row.html, "text/html").querySelector(".row");
-    const before = document.getElementById(row.id);
+    const before = by(row.id);
     if (before) {
       const details = detailsOf(before);
       if (details && detailsOf(made)) detailsOf(made).open = details.open;
@@ -114,12 +115,39 @@
     const fresh = found.filter((one) => !told.has(one.key));
     fresh.forEach((one) => told.add(one.key));
     if (!fresh.length) return;
-    said.replaceChildren(...fresh.map((one) => {
+    by("said").replaceChildren(...fresh.map((one) => {
       const line = document.createElement("a");
       line.href = `${location.pathname}?at=${one.seq}#e${one.seq}`;
       line.textContent = `Found: ${one.said} `;
       return line;
     }));
   }
-  if (list) tail();
+
+  // What was still being read is looked at again, until somebody is at what there is.
+  async function again(wait) {
+    const link = document.querySelector('a[rel="again"]');
+    if (!link) return;
+    await new Promise((done) => setTimeout(done, wait));
+    try {
+      const answer = await fetch(link.href);
+      const made = new DOMParser().parseFromString(await answer.text(), "text/html");
+      if (answer.ok && !scrollY && !document.activeElement.closest("main, aside")) renew(made);
+    } catch (_) { /* the server has ended; whoever looks again is told */ }
+    again(Math.min(2 * wait, 12000));
+  }
+  function renew(made) {
+    const tailed = document.querySelector("#rows[data-tail]");
+    for (const part of ["aside", "main"]) {
+      const fresh = made.querySelector(part);
+      if (fresh) document.querySelector(part)?.replaceChildren(...fresh.childNodes);
+    }
+    arrive();
+    if (!tailed) tail();
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    arrive();
+    tail();
+    again(1000);
+  });
 })();
