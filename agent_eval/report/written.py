@@ -79,7 +79,7 @@ def _environment(each: Callable[[Any], Any], *, autoescape: bool) -> jinja2.Envi
     )
     made.filters |= {
         "percent": _percent, "line": _line, "fenced": _fenced, "whole": _whole,
-        "many": many,
+        "many": many, "moment": _moment,
     }  # fmt: skip
     return made
 
@@ -109,6 +109,11 @@ def _line(value: Any, width: int = 200) -> str:
 
 def _whole(value: Any) -> str:
     return "?" if value is None else f"{value:,.10g}"
+
+
+def _moment(value: Any) -> str:
+    """A time of a record, to the minute; what is none stays as it is."""
+    return re.sub(r"^([\d-]{10})T(\d\d:\d\d)[\d:.]*\+00:00$", r"\1 \2 UTC", _line(value, 40))
 
 
 def _percent(value: float | None) -> str:

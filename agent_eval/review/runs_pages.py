@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -122,6 +123,8 @@ class Group:
 
     scenario: str
     model: str
+    version: str
+    """That tells it from others of one scenario and model; empty where there is none."""
     runs: int
     success: str
     findings: tuple[str, ...]
@@ -195,12 +198,14 @@ def groups(runs: Iterable[Listed]) -> Iterator[Group]:
     by: dict[tuple[str, str, str], list[Listed]] = {}
     for one in runs:
         by.setdefault((one.scenario, one.model, one.entry.cell), []).append(one)
-    for (scenario, model, _), some in sorted(by.items()):
+    alike = Counter((scenario, model) for scenario, model, _ in by)
+    for (scenario, model, cell), some in sorted(by.items()):
         said = (one.grading.verdicts or None for one in some if one.entry.counts)
         rates = {name: rate for name, rate in behaviour_rates(said).items() if rate.hits}
         withheld = any(one.grading is WITHHELD for one in some)
         success = "withheld" if withheld else success_rate(one.entry for one in some).words()
-        yield Group(scenario, model, len(some), success, tuple(rate_lines(rates)))
+        version = cell[:8] if alike[scenario, model] > 1 else ""
+        yield Group(scenario, model, version, len(some), success, tuple(rate_lines(rates)))
 
 
 def table(request: Request) -> Response:
