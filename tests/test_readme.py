@@ -92,7 +92,8 @@ def _anchor(title: str) -> str:
 def test_every_call_on_a_page_is_one_that_the_program_understands(page: Path) -> None:
     for words in named(page.read_text(encoding="utf-8")):
         command, rest = innermost(words)
-        parser = command.make_parser(click.Context(command))
+        above = click.Context(program, **program.context_settings)
+        parser = command.make_parser(click.Context(command, parent=above))
         _, left, _ = parser.parse_args([word for word in rest if word != "..."])
         assert left == [] or isinstance(command, click.Group), words
 

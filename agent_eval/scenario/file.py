@@ -71,11 +71,13 @@ def _load(name: str) -> Loaded:
         base, variant = name, ""
     folder = find(base)
     file = folder / FILE
-    tree = parse(file, ScenarioError, "a scenario")
-    where = f"{file}:{line_of(tree, ('variants',))}"
-    variants = tree.pop("variants", None) or CommentedMap()
+    whole = parse(file, ScenarioError, "a scenario")
+    where = f"{file}:{line_of(whole, ('variants',))}"
+    variants = whole.get("variants") or CommentedMap()
     if not isinstance(variants, CommentedMap):
         raise ScenarioError(f"{where}: `variants` must map a name to the fields it overrides")
+    tree = _merged(whole, CommentedMap())
+    tree.pop("variants", None)
     resolved = {"": _resolved(file, tree, None)}
     for each in variants:
         resolved[str(each)] = _resolved(file, _overridden(file, tree, variants, each), str(each))

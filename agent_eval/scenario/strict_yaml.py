@@ -8,6 +8,7 @@ import io
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,14 +27,17 @@ _PLACE = re.compile(r"[a-zA-Z_0-9.]+")
 
 
 def parse(file: Path, fault: type[AgentEvalError], what: str) -> CommentedMap:
-    """The file's mapping, with the line of every part; `what` it is stands in the refusal."""
+    """The file's mapping, with the line of every part; `what` it is stands in the refusal.
+
+    It is shared by all who read the same text in one process, and is not to be changed.
+    """
     try:
         data = file.read_bytes()
     except (OSError, ValueError) as error:  # a name may hold what no name of a file can
         said = error.strerror if isinstance(error, OSError) else error
         raise fault(f"{file}:1: cannot be read: {said}") from error
     try:
-        tree = YAML(typ="rt").load(io.StringIO(data.decode("utf-8")))
+        tree = _tree(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise fault(f"{file}:{line}: not UTF-8 text; save it as UTF-8 ({error})") from error
@@ -51,6 +55,12 @@ def parse(file: Path, fault: type[AgentEvalError], what: str) -> CommentedMap:
     if not isinstance(tree, CommentedMap):
         raise fault(f"{file}:1: {what} is a mapping of fields to values")
     return tree
+
+
+@lru_cache(maxsize=256)
+def _tree(text: str) -> Any:
+    """What a text says; kept, for that takes milliseconds and rules are read for every run."""
+    return YAML(typ="rt").load(io.StringIO(text))
 
 
 def built(

@@ -2,13 +2,14 @@
 
 import json
 import subprocess
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from agent_eval.record.reading import read_events
+from tests.warm import call
 
 CANARY = "agent-eval:canary:6f2d8f0e-3c56-4f0e-9a52-0d9f5b1f6a11"
 
@@ -35,16 +36,11 @@ def scenario(parent: Path, controls: str = "", **fields: Any) -> Path:
     return folder
 
 
-def agent_eval(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    """Call the command line as a person would."""
-    return subprocess.run(
-        [sys.executable, "-m", "agent_eval", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-        **options,
-    )
+def agent_eval(
+    *arguments: str | Path, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Call the command line as a person would, but for the second in which it is imported."""
+    return call([str(each) for each in arguments], env, timeout_s=250)
 
 
 def only_run(runs: Path) -> Path:

@@ -6,6 +6,7 @@ import inspect
 import ipaddress
 import json
 import re
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def text_of(folder: Path) -> str:
     return folder.joinpath("scenario.yaml").read_text()
 
 
+@cache
 def tree_of(folder: Path) -> dict[str, object]:
     tree: dict[str, object] = YAML(typ="safe").load(text_of(folder))
     return tree
