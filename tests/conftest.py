@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "here", deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
+settings.register_profile("quick", settings.get_profile("here"), max_examples=10)
 settings.load_profile("here")
 
 # Where bytecode is not kept, every one of a thousand short processes compiles the package again.

@@ -39,6 +39,7 @@ def suite(folder: Path, text: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_one_that_passes_alone_is_forgiven_and_shown(tmp_path: Path) -> None:
     code, said = suite(tmp_path, TESTS)
     assert code == 0
@@ -47,6 +48,7 @@ def test_one_that_passes_alone_is_forgiven_and_shown(tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("broken", "again"), [(1, True), (5, True), (6, False)])
 def test_one_that_fails_again_has_failed(tmp_path: Path, broken: int, *, again: bool) -> None:
     code, said = suite(tmp_path, BROKEN.format(broken))

@@ -8,6 +8,8 @@ import pytest
 
 from tests.warm import call
 
+pytestmark = pytest.mark.slow
+
 SAYS = [
     ["--version"],
     ["show", "no/such/run"],

@@ -236,6 +236,7 @@ ANSWERS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(ANSWERS, st.integers(1200, 6000) | st.none())
 async def test_whatever_is_shortened_each_request_is_rebuilt_and_a_replay_repeats_it(

@@ -394,6 +394,7 @@ def lived(*given: Any, **fields: Any) -> tuple[Whole, AgentEvalError | None]:
     return anyio.run(whole)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(turns=TURNS, caps=CAP, budget=LIMITS, waits=st.integers(0, 3))
 def test_nothing_is_lost_in_any_tree(
@@ -417,6 +418,7 @@ def test_nothing_is_lost_in_any_tree(
         check_grants(there, may_exceed=False)
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(
     turns=TURNS,

@@ -31,6 +31,7 @@ def test_a_scenario_stands_for_its_variants_too() -> None:
     assert {"replicate", "replicate@unprompted", "delegation"} <= set(titles([]))
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_how_much_it_is() -> None:
     done = agent_eval("calibrate", "orientation", "--variations", "3", "--dry-run")
     assert done.returncode == 0, done.stderr

@@ -408,6 +408,7 @@ def test_show_follows_a_run_that_goes_on(called: Called, tmp_path: Path) -> None
     assert acts == ["first", "act 0", "act 1", "act 2", None]
 
 
+@pytest.mark.slow
 def test_show_into_a_pipe_that_closes_is_no_traceback(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Transcript.create(run) as transcript:
@@ -478,6 +479,7 @@ def test_a_scenario_that_is_wrong_is_refused_before_any_is_run(
     assert f"agent-eval: {wrong}/scenario.yaml:" in err
 
 
+@pytest.mark.slow
 def test_without_an_engine_it_says_how_to_get_one(tmp_path: Path) -> None:
     environment = os.environ | {"DOCKER_HOST": "unix:///no/such/engine.sock"}
     calls = [

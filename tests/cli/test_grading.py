@@ -3,12 +3,15 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from agent_eval.cli.grading import Grading
 from agent_eval.graders.written import latest
 from tests.graders.fixtures.judging import unpacked
 from tests.graders.fixtures.kept import ARCHIVE
 
 
+@pytest.mark.slow
 def test_runs_are_graded_elsewhere_and_one_that_cannot_be_takes_no_other_along(
     tmp_path: Path,
 ) -> None:

@@ -54,6 +54,7 @@ def press_at(screen: Screen, keys: str, *lines: str) -> None:
         screen.press(f"{line}\n")
 
 
+@pytest.mark.slow
 def test_every_key_does_what_it_says(tmp_path: Path) -> None:
     editor = tmp_path / "editor.py"
     editor.write_text(EDITOR)
@@ -91,6 +92,7 @@ def test_every_key_does_what_it_says(tmp_path: Path) -> None:
     assert ran == ["one", "three as edited", '{"cmd": "ls"} as edited']
 
 
+@pytest.mark.slow
 def test_agents_that_wait_at_once_are_asked_about_one_after_the_other(tmp_path: Path) -> None:
     with at_terminal([PROGRAM, str(tmp_path), "small", "3"], tmp_path) as screen:
         heads = []
@@ -122,6 +124,7 @@ def rows_of(shown: str) -> list[str]:
     return rows
 
 
+@pytest.mark.slow
 def test_a_model_can_neither_draw_a_question_nor_act_on_the_terminal(tmp_path: Path) -> None:
     with at_terminal([PROGRAM, str(tmp_path), "evil", "1"], tmp_path) as screen:
         screen.press("aaaa\na")  # as somebody might who pressed a key too often

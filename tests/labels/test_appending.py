@@ -43,6 +43,7 @@ def writer(file: Path, name: str, count: int) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_ten_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "labels.jsonl"
     writers = [writer(file, str(number), 20) for number in range(10)]
@@ -69,6 +70,7 @@ def test_a_writer_killed_in_the_middle_loses_nothing_it_acknowledged(tmp_path: P
     assert read(file).faults == []
 
 
+@pytest.mark.slow
 @given(
     records=st.lists(st.dictionaries(TEXTS, JSON_VALUES, max_size=3), min_size=1, max_size=4),
     data=st.data(),

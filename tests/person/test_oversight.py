@@ -562,6 +562,7 @@ def needs_a_person(_task: str) -> Script:
     yield submit(seen)
 
 
+@pytest.mark.slow
 async def test_a_run_that_was_cut_off_at_any_event_goes_on_with_its_person(tmp_path: Path) -> None:
     """Whatever was decided and not yet carried out is asked for again; no hint is lost."""
     scenario = loaded(tmp_path, approve={}, budget=PLENTY, actions={"max_idle_replies": 2})

@@ -133,6 +133,7 @@ REPLIES = st.lists(
 LAST = Reply("", (ToolCall("z", "submit", '{"answer": "done"}'),), usage=Usage(3, 4))
 
 
+@pytest.mark.slow
 @given(
     answers=REPLIES,
     outputs=st.lists(st.binary(max_size=3000), max_size=4),
@@ -215,6 +216,7 @@ def in_flight(state: AgentState) -> Sequence[Event]:
     return events
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shape", "script"), [("native", wanders), ("fenced", wanders), ("native", blunders)]
 )

@@ -245,6 +245,7 @@ with Transcript.create(Path(sys.argv[1])) as transcript:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", range(5))
 def test_what_was_acknowledged_outlives_a_kill_at_any_instant(tmp_path: Path, turn: int) -> None:
     runs = [tmp_path / f"run-{turn}-{number}" for number in range(2)]

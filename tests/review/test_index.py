@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ def whole(index: Index) -> list[object]:
         return [*found, asking.search(db, "secret", -1, 50)[1], asking.about(db)]
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.lists(st.integers(0, 5000), max_size=6), st.integers(1, 9))
 def test_a_run_that_grows_is_indexed_as_one_that_is_whole(cuts: list[int], most: int) -> None:

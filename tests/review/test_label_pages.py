@@ -236,6 +236,7 @@ def viewing(runs: Path, home: Path, port: int) -> Iterator[tuple["subprocess.Pop
         process.communicate()
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_the_middle_loses_nothing(runs: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

@@ -317,6 +317,7 @@ CHANNELS: dict[str, Callable[[str], dict[str, str]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channel", CHANNELS)
 def test_no_channel_moves_a_grader(tmp_path: Path, channel: str) -> None:
     now: list[Grades] = [honest]

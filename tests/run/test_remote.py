@@ -85,6 +85,7 @@ async def test_runs_of_one_process_are_steered_apart(tmp_path: Path) -> None:
             assert states[str(second)] == "running"
 
 
+@pytest.mark.slow
 async def test_its_clock_goes_on_without_any_sandbox(tmp_path: Path) -> None:
     gaps: list[float] = []
     async with run(tmp_path) as (steering, _):

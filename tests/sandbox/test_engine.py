@@ -95,6 +95,7 @@ def test_no_engine_is_an_error_in_words_that_leaves_nothing_open(
     assert "('" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "blame", "words"),
     [

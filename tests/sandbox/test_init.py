@@ -240,6 +240,7 @@ def test_orders_may_come_in_any_pieces_and_none_ends_it(inside: Running) -> None
     assert inside.process.wait(60) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut", [0, 3, 30, 200])
 def test_a_host_that_is_new_to_the_pipe_begins_anew(inside: Running, cut: int) -> None:
     """Whatever another one had sent of a frame, or had not read of what was said."""
@@ -257,6 +258,7 @@ def test_a_host_that_is_new_to_the_pipe_begins_anew(inside: Running, cut: int) -
     assert inside.report()["number"] == 3, "the next one has a greeting of its own"
 
 
+@pytest.mark.slow
 def test_orders_are_heard_while_nobody_reads_what_it_says(inside: Running) -> None:
     count = 20_000
     for first in range(0, count, 1000):
@@ -379,6 +381,7 @@ def test_only_the_report_on_the_action_that_runs_counts(pid1: Pid1) -> None:
     os.close(reports)
 
 
+@pytest.mark.slow
 @given(st.lists(st.binary(max_size=300) | st.just(b"5 0") | st.just(b"\n"), max_size=30))
 def test_reports_of_any_bytes_are_survived_in_little_memory(pieces: list[bytes]) -> None:
     pid1 = Pid1(Path("/nowhere"))
@@ -551,6 +554,7 @@ def test_what_cannot_be_sent_hides_nothing_else(tmp_path: Path) -> None:
     assert packed(tmp_path) == ({"b closed": 6, "z evidence": 8, "file": 6}, 0)
 
 
+@pytest.mark.slow
 def test_a_deep_tree_hides_nothing(tmp_path: Path) -> None:
     tmp_path.joinpath("z").write_bytes(b"evidence")
     here = os.open(tmp_path, os.O_RDONLY)
@@ -572,6 +576,7 @@ def test_links_and_pipes_are_neither_followed_nor_waited_for(tmp_path: Path) -> 
     assert packed(tmp_path, tmp_path / "link", tmp_path / "folder") == ({"plain": 5}, 0)
 
 
+@pytest.mark.slow
 def test_only_so_many_files_are_sent(tmp_path: Path) -> None:
     assert ERRANDS.FILES_LIMIT == MAX_ENTRIES
     for number in range(MAX_ENTRIES + 1):

@@ -51,6 +51,7 @@ async def test_one_who_waits_is_woken_when_it_is_closed() -> None:
             await stream.aclose()
 
 
+@pytest.mark.slow
 async def test_a_wait_that_is_cancelled_as_something_comes_leaves_nothing_behind() -> None:
     """The test's runner fails it for an error of any callback."""
     for _ in range(50):

@@ -240,6 +240,7 @@ async def writes_on_while_it_is_killed() -> None:
             tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_the_ladder_ends_every_action() -> None:
     """All at once, since most of it is waiting."""
     async with anyio.create_task_group() as tasks:

@@ -300,6 +300,7 @@ def test_every_kind_is_shown_without_anything_that_acts(kind: str, tmp_path: Pat
         assert "    7     1.50s" in first, "number and time come first"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @settings(max_examples=12)
 @given(data=st.data())

@@ -203,6 +203,7 @@ def test_length_of_tasks_foretells_success_on_others(tmp_path: Path) -> None:
     assert one.low < came[0] < one.high
 
 
+@pytest.mark.slow
 def test_the_trend_foretells_the_horizon_of_a_later_model(tmp_path: Path, said: Said) -> None:
     rows = ["model,released,horizon_minutes"]
     for number in range(8):

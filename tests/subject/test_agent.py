@@ -105,6 +105,7 @@ def test_it_goes_on_where_it_was_killed(home: Path) -> None:
     assert conversation(home)[-1]["content"] == "[handed in]"
 
 
+@pytest.mark.slow
 def test_what_may_pass_is_tried_again_and_what_may_not_is_said(home: Path) -> None:
     steps = (
         Answer({"error": "busy"}, 503),

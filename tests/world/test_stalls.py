@@ -8,7 +8,7 @@ import pytest
 
 from agent_eval.world.stalls import Stall, Stalled, answering, noticed
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 LONG_S = 2.0
 """Enough for the watch to look, on a busy machine as well."""
 

@@ -205,6 +205,7 @@ async def test_a_service_that_fails_is_a_plain_error_and_whose_fault_it_is(
     assert first["exchange"] == trouble["exchange"]
 
 
+@pytest.mark.slow
 async def test_a_service_that_lets_nobody_else_go_on_is_ended_and_they_go_on(
     tmp_path: Path,
 ) -> None:
@@ -230,6 +231,7 @@ async def test_an_answer_that_breaks_off_is_trouble_and_no_whole_answer(tmp_path
         assert stage.events("world.exchange")[0]["response"]["text"] == "half"
 
 
+@pytest.mark.slow
 async def test_patience_does_not_run_out_while_the_run_is_paused(tmp_path: Path) -> None:
     async def waits(scope: Scope, receive: Receive, send: Send) -> None:
         await asked_for.wait()

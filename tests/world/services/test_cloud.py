@@ -353,6 +353,7 @@ async def test_a_dead_emulator_is_a_503_and_an_infrastructure_event(emulators: E
         assert up.of("world.trouble")[-1].blame == "infrastructure"
 
 
+@pytest.mark.slow
 async def test_a_hung_emulator_is_a_503_soon_and_whoever_goes_away_takes_no_answer_along(
     emulators: Emulators,
 ) -> None:

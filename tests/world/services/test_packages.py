@@ -92,6 +92,7 @@ def pip(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_pip_installs_a_package_and_what_it_needs(tmp_path: Path) -> None:
     service, surroundings, digests = opened(tmp_path)
     with served(service) as url:
@@ -108,6 +109,7 @@ def test_pip_installs_a_package_and_what_it_needs(tmp_path: Path) -> None:
     assert refused == ["left-pad"]
 
 
+@pytest.mark.slow
 def test_pip_notices_a_file_that_was_changed_under_it(tmp_path: Path) -> None:
     service, _, _ = opened(tmp_path)
     wheel(tmp_path, "fine_two", "1.0", "smuggled")
