@@ -116,7 +116,7 @@ def plan_again(folder: Path, state: RunState, wanted: Wanted, at: int | None = N
     opened = state.opened
     loaded = scenario_again(opened, wanted.scenario)
     catalogue = read_catalogue(wanted.models) if wanted.models else None
-    name = wanted.model or opened["model"]["name"]
+    name = wanted.model or opened["model"]["name"].removeprefix("self-hosted ")
     endpoint = endpoint_named(name, catalogue)
     return Plan(
         loaded=loaded,

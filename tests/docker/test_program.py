@@ -102,9 +102,16 @@ def test_the_self_hosted_agent_is_a_subject(runtime: str, tmp_path: Path) -> Non
     assert "self-hosted control:it" in agent_eval("runs", tmp_path / "runs").stdout
     assert "self-hosted control:it" in agent_eval("stats", tmp_path / "runs").stdout
     assert agent_eval("grade", run).returncode == 0
-    refused = agent_eval("replay", run)
+    refused = agent_eval("branch", run, "--at", ended["seq"], "--runs", tmp_path / "branch")
     assert refused.returncode == 2
     assert "acted by itself" in refused.stderr
+    times = ("--ignore", r"^\d\d:\d\d:\d\d")
+    done = agent_eval("replay", run, *times, "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    again = only_run(tmp_path / "again")
+    assert [each["settled"] for each in events(again, "lm.answered")] == [{}] * 4
+    assert "not compared" not in done.stdout, "it asked for all that it was answered"
+    assert [each["reported_exit"] for each in events(again, "action.ended")] == [0]
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

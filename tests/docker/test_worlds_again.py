@@ -198,3 +198,56 @@ def test_a_copy_on_a_machine_is_set_up_and_proven_again(tmp_path: Path) -> None:
     refused = agent_eval("branch", run, "--at", booted, "--runs", tmp_path / "branch")
     assert refused.returncode == 2
     assert "held in memory" in refused.stderr and "agent-eval replay" in refused.stderr
+
+
+SHARES = """
+from agent_eval.models.control import delegate
+
+STORE = "curl -sS -H 'Authorization: Bearer key-of-agent' https://store.internal/v1/buckets/work"
+
+
+def it(task):
+    if task == "put":
+        yield bash(f"echo from the copy > note; {STORE}/note -T note -o /dev/null; echo put")
+        yield bash(f"until {STORE}/reply -f; do sleep 0.3; done 2>/dev/null")
+        yield submit("put it")
+    if task == "get":
+        yield bash(f"until {STORE}/note -f; do sleep 0.3; done 2>/dev/null")
+        yield bash(f"echo an answer > reply; {STORE}/reply -T reply -o /dev/null; cat reply")
+        yield submit("got it")
+    yield bash("echo before > begun")
+    yield delegate("put") + delegate("get")
+    yield bash(f"{STORE}/note; {STORE}/reply")
+    yield submit("done")
+"""
+
+
+@pytest.mark.parametrize("start", ["home", "shared"])
+def test_copies_that_wait_for_each_other_do_so_again(start: str, tmp_path: Path) -> None:
+    """Side by side as then: done one after the other, either would wait for ever."""
+    work = {"readers": ["agent"], "writers": ["agent"]}
+    store = {"accounts": {"agent": {"token": "key-of-agent"}}, "buckets": {"work": work}}
+    caps = {"max_depth": 1, "start": start}
+    limits = {"usd": 1, "steps": 40, "tool_s": 400}
+    folder = scenario(tmp_path, SHARES, world={"store": store}, delegation=caps, budget=limits)
+    runs = tmp_path / "runs"
+    done = agent_eval("run", folder, "-m", "control:it", "--runs", runs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = only_run(runs)
+    assert len(events(run, "agent.started")) == 2
+    done = agent_eval("replay", run, "--runs", tmp_path / "again")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 actions: no difference" in done.stdout
+    outputs = {
+        (each["agent"], each["action"]): each["output"] for each in events(run, "action.ended")
+    }
+    again = only_run(tmp_path / "again")
+    assert verify(again).good
+    assert outputs == {
+        (each["agent"], each["action"]): each["output"] for each in events(again, "action.ended")
+    }
+    assert outputs["0", 2]["text"] == "from the copy\nan answer\n"
+    at = events(run, "action.ended")[-1]["seq"]
+    refused = agent_eval("branch", run, "--at", at, "--runs", tmp_path / "branch")
+    assert refused.returncode == 2
+    assert "copies of its agent" in refused.stderr
