@@ -138,6 +138,12 @@ def changed(db: sqlite3.Connection, wish: Wish, after: int, most: int) -> list[P
     return [each for each in found if wish.agent in ("", each.agent)]
 
 
+def moved(db: sqlite3.Connection, after: int, most: int) -> list[int]:
+    """Events that were rows, and belong to one that came after an event."""
+    ask = "SELECT seq FROM events WHERE row > ? AND seq <= ? ORDER BY seq DESC LIMIT ?"
+    return [seq for (seq,) in db.execute(ask, (after, after, most))]
+
+
 def reached(db: sqlite3.Connection, wish: Wish, after: int, most: int, last: int) -> int:
     """The last event that `changed` has looked at."""
     if wish.flat:

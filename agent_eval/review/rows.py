@@ -110,7 +110,7 @@ class Placing:
     under_way: dict[str, int] = field(default_factory=dict)
     """By agent, the action that it is at."""
     actions: dict[str, int] = field(default_factory=dict)
-    """By agent and number, and by agent and call, the event that began an action."""
+    """By agent and number, and by agent and call, the event that began an action, or a copy."""
     lump: list[Any] = field(default_factory=list)
     """Sandbox, row and number of the facts that were folded last."""
     calls: dict[str, list[int]] = field(default_factory=dict)
@@ -127,6 +127,8 @@ class Placing:
         row = self._caused_by(event, family_of(kind))
         if kind == "action.started":
             self._begun(seq, event)
+        elif kind in ("agent.started", "delegation.refused"):
+            self._asked(event.get("parent", agent), event.get("call_id"), seq)
         elif kind == "action.ended":
             self.under_way.pop(agent, None)
         if row is None and (kind in QUIET or kind in _SCENERY or _opens_an_account(event)):
@@ -139,7 +141,11 @@ class Placing:
         agent = event["agent"]
         self.under_way[agent] = seq
         self.actions[f"{agent} {event.get('action')}"] = seq
-        self.actions[f"{agent} call {event.get('call_id')}"] = seq
+        self._asked(agent, event.get("call_id"), seq)
+
+    def _asked(self, agent: object, call_id: object, seq: int) -> None:
+        """What answers this call belongs to what came of it."""
+        self.actions[f"{agent} call {call_id}"] = seq
         while len(self.actions) > REMEMBERED:
             self.actions.pop(next(iter(self.actions)))
 

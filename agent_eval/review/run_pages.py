@@ -35,6 +35,9 @@ from agent_eval.review.scanning import LONGER_S, MOST_S, Scan, look_up
 from agent_eval.review.told import Row, Telling, fitting, whole_text
 from agent_eval.review.veil import veiled
 
+TAILED = 40
+"""Rows of the last page, which has room for what comes."""
+
 ABOVE = 8
 """Rows that stand above the one that an address leads to."""
 
@@ -144,12 +147,14 @@ def conversation(request: Request) -> Response:
         done, following = fitting(rows, partial(row_html, run, at))
         if following is None and len(done) == AT_ONCE:
             following = _after(db, wish, first)
+        last = asking.about(db)["events"] - 1
         values = {
             "rows": done,
             "wish": wish,
             "first": first,
-            "last": asking.about(db)["events"] - 1,
+            "last": last,
             "next": following,
+            "ending": None if following is None else asking.before(db, wish, last + 1, TAILED),
             "previous": asking.before(db, wish, first, AT_ONCE) if first > 0 else None,
             "at": at,
             "families": FAMILIES,

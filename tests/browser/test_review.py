@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from agent_eval.events.agents import DelegationRefused
-from agent_eval.events.kinds import ActionEnded, ActionStarted, MessageAdded, RunClosed
+from agent_eval.events.kinds import (
+    ActionEnded,
+    ActionStarted,
+    MessageAdded,
+    ModelCalled,
+    ModelReplied,
+    RunClosed,
+)
 from agent_eval.graders.written import grade_run
 from agent_eval.record.transcript import Transcript
 from agent_eval.review.export import export
@@ -266,6 +273,33 @@ def test_a_run_that_goes_on_comes_in_with_what_is_found(started: Any, tmp_path: 
         transcript.close()
         told.get_by_text("The run has ended").wait_for()
         assert page.locator("#e1").count() == 1
+        assert watched.wrong == []
+
+
+def test_a_long_run_that_goes_on_is_watched_from_any_page(started: Any, tmp_path: Path) -> None:
+    with (
+        storm(tmp_path / "runs" / "live", more=False) as transcript,
+        served(tmp_path / "runs", tmp_path / "cache") as reader,
+        page_of(started) as watched,
+    ):
+        step = {"role": "user", "content": "a step"}
+        transcript.write_many([(MessageAdded(0, step), "0")] * 150)
+        page = entered(watched, reader, "/run/live")
+        refuse(transcript)
+        page.locator("#said").get_by_text("Found: R2 blocked").wait_for()
+        assert page.locator("#rows .row").count() == 100, "what is new belongs on the last page"
+        page.get_by_role("link", name="Last").first.click()
+        page.locator("#e153").wait_for()
+        answer = {"role": "tool", "tool_call_id": "c1", "content": "no copy was made"}
+        transcript.write(MessageAdded(1, answer))
+        page.locator("#e151 .inside #e154").wait_for(state="attached")
+        transcript.write(ModelCalled(4, 1, [[0, 1]], "0" * 64, {}))
+        page.locator(".row#e155.fresh").wait_for()
+        said = {"role": "assistant", "content": "the newest"}
+        transcript.write(ModelReplied(4, 1, 2, said, {}, {"steps": 1}, 0.1))
+        page.locator(".row#e156.fresh").get_by_text("the newest").wait_for()
+        assert page.locator(".row#e155").count() == 0, "the call stands in the row of its reply"
+        assert page.locator(".row.fresh").count() == 1
         assert watched.wrong == []
 
 

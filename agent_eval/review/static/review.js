@@ -83,6 +83,10 @@
       const answer = await fetch(`${list.dataset.tail}&after=${list.dataset.last}`);
       const news = await answer.json();
       const below = innerHeight + scrollY >= document.body.scrollHeight - 80;
+      for (const id of news.gone) by(id)?.remove();
+      if (news.rows.length) {
+        for (const row of list.querySelectorAll(".fresh")) row.classList.remove("fresh");
+      }
       for (const row of news.rows) put(list, row);
       if (news.last > Number(list.dataset.last)) wait = news.rows.length > 40 ? 50 : 700;
       list.dataset.last = news.last;
