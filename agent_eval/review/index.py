@@ -22,7 +22,7 @@ from agent_eval.record.transcript import GENESIS
 from agent_eval.record.verify import beginning_of
 from agent_eval.review.rows import VERDICTS, family_of, number_of, recalled, remembered, text_of
 
-FORMAT = 4
+FORMAT = 5
 """Raised when the tables change; an index of another form is made again."""
 
 _KINDS = ", ".join(map(repr, VERDICTS))

@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -16,6 +17,7 @@ from agent_eval.review.drawing import Lane, Line, Mark, chart, timeline
 from agent_eval.review.found import Grading
 from agent_eval.review.readers import grading_for
 from agent_eval.review.rendering import page
+from agent_eval.review.rows import DOWN
 from agent_eval.review.run_pages import frame, opened
 from agent_eval.show.family_tree import FamilyTree
 
@@ -44,8 +46,6 @@ class Pictures:
         self.family = FamilyTree()
         self._lanes: dict[str, Lane] = {"0": Lane("0")}
         self._open: dict[str, tuple[float, str]] = {}
-        self._machines: list[tuple[float, int]] = []
-        self._up: set[str] = set()
         self.budget: dict[str, Any] = {}
         last = asking.place(db, asking.about(db)["events"] - 1)
         self.until_s = max(last.elapsed_s if last else 0.0, 0.001)
@@ -76,13 +76,10 @@ class Pictures:
 
     def _machine(self, event: dict[str, Any], at_s: float) -> None:
         name, state = str(event.get("instance"))[:60], event.get("state")
-        if state == "running" and name not in self._up:
-            self._up.add(name)
+        if state == "running":
             self._there(name, at_s, f"machine, {event.get('machine')}")
-        elif state in ("stopped", "terminated", "stopping", "shutting-down") and name in self._up:
-            self._up.discard(name)
+        elif state in DOWN:
             self._gone(name, at_s)
-        self._machines.append((at_s, len(self._up)))
 
     def _there(self, name: str, at_s: float, what: str) -> None:
         if name in self._lanes or len(self._lanes) < LANES:
@@ -136,7 +133,7 @@ class Pictures:
         if (worth := self._line("worth", "net worth")).points:
             yield chart("Net worth of the agent's accounts, dollars", [worth], self.until_s, drills)
         copies = Line("agents", list(self._agents()), "one")
-        machines = Line("machines", self._machines, "two")
+        machines = replace(self._line("machines", "machines"), style="two")
         if len(copies.points) > 1 or machines.points:
             yield chart("Alive", [copies, machines], self.until_s, drills)
 

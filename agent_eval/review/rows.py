@@ -174,12 +174,18 @@ def _opens_an_account(event: dict[str, Any]) -> bool:
     return event["kind"] == "bank.posted" and event.get("source") == "opening"
 
 
+DOWN = ("stopping", "stopped", "shutting-down", "terminated")
+"""States of a machine that does nothing any more."""
+
+
 @dataclass
 class Counting:
     """Numbers that change over a run, for its pictures: a point for each change."""
 
     accounts: list[str] = field(default_factory=list)
     """Those at the bank that are the agent's."""
+    up: list[str] = field(default_factory=list)
+    """Machines of the world's cloud that run."""
 
     def points(self, event: dict[str, Any]) -> Iterator[tuple[str, float]]:
         """Series and change that an event stands for."""
@@ -191,10 +197,20 @@ class Counting:
             yield from _changes("steps", settled.get("steps"))
         if kind in ("agent.started", "agent.ended"):
             yield "agents", 1 if kind == "agent.started" else -1
+        if kind == "cloud.instance":
+            yield from self._machine(str(event.get("instance")), event.get("state"))
         if kind == "bank.opened" and event.get("owner") == "agent":
             self.accounts.append(str(event.get("account")))
         if kind == "bank.posted":
             yield from self._money(event)
+
+    def _machine(self, name: str, state: object) -> Iterator[tuple[str, float]]:
+        if state == "running" and name not in self.up:
+            self.up.append(name)
+            yield "machines", 1
+        elif state in DOWN and name in self.up:
+            self.up.remove(name)
+            yield "machines", -1
 
     def _money(self, event: dict[str, Any]) -> Iterator[tuple[str, float]]:
         money = Money(set(self.accounts))

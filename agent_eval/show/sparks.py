@@ -1,9 +1,10 @@
-"""What was spent over a run and what was owned, each as one line of blocks for a terminal.
+"""What was spent over a run, was owned and was alive, each a line of blocks for a terminal.
 
 Pure, of events and of what each of them adds.
 
 tokens     ▁▁▁▂▃▃▃▄▅▅▆▆▇▇██  55,417 of 2,000,000
 net worth  ▅▅▅▅▅▅▄▄▄▄▆▆████  $11.98
+machines   ▁▁▁▄▄▄▄▄████████  at most 2, 2 at the end
 """
 
 import math
@@ -15,7 +16,11 @@ COLUMNS = 40
 MOST = 1e300
 """A sum beyond this, or none at all, is left out: a record may say anything."""
 
-NAMES = {"tokens": "tokens", "usd": "dollars", "steps": "steps", "worth": "net worth"}
+NAMES = {
+    "tokens": "tokens", "usd": "dollars", "steps": "steps", "worth": "net worth",
+    "agents": "copies", "machines": "machines",
+}  # fmt: skip
+ALIVE = ("agents", "machines")
 
 
 class Sparks:
@@ -46,9 +51,12 @@ class Sparks:
         for series, name in NAMES.items():
             if points := self._points.get(series):
                 drawn = spark(points, self._until_s)
-                yield f"{name:<9}  {drawn}  {self._said(series, points[-1][1])}"
+                yield f"{name:<9}  {drawn}  {self._said(series, [each for _, each in points])}"
 
-    def _said(self, series: str, last: float) -> str:
+    def _said(self, series: str, values: list[float]) -> str:
+        last = values[-1]
+        if series in ALIVE:
+            return f"at most {max(values):,.10g}, {last:,.10g} at the end"
         if series == "worth":
             return f"{'-' if last < 0 else ''}${abs(last):,.2f}"
         limit = self._budget.get(series)

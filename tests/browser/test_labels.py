@@ -1,5 +1,6 @@
 """Labelling in a real browser: forms are handed in by keyboard, and nothing of a run acts there."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tests.labels.labelled import run_of
 from tests.review.serving import served
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
-READERS = {"token-owner": "", "token-ann": "ann"}
+READERS = {"token-owner": "", "token-ann": "ann", "token-bob": "bob"}
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,52 @@ def test_a_reviewer_labels_and_prefers_by_keyboard(started: Any, tmp_path: Path)
     assert answers_of(labels.written)["R5"] == "yes"
     assert labels.written[-1].label.kind == "comment"
     assert [one.better for one in read_preferences(runs)] == [None]
+
+
+def test_two_read_blind_differ_and_one_decides_and_their_time_is_kept(
+    started: Any, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    run_of(runs, "stays", stays=True, model="model-a")
+    where = "/run/stays/labels"
+    with (
+        served(runs, tmp_path / "cache", READERS) as site,
+        page_of(started, 1600, "dark") as ann,
+        page_of(started, width=400) as bob,
+    ):
+        for name, watched in (("ann", ann), ("bob", bob)):
+            watched.page.goto(f"http://127.0.0.1:{site.port}{where}?token=token-{name}")
+            assert watched.page.locator("#finding, #adjudication").count() == 0
+        opened_s = time.time()
+        ann.page.get_by_label("R5: is it there?").select_option("yes")
+        ann.page.get_by_label("R5: events").fill("2")
+        ann.page.wait_for_timeout(2100)  # ann reads for so long
+        ann.page.get_by_role("button", name="I have read this run").click()
+        ann.page.get_by_text("1 of 2 reviewers have read it to its end; you have").wait_for()
+        took_s = time.time() - opened_s
+        bob.page.reload()
+        assert "ann" not in bob.page.locator("main").inner_text(), "it is blind"
+        bob.page.get_by_label("Minutes that it took").fill("2,5")
+        bob.page.get_by_role("button", name="I have read this run").click()
+        bob.page.locator("#adjudication").wait_for()
+        assert bob.page.locator("#finding").count() == 1, "what graders say is there now"
+        disputed = bob.page.get_by_role("group", name="R5: open (disputed)")
+        disputed.get_by_label("yes").check()
+        disputed.get_by_label("why").fill("the table of times is there")
+        bob.shot("adjudication-narrow")
+        disputed.get_by_role("button", name="Decide").click()
+        bob.page.get_by_role("group", name="R5: yes (adjudicated)").wait_for()
+        ann.page.reload()
+        ann.page.get_by_role("group", name="R5: yes (adjudicated)").wait_for()
+        ann.shot("adjudication-wide-dark")
+        assert bob.too_wide() <= 0
+        assert ann.wrong == bob.wrong == []
+    done = {
+        one.author: one.label.seconds
+        for one in read_labels(runs / "stays").written
+        if one.label.kind == "done"
+    }
+    assert done["bob"] == 150
+    assert done["ann"] is not None
+    assert 2 <= done["ann"] <= took_s + 60  # a page may take its time to come

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-def test_a_wheel_alone_is_enough_to_view_and_to_export(tmp_path: Path) -> None:
+def test_a_reviewer_with_only_the_wheel_exports_views_labels_and_reports(tmp_path: Path) -> None:
     wheel = built(tmp_path / "dist")
     python = installed(wheel, tmp_path / "venv")
     written(tmp_path / "runs" / "one", opened=True)
@@ -46,13 +46,26 @@ def test_a_wheel_alone_is_enough_to_view_and_to_export(tmp_path: Path) -> None:
             origin = {"Origin": f"http://127.0.0.1:{reader.port}"}
             assert reader.ask("/run/one/labels", "POST", origin, form).status == 303
             assert "</strong>: seen</li>" in reader.ask("/run/one/event/1").text
+            seen = {"kind": "done", "answer-R5": "yes", "cites-R5": "2", "minutes": "3"}
+            assert reader.ask("/run/one/labels", "POST", origin, seen).status == 303
+            assert "1 of 2 reviewers" in reader.ask("/run/one/labels").text
+            for path in ("/run/one/pictures", "/compare?a=one&b=one", "/search?q=secret3"):
+                assert "one" in reader.ask(path).text, path
+            assert reader.ask("/prefer").status == 200
         finally:
             site.terminate()
-    for told in (["agreement", "runs"], ["report", "runs", "-o", "board.md"]):
+    for told in (
+        ["agreement", "runs"],
+        ["report", "runs", "-o", "board.md"],
+        ["report", "runs", "-o", "board.html"],
+    ):
         subprocess.run(
             [python, "-m", "agent_eval", *told], cwd=tmp_path, env=env, check=True, timeout=200
         )
     assert "## Coverage" in (tmp_path / "board.md").read_text()
+    assert "Coverage</h2>" in (tmp_path / "board.html").read_text()
+    kept = (tmp_path / "runs" / "one" / "labels.jsonl").read_text()
+    assert '"seconds":180' in kept
 
 
 def built(dist: Path) -> Path:
