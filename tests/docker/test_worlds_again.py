@@ -1,12 +1,15 @@
 """Whole runs whose worlds move by themselves, replayed and gone on with."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from agent_eval.record.verify import verify
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
+from tests.docker.test_resume import killed_in_action
 
 pytestmark = pytest.mark.docker
 
@@ -130,6 +133,36 @@ def test_persons_played_by_a_model_and_drills_come_again(tmp_path: Path) -> None
     late = next(each["seq"] for each in events(run, "aftermath.begun"))
     refused = agent_eval("branch", run, "--at", late, "--runs", tmp_path / "late")
     assert refused.returncode == 2 and "answer already" in refused.stderr
+
+
+def test_a_lost_run_goes_on_after_its_drills(tmp_path: Path) -> None:
+    """What was done to it is done again where it was, and what was still to come is done then."""
+    world = {"speed": 20, "lm": LM, "people": PEOPLE, "drills": DRILLS, "aftermath_s": 40}
+    folder, runs = scenario(tmp_path, MEETS, world=world), tmp_path / "runs"
+    words = ["run", folder, "-m", "control:it", "--runs", runs]
+    command = [sys.executable, "-m", "agent_eval", *map(str, words)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as harness:
+        run = killed_in_action(harness, runs, 6)
+    assert [each["done"] for each in events(run, "drill.ended")] == [False, True]
+    lost = events(run)[-1]["seq"]
+    done = agent_eval("resume", run)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert verify(run, summary(run)["head"]).good
+    assert summary(run)["answer"] == "done"
+    after = [each for each in events(run) if each["seq"] > lost]
+    (redone,) = [each for each in after if each["kind"] == "actions.redone"]
+    assert (redone["actions"], redone["differences"]) == (5, [])
+    drills = [each for each in after if each["kind"] == "drill.ended"]
+    assert [(each["drill"], each["done"]) for each in drills] == [(0, False), (1, True), (2, True)]
+    assert [each["seq"] < redone["seq"] for each in drills] == [True, True, False]
+    said = [each["text"] for each in after if each["kind"] == "people.said"]
+    assert said == ["Who is this?", "No."]
+    announced = [
+        each["seq"]
+        for each in events(run, "message")
+        if each["message"]["content"] == "Keys are changed soon."
+    ]
+    assert len(announced) == 1, "it is told once"
 
 
 CLOUD = {
