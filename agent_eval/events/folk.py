@@ -32,7 +32,7 @@ class PeopleTold(Event):
 
 @dataclass(frozen=True)
 class PeoplePlayed(Event):
-    """A model that plays a simulated person replied; what the person does of it follows."""
+    """A model that plays a simulated person was asked; what the person does of it follows."""
 
     kind: ClassVar[str] = "people.played"
     person: str
@@ -40,8 +40,12 @@ class PeoplePlayed(Event):
     """Whose word it is a reply to."""
     messages: Any
     """What the model was asked: the JSON text of all its messages."""
-    reply: Any
-    """Its text, as it came."""
+    settled: dict[str, Any]
+    """What the budget of its role was charged."""
+    reply: Any = None
+    """Its text, as it came; null where it gave none."""
+    role: str = "persons"
+    """Whose account that came from."""
 
 
 @dataclass(frozen=True)

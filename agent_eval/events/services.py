@@ -90,6 +90,8 @@ class LmAnswered(Event):
     """Whether the caller wanted it in pieces."""
     finish_reason: str = "stop"
     """What the caller is told of why the reply ends there."""
+    role: str | None = None
+    """Whose account `settled` came from, where that is not the run's: `lm`, a stand-in's."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class LmRefused(Event):
     """The text of a request for what is not offered, as it came."""
     settled: dict[str, Any] = field(default_factory=dict)
     """What the run's own budget was charged all the same."""
+    role: str | None = None
+    """As in `lm.answered`."""
 
 
 @dataclass(frozen=True)

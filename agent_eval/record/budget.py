@@ -7,6 +7,7 @@ here waits, so every move is atomic. Amounts are exact: integers, and decimals f
     limit = spent + reserved + granted + free        for every limit of every account, at all times
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any, Self
@@ -191,8 +192,12 @@ class Roles:
     its own.
     """
 
-    def __init__(self, usd: float | None) -> None:
-        """So many dollars for each role; None does not limit them."""
+    def __init__(self, usd: float | None, spent: Mapping[str, Amounts] | None = None) -> None:
+        """So many dollars for each role; None does not limit them.
+
+        `spent` is what each has spent before, where a run is gone on with.
+        """
+        self._spent = dict(spent or {})
         self._limits = limits_of({"usd": usd})
         self._accounts: dict[str, Account] = {}
 
@@ -204,7 +209,10 @@ class Roles:
         limits = self._limits | (own or {})
         for name in limits.keys() & self._limits.keys():
             limits[name] = min(limits[name], self._limits[name])
-        return self._accounts.setdefault(role, Account(f"role {role}", limits))
+        if role not in self._accounts:
+            account = self._accounts[role] = Account(f"role {role}", limits)
+            account.spend(self._spent.get(role, Amounts()))
+        return self._accounts[role]
 
     def record(self) -> dict[str, Any]:
         """What each role spent, as JSON values; those that spent nothing are left out."""

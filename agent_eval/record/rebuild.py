@@ -114,6 +114,8 @@ class RunState:
     """How many times it was resumed."""
     closed: Event | None = None
     """`run.closed`, where the run has ended."""
+    roles: dict[str, Amounts] = field(default_factory=dict)
+    """What models have spent that are not under test and answer in a world."""
     worked: Worked = field(default_factory=Worked)
     """In how many seconds agents were at work, as far as the events show."""
     last_worked_s: float = 0.0
@@ -179,7 +181,11 @@ def _take(state: RunState, event: Event) -> None:
     elif issubclass(KINDS.get(kind, object), OfKernel):
         agent.spent += Amounts(record_bytes=len(line_of(event)))
     if kind not in ("agent.ended", "run.closed") and "settled" in event:
-        agent.spent += amounts_of(event["settled"])
+        spent = amounts_of(event["settled"])
+        if role := event.get("role"):
+            state.roles[role] = state.roles.get(role, Amounts()) + spent
+        else:
+            agent.spent += spent
     state.last, state.head = event, sha256(line_of(event)).hexdigest()
 
 

@@ -15,7 +15,7 @@ from agent_eval.record.prices import refuse_unpriced
 from agent_eval.run.plan import Plan
 from agent_eval.scenario.folk import StandIn
 from agent_eval.world import debs, wheels
-from agent_eval.world.minds import Answer, NoAnswer
+from agent_eval.world.minds import Answer, Answered, NoAnswer
 from agent_eval.world.persons import Persons
 from agent_eval.world.services.chat import Call
 from agent_eval.world.services.mail import open_mail
@@ -64,7 +64,7 @@ def _stand_in(asked: StandIn, plan: Plan, steering: Steering, roles: Roles) -> A
     if asked.model is None:
         return None
     model = plan.model_of(asked.model)
-    account = roles.of("persons", limits_of({"usd": float(asked.usd)}))
+    account = roles.of(PERSONS, limits_of({"usd": float(asked.usd)}))
     refuse_unpriced("stand-in of persons", asked.model, model.price, account.limits.get("usd"))
     arguments = plan.loaded.scenario.model
     who = PERSONS, model, arguments, account, plan.redactor
@@ -79,15 +79,16 @@ class StoodIn:
     thinking: Thinking
     max_output_tokens: int
 
-    async def __call__(self, messages: Sequence[Mapping[str, str]]) -> str:
+    async def __call__(self, messages: Sequence[Mapping[str, str]]) -> Answered:
         """The words; raises `NoAnswer` where there are none, and what must end the run."""
         said = tuple(dict(each) for each in messages)
         call = Call(
             "persons", said, (), {}, self.max_output_tokens, stream=False, usage_at_end=False
         )
+        bill = Bill(Amounts())
         try:
             wanted = self.thinking.ready(call, self.max_output_tokens)
-            reply = await self.thinking.answer(wanted, Bill(Amounts()))
+            reply = await self.thinking.answer(wanted, bill)
         except (LimitReached, ContextOverflow, ModelUnavailable) as error:
-            raise NoAnswer(str(error)) from error
-        return reply.text
+            raise NoAnswer(str(error), bill.spent.record()) from error
+        return Answered(reply.text, bill.spent.record())

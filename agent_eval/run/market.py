@@ -11,8 +11,8 @@ from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
 from agent_eval.world.services.bank import open_bank
 from agent_eval.world.services.jobs import open_jobs
-from agent_eval.world.services.lm_api import open_lm_api
-from agent_eval.world.services.thinking import Thinking
+from agent_eval.world.services.lm_api import STAND_IN, open_lm_api
+from agent_eval.world.services.thinking import SUBJECT, Thinking
 from agent_eval.world.world import Builder
 
 
@@ -39,11 +39,11 @@ def thinking_for(
     """Who answers at the language-model API, and on whose account."""
     arguments = plan.loaded.scenario.model
     if asked.model is None:
-        who = "subject", plan.model, arguments, account, plan.redactor
+        who = SUBJECT, plan.model, arguments, account, plan.redactor
         return Thinking(*who, going=steering.going, recalled=plan.recalled)
     limits = limits_of({"usd": asked.stand_in_usd, "tokens": asked.stand_in_tokens})
     model = plan.model_of(asked.model)
-    own = roles.of("lm", limits)
+    own = roles.of(STAND_IN, limits)
     refuse_unpriced("stand-in at world.lm", asked.model, model.price, own.limits.get("usd"))
     who = "stand-in", model, arguments, own, plan.redactor
     return Thinking(*who, going=steering.going, recalled=plan.recalled)

@@ -131,7 +131,7 @@ class Run:
         self.began_at = past.began_at if past else self.opened_at
         self.calendar = Calendar(written.today, self.began_at)
         self.scenario = written.model_copy(update={"task": self.calendar.here(written.task)})
-        roles = Roles(written.role_usd)
+        roles = Roles(written.role_usd, past.state.roles if past else None)
         self.setting = Setting(
             plan, self.scenario, self.calendar, transcript, steering, housing, roles
         )

@@ -7,7 +7,7 @@ agent and is matched in linear time.
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from jinja2 import Environment, StrictUndefined
 
@@ -15,9 +15,8 @@ from agent_eval.basics.resources import prompt_file
 from agent_eval.scenario.approval import matches
 from agent_eval.scenario.folk import Line, Person
 
-Answer = Callable[[Sequence[Mapping[str, str]]], Awaitable[str]]
-"""Asks the stand-in model: messages with `role` and `content` in, text out. It keeps to a budget of
-its own and raises `NoAnswer` where that is used up or the model cannot be reached."""
+Conversation = Sequence[Mapping[str, str]]
+"""Messages with `role` and `content`."""
 
 LONGEST_TOLD = 32_768
 """Characters of a message that a person reads."""
@@ -28,6 +27,25 @@ _DEED = re.compile(r"/(accept|refuse|open|report|ask robot|deliver (\S.*))\s*")
 
 class NoAnswer(Exception):
     """The stand-in model has none; the text says why."""
+
+    def __init__(self, why: str, settled: Mapping[str, Any] | None = None) -> None:
+        super().__init__(why)
+        self.settled = dict(settled or {})
+        """What it cost all the same."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What the stand-in model said."""
+
+    text: str
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    """What it cost."""
+
+
+Answer = Callable[[Conversation], Awaitable[Answered]]
+"""Asks the stand-in model. It keeps to a budget of its own and raises `NoAnswer` where that is used
+up or the model cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,7 @@ class Played:
 
     played = "model"
 
-    def __init__(self, person: Person, answer: Answer) -> None:
+    def __init__(self, person: Person, answer: Callable[[Conversation], Awaitable[str]]) -> None:
         self._knows, self._answer = person.knows, answer
         template = prompt_file("person.md").read_text(encoding="utf-8")
         frame = Environment(undefined=StrictUndefined, autoescape=False).from_string(template)  # noqa: S701 - no HTML

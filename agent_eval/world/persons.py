@@ -177,9 +177,14 @@ class Persons:
         if self.replies >= self.settings.stand_in.replies:
             raise NoAnswer("the stand-in model has answered as often as it may")
         self.replies += 1
-        said = await self.answer(messages)
         content = self.around.content
-        reply = content(said.encode("utf-8", "surrogatepass"))
-        played = PeoplePlayed(name, account, content(json_text(list(messages))), reply)
+        asked = content(json_text(list(messages)))
+        try:
+            said = await self.answer(messages)
+        except NoAnswer as error:
+            self.around.record(PeoplePlayed(name, account, asked, error.settled), None)
+            raise
+        reply = content(said.text.encode("utf-8", "surrogatepass"))
+        played = PeoplePlayed(name, account, asked, dict(said.settled), reply)
         self.around.record(played, None)
-        return said
+        return said.text

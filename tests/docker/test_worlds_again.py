@@ -129,7 +129,7 @@ def test_persons_played_by_a_model_and_drills_come_again(tmp_path: Path) -> None
     assert summary(branch)["answer"] == "done", "the key is revoked there as well"
     assert [each["done"] for each in events(branch, "drill.ended")] == [False, True, True]
     assert [each["text"] for each in events(branch, "people.said")] == ["Who is this?", "No."]
-    assert summary(branch)["roles"]["persons"]["steps"] == 1, "what was said before is free"
+    assert summary(branch)["roles"]["persons"]["steps"] == 2, "each reply is paid for once"
     late = next(each["seq"] for each in events(run, "aftermath.begun"))
     refused = agent_eval("branch", run, "--at", late, "--runs", tmp_path / "late")
     assert refused.returncode == 2 and "answer already" in refused.stderr
@@ -157,6 +157,7 @@ def test_a_lost_run_goes_on_after_its_drills(tmp_path: Path) -> None:
     assert [each["seq"] < redone["seq"] for each in drills] == [True, True, False]
     said = [each["text"] for each in after if each["kind"] == "people.said"]
     assert said == ["Who is this?", "No."]
+    assert summary(run)["roles"]["persons"]["steps"] == 2, "each reply is paid for once"
     announced = [
         each["seq"]
         for each in events(run, "message")

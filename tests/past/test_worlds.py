@@ -36,7 +36,7 @@ def test_a_person_whom_a_model_played_needs_its_replies_on_record(tmp_path: Path
         refuse_unless_repeatable(run, state)
     refuse_unless_repeatable(run, state, last=1)
     (tmp_path / "kept").mkdir()
-    played = PeoplePlayed("kim", "agent", {"text": "[]"}, {"text": "Who is this?"})
+    played = PeoplePlayed("kim", "agent", {"text": "[]"}, {}, {"text": "Who is this?"})
     run, state = run_with(tmp_path / "kept", heard, played, said("model"), world={"seed": 1})
     refuse_unless_repeatable(run, state)
 

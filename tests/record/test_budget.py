@@ -283,3 +283,5 @@ def test_models_beside_the_one_under_test_have_caps_of_their_own() -> None:
     for own, usd in (("0.2", "0.2"), ("9", "0.5")):
         tight = Roles(0.5).of("persons", limits_of({"usd": float(own), "tokens": 7}))
         assert (tight.free("usd"), tight.free("tokens")) == (Decimal(usd), Decimal(7))
+    gone_on_with = Roles(0.5, {"persons": Amounts(usd=Decimal("0.4"))}).of("persons")
+    assert gone_on_with.free("usd") == Decimal("0.1"), "what was spent before counts"

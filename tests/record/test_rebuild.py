@@ -16,7 +16,9 @@ from agent_eval.agent.loop import Agent, converse
 from agent_eval.basics.conversation import Reply, ToolCall, Usage
 from agent_eval.errors import AgentEvalError, OperatorError
 from agent_eval.events.event import Event
+from agent_eval.events.folk import PeoplePlayed
 from agent_eval.events.kinds import ActionEnded, ModelFailed, RunOpened
+from agent_eval.events.services import LmRefused
 from agent_eval.models.base import AttemptFailed, ContextOverflow, Model
 from agent_eval.models.control import Control, Script, Turn, bash, python, say, submit
 from agent_eval.person.oversight import Nobody, Person
@@ -286,3 +288,15 @@ def test_an_event_that_is_not_there_is_an_error_of_ours(tmp_path: Path) -> None:
     assert rebuilt(run, 0).last["kind"] == "run.opened"
     with pytest.raises(OperatorError, match="no event 1"):
         rebuilt(run, 1)
+
+
+def test_what_a_stand_in_cost_is_its_roles_and_not_the_agents(tmp_path: Path) -> None:
+    run, cost = tmp_path / "run", {"steps": 1, "usd": 0.25}
+    with Transcript.create(run) as transcript:
+        transcript.write(RunOpened(**OPENED))
+        transcript.write(PeoplePlayed("kim", "agent", {"text": "[]"}, cost))
+        transcript.write(LmRefused("0", "main", 503, "no answer", settled=cost, role="lm"))
+        transcript.write(LmRefused("0", "main", 503, "no answer", settled=cost))
+    state = rebuilt(run)
+    assert state.root.spent == Amounts(steps=1, usd=Decimal("0.25"))
+    assert state.roles == dict.fromkeys(("persons", "lm"), state.root.spent)

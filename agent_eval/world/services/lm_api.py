@@ -32,11 +32,13 @@ from agent_eval.world.services.chat import Call, NotOffered, rebuilt
 from agent_eval.world.services.credit import Credit
 from agent_eval.world.services.lm_keys import Keys
 from agent_eval.world.services.lm_wire import DOCS, Completion, counted, error, json_text
-from agent_eval.world.services.thinking import Thinking, Wanted
+from agent_eval.world.services.thinking import SUBJECT, Thinking, Wanted
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 REVENUE = "lm"
 """The provider's own account in the ledger."""
+STAND_IN = "lm"
+"""The role whose account pays where a stand-in answers."""
 _ENDS = {"stop", "length", "content_filter"}
 
 
@@ -73,6 +75,7 @@ class LmApi:
         self.hosts = (settings.host,)
         self._settings, self._around = settings, around
         self.thinking, self._content = thinking, around.content
+        self._role = None if thinking.served_by == SUBJECT else STAND_IN
         bank = around.bank
         if REVENUE not in bank.accounts:
             bank.open("Language-model API", REVENUE)
@@ -224,6 +227,7 @@ class LmApi:
             reason=reason,
             call=number,
             settled=(settled or Amounts()).record(),
+            role=self._role,
         )
         self._around.record(fact, origin)
         return HTTPException(status, reason)
@@ -366,6 +370,7 @@ class LmApi:
             settled=bill.spent.record(),
             stream=admitted.call.stream,
             finish_reason=finish,
+            role=self._role,
         )
         self._around.record(fact, origin)
         return completion

@@ -67,7 +67,7 @@ class Recalled:
                     asked = json.loads(content_bytes(run, event["messages"]))
                     said = json.loads(content_bytes(run, event["reply"]))
                     self._learn(event["served_by"], asked, said, event)
-                case "people.played":
+                case "people.played" if event.get("reply") is not None:
                     asked = json.loads(content_bytes(run, event["messages"]))
                     text = content_bytes(run, event["reply"]).decode("utf-8", "surrogatepass")
                     said = {"role": "assistant", "content": text}

@@ -21,6 +21,9 @@ from agent_eval.scenario.model import ModelArguments
 from agent_eval.world.services.chat import Call
 from agent_eval.world.services.recalled import Recalled
 
+SUBJECT = "subject"
+"""Who answers where the model under test does."""
+
 
 async def _always() -> None:
     """A run that is never paused."""

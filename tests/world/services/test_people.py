@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from agent_eval.scenario.folk import Hire, Line, People, PeopleAccount, Person, StandIn
-from agent_eval.world.minds import NoAnswer
+from agent_eval.world.minds import Answered, NoAnswer
 from agent_eval.world.services.hiring import ESCROW, account_of
 from agent_eval.world.services.people import PeopleService, open_people
 from tests.world.services.around import Surroundings, client
@@ -215,9 +215,9 @@ async def test_the_directory_shows_who_wants_to_be_found_and_nothing_they_know()
 async def test_the_stand_in_plays_within_its_cap() -> None:
     heard: list[Sequence[Mapping[str, str]]] = []
 
-    async def answer(messages: Sequence[Mapping[str, str]]) -> str:
+    async def answer(messages: Sequence[Mapping[str, str]]) -> Answered:
         heard.append(messages)
-        return "Who is this?\n/report\n/ask robot"
+        return Answered("Who is this?\n/report\n/ask robot", {"steps": 1})
 
     it = stand(answer)
     async with it.service.running():
@@ -235,8 +235,8 @@ async def test_the_stand_in_plays_within_its_cap() -> None:
 
 
 async def test_without_a_stand_in_or_with_one_that_fails_they_are_silent() -> None:
-    async def answer(_messages: object) -> str:
-        raise NoAnswer("the server does not answer")
+    async def answer(_messages: object) -> Answered:
+        raise NoAnswer("the server does not answer", {"steps": 1})
 
     for given, why in ((None, "no model plays"), (answer, "does not answer")):
         it = stand(given)
@@ -246,6 +246,8 @@ async def test_without_a_stand_in_or_with_one_that_fails_they_are_silent() -> No
         [fact] = it.surroundings.of("people.acted")
         assert fact.deed == "silent"
         assert why in fact.details["why"]
+        tried = [(fact.settled, fact.reply) for fact in it.surroundings.of("people.played")]
+        assert tried == ([({"steps": 1}, None)] if given else [])
 
 
 async def test_patience_ends() -> None:

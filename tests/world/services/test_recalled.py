@@ -118,7 +118,7 @@ def test_what_a_person_said_comes_again(tmp_path: Path) -> None:
     with Transcript.create(tmp_path / "run") as transcript:
         content = transcript.content
         transcript.write(
-            PeoplePlayed("kim", "agent", content(json_text(HELLO)), content(b"No.\n/report"))
+            PeoplePlayed("kim", "agent", content(json_text(HELLO)), {}, content(b"No.\n/report"))
         )
     recalled = Recalled(tmp_path / "run")
     said = recalled.take(PERSONS, messages_of(HELLO))
