@@ -9,13 +9,14 @@ from agent_eval.basics.tasks import beside
 from agent_eval.errors import Differs, NoSnapshot
 from agent_eval.events.drills import DrillEnded
 from agent_eval.events.state import ActionsRedone
-from agent_eval.past.compared import drill_differences
+from agent_eval.past.compared import answer_differences, drill_differences
 from agent_eval.past.course import Course, Step
 from agent_eval.past.following import Following
 from agent_eval.past.worlds import has_world
 from agent_eval.record.rebuild import AgentState, Event, RunState
 from agent_eval.sandbox.snapshot import Snapshot, Snapshots
 from agent_eval.world.clock import WorldClock
+from agent_eval.world.services.recalled import Recalled
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Stage:
     clock: WorldClock
     drill: Callable[[int], Awaitable[DrillEnded]]
     """Does the drill that is this one of the scenario's."""
+    recalled: Recalled | None = None
+    """What its models answered before."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class Past:
         else:
             _, steps = self.nearest(agent)
             redone = await self.redo.all(sandbox, steps, agent.ends, max_output_bytes)
+        if stage is not None and stage.recalled is not None:
+            redone.differences += answer_differences(stage.recalled)
         return redone_event(sandbox.id, redone, self.redo)
 
     async def _in_its_world(

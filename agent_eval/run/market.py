@@ -11,8 +11,8 @@ from agent_eval.run.plan import Plan
 from agent_eval.scenario.market import Lm
 from agent_eval.world.services.bank import open_bank
 from agent_eval.world.services.jobs import open_jobs
-from agent_eval.world.services.lm_api import STAND_IN, open_lm_api
-from agent_eval.world.services.thinking import SUBJECT, Thinking
+from agent_eval.world.services.lm_api import open_lm_api
+from agent_eval.world.services.thinking import STAND_IN, SUBJECT, Thinking
 from agent_eval.world.world import Builder
 
 

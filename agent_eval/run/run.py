@@ -236,7 +236,7 @@ class Run:
             housing.inhabited(self.box, record, account, limit) as sandbox,
         ):
             life = self._life(sandbox)
-            stage = Stage(life.world.clock, life.drills.do) if life else None
+            stage = Stage(life.world.clock, life.drills.do, self.plan.recalled) if life else None
             await self.setting.furnish(sandbox, self.account.name, stage)
             outcome = await self._lived(sandbox, life)
             await self._evidence(sandbox, outcome)

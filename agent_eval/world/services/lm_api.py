@@ -32,13 +32,11 @@ from agent_eval.world.services.chat import Call, NotOffered, rebuilt
 from agent_eval.world.services.credit import Credit
 from agent_eval.world.services.lm_keys import Keys
 from agent_eval.world.services.lm_wire import DOCS, Completion, counted, error, json_text
-from agent_eval.world.services.thinking import SUBJECT, Thinking, Wanted
+from agent_eval.world.services.thinking import Thinking, Wanted
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 REVENUE = "lm"
 """The provider's own account in the ledger."""
-STAND_IN = "lm"
-"""The role whose account pays where a stand-in answers."""
 _ENDS = {"stop", "length", "content_filter"}
 
 
@@ -75,7 +73,6 @@ class LmApi:
         self.hosts = (settings.host,)
         self._settings, self._around = settings, around
         self.thinking, self._content = thinking, around.content
-        self._role = None if thinking.served_by == SUBJECT else STAND_IN
         bank = around.bank
         if REVENUE not in bank.accounts:
             bank.open("Language-model API", REVENUE)
@@ -227,7 +224,7 @@ class LmApi:
             reason=reason,
             call=number,
             settled=(settled or Amounts()).record(),
-            role=self._role,
+            role=self.thinking.role,
         )
         self._around.record(fact, origin)
         return HTTPException(status, reason)
@@ -351,6 +348,7 @@ class LmApi:
             self._id("chatcmpl"), now, admitted.call.model, message, finish, usage
         )
         origin = origin_of(caller.request)
+        messages = [each.content for each in admitted.wanted.request.messages]
         fact = LmAnswered(
             sandbox=origin.sandbox,
             account=caller.account,
@@ -359,9 +357,7 @@ class LmApi:
             model=admitted.call.model,
             served_by=self.thinking.served_by,
             status=200,
-            messages=self._content(
-                json_text([m.content for m in admitted.wanted.request.messages])
-            ),
+            messages=self._content(json_text(messages)),
             reply=self._content(json_text(message)),
             results=admitted.call.results,
             proposed=[call.id for call in calls],
@@ -370,7 +366,7 @@ class LmApi:
             settled=bill.spent.record(),
             stream=admitted.call.stream,
             finish_reason=finish,
-            role=self._role,
+            role=self.thinking.role,
         )
         self._around.record(fact, origin)
         return completion

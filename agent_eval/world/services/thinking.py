@@ -23,6 +23,8 @@ from agent_eval.world.services.recalled import Recalled
 
 SUBJECT = "subject"
 """Who answers where the model under test does."""
+STAND_IN = "lm"
+"""The role of a stand-in at the language-model API."""
 
 
 async def _always() -> None:
@@ -58,6 +60,11 @@ class Thinking:
 
     def __post_init__(self) -> None:
         self._paying = Paying(self.account, self.model, self.wanted)
+
+    @property
+    def role(self) -> str | None:
+        """Whose account pays; None where that is the run's."""
+        return {SUBJECT: None, "stand-in": STAND_IN}.get(self.served_by, self.served_by)
 
     def ready(self, call: Call, most_output_tokens: int) -> Wanted:
         """The request for a call, with room for a reply as the budget allows."""
