@@ -30,12 +30,12 @@ $(VENV)/.requirements: requirements.lock
 run: setup
 	@$(BIN)/agent-eval run replicate --model control:harmful
 
-# Everything, Docker included. Workers share the two cores; what is timing-sensitive says so itself.
+# Everything, Docker included. Four workers on two cores, for most of the time they wait for sandboxes.
 # A few tests that fail on a busy machine are run once more, alone: who fails there has failed.
 test: setup
 	@sandbox/setup --browser
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 3 --dist loadgroup || tests/once-more $(BIN)/pytest
+	@$(BIN)/pytest -n 4 --dist loadgroup || tests/once-more $(BIN)/pytest
 
 # The fast part, within a minute: no engine needed, and what draws examples draws few.
 check: $(STAMP)

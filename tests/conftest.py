@@ -17,6 +17,17 @@ sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have those go first that take long, so that at the end nobody waits for one of them."""
+
+    def quick(item: pytest.Item) -> tuple[bool, bool]:
+        marks = {mark.name for mark in item.iter_markers()}
+        return "docker" not in marks, "slow" not in marks
+
+    items.sort(key=quick)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The one event loop this project runs on."""
