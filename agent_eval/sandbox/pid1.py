@@ -37,7 +37,7 @@ of another version than the host's takes the text."""
 TITLE = "init"
 """What PID 1 is called in the list of processes inside."""
 
-PARTS = ("stillness", "children", "errands", "copying", "moving", "python_session")
+PARTS = ("stillness", "becoming", "children", "errands", "copying", "moving", "python_session")
 """What comes with the supervisor."""
 
 AS_TEXT = ("moving", "python_session")

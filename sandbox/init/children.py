@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import resource
 import selectors
 import signal
 import struct
@@ -19,19 +18,15 @@ import time
 TYPE_CHECKING = False  # as in init.py
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any, NoReturn
+    from typing import Any
 
 DATA = 1  # as in init.py
 CHUNK = 65536
 IDLE_LIMIT = 1 << 18  # bytes taken from a session that has nothing to do, until it is asked again
 KILL_S, FREEZE_S = 5.0, 30.0  # how long each is tried
 REAPED_AT_ONCE = 500
-STATUS_FD, CODE_FD = 199, 198
-RUN_DIR = "/run/sessions"
-START = (
-    "import os\nb=b''\nwhile len(b)<%d:b+=os.read(%d,%d-len(b))\n"
-    "exec(compile(b,'<stdin>','exec'))\n"
-)
+STATUS_FD, CODE_FD = 199, 198  # as in becoming.py
+RUN_DIR = "/run/sessions"  # as in becoming.py
 
 
 class Child:
@@ -64,15 +59,22 @@ class Session(Child):
 class Children:
     """All of them."""
 
-    def __init__(self, init: Any, stillness: dict[str, Any], settings: dict[str, Any]) -> None:
-        """`stillness` is what the program of that name defines."""
+    def __init__(
+        self,
+        init: Any,
+        stillness: dict[str, Any],
+        becoming: dict[str, Any],
+        settings: dict[str, Any],
+    ) -> None:
+        """`stillness` and `becoming` are what the programs of those names define."""
         self.init = init
         self.processes = stillness["processes"]
         self.descendants = stillness["descendants"]
-        self.uid, self.gid = settings["uid"], settings["gid"]
+        self.user = becoming["User"](settings)
+        self.output_pipe = becoming["output_pipe"]
+        self.quietly = becoming["quietly"]
+        self.write = becoming["write"]
         self.env = settings["env"]
-        self.home = settings["home"]
-        self.limits = settings["rlimits"]
         self.python_session = settings["python_session"].encode()
         self.all: dict[int, Child] = {}
 
@@ -102,34 +104,14 @@ class Children:
     def open(self, channel: int, program: str) -> None:
         session = Session(channel, program)
         if program == "bash":
-            body, code_fd = self.become_bash, 0
+            body, code_fd = self.user.become_bash, 0
             session.waiting += b"set +o history +H; unset HISTFILE; PS1= PS2= PROMPT_COMMAND=\n"
         else:
-            body, code_fd = self.become_python, CODE_FD
+            body, code_fd = self.user.become_python, CODE_FD
             session.waiting += self.python_session
         pipes = {"output": (1, 2), "status": (STATUS_FD,), "feed": (code_fd,)}
         self.start(session, body, **pipes)
         self.init.say("opened", channel=channel, pid=session.pid)
-
-    def become_bash(self) -> NoReturn:
-        words = ["bash", "--noprofile", "--norc", "--noediting", "-i"]
-        os.execve(self.found("bash"), words, self.env)
-
-    def become_python(self) -> NoReturn:
-        """Have it find its program on its standard input: as an argument everybody would see it."""
-        size = len(self.python_session)
-        script, end = os.pipe()
-        os.write(end, (START % (size, CODE_FD, size)).encode())
-        os.close(end)
-        os.dup2(script, 0)
-        os.close(script)
-        os.chdir("/")  # where it looks for modules at first, and the user cannot write
-        os.execve(self.found("python3"), ["python3"], self.env)
-
-    def found(self, program: str) -> str:
-        """Where the user's PATH has a program: each execution that is tried is put on record."""
-        paths = [f"{folder}/{program}" for folder in self.env["PATH"].split(":")]
-        return next((path for path in paths if os.access(path, os.X_OK)), program)
 
     def run(self, channel: int, action: int, code: str) -> None:
         session = self.all.get(channel)
@@ -140,7 +122,7 @@ class Children:
         text = code.encode("utf-8", "surrogatepass")
         if session.program == "bash":
             # Sourced from a file: read whole, while a shell takes a pipe byte by byte.
-            write(session.code_path, text + b"\n")
+            self.write(session.code_path, text + b"\n")
             source = f". {session.code_path} 0</dev/null"
             session.waiting += f"{source};builtin echo {action} $? >&{STATUS_FD}\n".encode()
         else:
@@ -154,7 +136,7 @@ class Children:
         if not isinstance(session, Session):
             return
         if rung == "interrupt":
-            quietly(os.killpg, session.pid, signal.SIGINT)
+            self.quietly(os.killpg, session.pid, signal.SIGINT)
             if session.program == "bash" and session.action is not None:
                 # An interrupted shell forgets the rest of its line, the report included.
                 session.waiting += f"builtin echo {session.action} 130 >&{STATUS_FD}\n".encode()
@@ -169,15 +151,15 @@ class Children:
         """
         family, new = {root}, {root}
         until = time.monotonic() + KILL_S
-        quietly(os.killpg, root, signal.SIGSTOP)
+        self.quietly(os.killpg, root, signal.SIGSTOP)
         while new and time.monotonic() < until:
             for pid in new:
-                quietly(os.kill, pid, signal.SIGSTOP)
+                self.quietly(os.kill, pid, signal.SIGSTOP)
             new = self.descendants(family, self.processes) - family
             family |= new
-        quietly(os.killpg, root, signal.SIGKILL)
+        self.quietly(os.killpg, root, signal.SIGKILL)
         for pid in family:
-            quietly(os.kill, pid, signal.SIGKILL)
+            self.quietly(os.kill, pid, signal.SIGKILL)
 
     def read_claims(self, session: Session) -> None:
         """Look for the report on the action that runs; all else is thrown away."""
@@ -221,7 +203,7 @@ class Children:
         try:
             for name, numbers in wanted.items():
                 named = name == "output" and isinstance(child, Session)
-                ours, other = output_pipe() if named else os.pipe()
+                ours, other = self.output_pipe() if named else os.pipe()
                 if name == "feed":
                     ours, other = other, ours
                 setattr(child, name, ours)
@@ -229,7 +211,7 @@ class Children:
                 os.set_blocking(ours, False)
             child.pid = os.fork()
             if child.pid == 0:
-                self.become(body, theirs)
+                self.user.become(body, theirs)
         except Exception:
             self.shut(child)
             raise
@@ -241,48 +223,6 @@ class Children:
         if isinstance(child, Session) and child.status is not None:
             self.init.watch(child.status, selectors.EVENT_READ, self.read_claims, child)
         self.feed(child)
-
-    def become(self, body: Callable[[], object], fds: dict[int, int]) -> NoReturn:
-        """Be a process of the user's, in a session of its own, with just these descriptors."""
-        status = 126
-        try:
-            signal.set_wakeup_fd(-1)
-            self.take_descriptors(fds)
-            self.lay_down_powers()
-            body()
-            status = 0
-        except BaseException as error:
-            quietly(os.write, 2, f"{type(error).__name__}: {error}\n".encode())
-        finally:
-            os._exit(status)
-
-    def take_descriptors(self, fds: dict[int, int]) -> None:
-        """Have these under their numbers, nothing at the other standard ones, and no more."""
-        # Move ours out of the way first, so that no target number is also a source.
-        moved = {to: fcntl.fcntl(fd, fcntl.F_DUPFD, 210) for to, fd in fds.items()}
-        null = os.open("/dev/null", os.O_RDWR)
-        for to in (0, 1, 2):
-            os.dup2(null, to)
-        for to, fd in moved.items():
-            os.dup2(fd, to)
-        for fd in open_fds():
-            if fd > 2 and fd not in fds:
-                quietly(os.close, fd)
-
-    def lay_down_powers(self) -> None:
-        """Be the user, with what a program is born with."""
-        os.setsid()
-        for name in ("SIGCHLD", "SIGPIPE", "SIGINT", "SIGXFSZ"):
-            signal.signal(getattr(signal, name), signal.SIG_DFL)
-        quietly(write, "/proc/self/oom_score_adj", b"1000")  # out of memory, this goes before us
-        for name, value in self.limits.items():
-            resource.setrlimit(getattr(resource, name), (value, value))
-        os.setgroups([])
-        os.setgid(self.gid)
-        os.setuid(self.uid)
-        os.umask(0o022)
-        for folder in ("/", self.home):  # its home it may have closed to itself
-            quietly(os.chdir, folder)
 
     def tend(self, child: Child) -> None:
         """Read a child's output while the host reads ours; of one that idles, only so much."""
@@ -331,7 +271,7 @@ class Children:
 
     def reap(self) -> bool:
         """Take note of who has ended, adopted grandchildren included; whether anybody is left."""
-        quietly(os.read, self.init.wake, CHUNK)
+        self.quietly(os.read, self.init.wake, CHUNK)
         for _ in range(REAPED_AT_ONCE):
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -342,14 +282,13 @@ class Children:
             for child in list(self.all.values()):
                 if child.pid == pid:
                     self.bury(child, status)
-        quietly(
-            os.write, self.init.waker, b"x"
-        )  # there may be more, after what else there is to do
+        # There may be more, after what else there is to do.
+        self.quietly(os.write, self.init.waker, b"x")
         return True
 
     def bury(self, child: Child, status: int) -> None:
         """A child has ended: send what it wrote, forget it, tell the host."""
-        quietly(os.killpg, child.pid, signal.SIGKILL)
+        self.quietly(os.killpg, child.pid, signal.SIGKILL)
         self.drain(child)
         self.shut(child)
         del self.all[child.channel]
@@ -366,8 +305,9 @@ class Children:
                 os.close(fd)
         child.output = child.status = child.feed = None
         if isinstance(child, Session):
-            quietly(os.truncate, child.code_path, 0)  # or it takes up room while they have it open
-            quietly(os.unlink, child.code_path)
+            # Or it takes up room while they have it open.
+            self.quietly(os.truncate, child.code_path, 0)
+            self.quietly(os.unlink, child.code_path)
 
     def freeze(self) -> int:
         """End every process but this one, for good; returns how many still move.
@@ -378,39 +318,10 @@ class Children:
         """
         until = time.monotonic() + FREEZE_S
         while self.reap() and time.monotonic() < until:
-            quietly(os.kill, -1, signal.SIGKILL)
+            self.quietly(os.kill, -1, signal.SIGKILL)
             time.sleep(0.01)
         # One in state D ends before it gets back to its own code.
         return sum(state not in "DZX" for _, _, state in self.processes())
-
-
-def quietly(act: Callable[..., object], *arguments: object) -> None:
-    """Ask the kernel for something that it may refuse without harm."""
-    try:
-        act(*arguments)
-    except OSError:
-        pass
-
-
-def write(path: str, data: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-
-
-def output_pipe() -> tuple[int, int]:
-    """Make a pipe that the user may open again, to write: programs write to `/dev/stderr`."""
-    path = RUN_DIR + "/output"
-    os.mkfifo(path)
-    try:
-        os.chmod(path, 0o622)
-        ours = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-        try:
-            return ours, os.open(path, os.O_WRONLY)
-        except OSError:
-            os.close(ours)
-            raise
-    finally:
-        os.unlink(path)
 
 
 def report_on(action: int | None, line: bytes) -> int | None:
@@ -422,10 +333,6 @@ def report_on(action: int | None, line: bytes) -> int | None:
         return int(words[1])
     except ValueError:
         return None
-
-
-def open_fds() -> list[int]:
-    return [int(name) for name in os.listdir("/proc/self/fd")]
 
 
 def waiting_bytes(fd: int) -> int:

@@ -44,11 +44,12 @@ class Init:
         self.errands = part("errands", settings)
         still = part("stillness", settings)
         self.stillness = still["Stillness"](settings["silence_s"], still["processes"])
+        becoming = part("becoming", settings)
+        self.open_fds = becoming["open_fds"]
+        self.run_dir = becoming["RUN_DIR"]
         started = part("children", settings)
         self.transfer = started["Child"]
-        self.open_fds = started["open_fds"]
-        self.run_dir = started["RUN_DIR"]
-        self.children = started["Children"](self, still, settings)
+        self.children = started["Children"](self, still, becoming, settings)
         self.copying = part("copying", settings)["Copying"](self, started, settings)
         self.rest_s: float = self.stillness.keep()
         self.out = bytearray()

@@ -51,6 +51,7 @@ def loaded(name: str) -> ModuleType:
 
 
 INIT = loaded("init")
+BECOMING = loaded("becoming")
 CHILDREN = loaded("children")
 ERRANDS = loaded("errands")
 STILLNESS = loaded("stillness")
@@ -291,10 +292,10 @@ def test_what_cannot_be_started_is_an_error_and_leaks_nothing(
         "put": {},
         "get": {"paths": [], "limit": 1},
     }
-    held = CHILDREN.open_fds()
+    held = BECOMING.open_fds()
     for _ in range(3):
         pid1.obey({"op": op, "channel": 4, **every[op]})
-    assert CHILDREN.open_fds() == held
+    assert BECOMING.open_fds() == held
     assert pid1.children.all == {}
     assert len(pid1.reports("error")) == 3
     assert "temporarily unavailable" in pid1.reports("error")[0]["message"]
@@ -303,7 +304,7 @@ def test_what_cannot_be_started_is_an_error_and_leaks_nothing(
 
 
 def test_too_few_descriptors_are_an_error_and_leak_nothing(pid1: Pid1) -> None:
-    held = CHILDREN.open_fds()
+    held = BECOMING.open_fds()
     free = [number for number in range(3, 400) if not Path(f"/proc/self/fd/{number}").exists()]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for room in range(6):
@@ -312,7 +313,7 @@ def test_too_few_descriptors_are_an_error_and_leak_nothing(pid1: Pid1) -> None:
             pid1.obey({"op": "open", "channel": 4, "program": "bash"})
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert CHILDREN.open_fds() == held
+    assert BECOMING.open_fds() == held
     assert len(pid1.reports("error")) == 6
 
 
@@ -596,9 +597,9 @@ class PythonSession:
         code_theirs, self.code = os.pipe()
         self.status, status_theirs = os.pipe()
         moved = [fcntl.fcntl(fd, fcntl.F_DUPFD, 210) for fd in (code_theirs, status_theirs)]
-        os.dup2(moved[0], CHILDREN.CODE_FD, inheritable=True)
-        os.dup2(moved[1], CHILDREN.STATUS_FD, inheritable=True)
-        start = CHILDREN.START % (len(source), CHILDREN.CODE_FD, len(source))
+        os.dup2(moved[0], BECOMING.CODE_FD, inheritable=True)
+        os.dup2(moved[1], BECOMING.STATUS_FD, inheritable=True)
+        start = BECOMING.START % (len(source), BECOMING.CODE_FD, len(source))
         script, end = os.pipe()
         os.write(end, start.encode())
         os.close(end)
@@ -609,15 +610,15 @@ class PythonSession:
             stderr=subprocess.STDOUT,
             cwd="/",
             env=os.environ | {"HOME": str(Path.cwd())},
-            pass_fds=(CHILDREN.CODE_FD, CHILDREN.STATUS_FD),
+            pass_fds=(BECOMING.CODE_FD, BECOMING.STATUS_FD),
         )
         for fd in (
             script,
             code_theirs,
             status_theirs,
             *moved,
-            CHILDREN.CODE_FD,
-            CHILDREN.STATUS_FD,
+            BECOMING.CODE_FD,
+            BECOMING.STATUS_FD,
         ):
             os.close(fd)
         for at in range(0, len(source), 1000):  # a pipe may be as small as a page
