@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from agent_eval.review.asking import Place, Source, counted, end_of, place, within
+from agent_eval.review.rows import text_of
 from agent_eval.show.said import Said, View
 from agent_eval.show.show import said_of
 
@@ -117,6 +118,8 @@ class Telling:
         row = self._line(at)
         row.findings = list(self._cited.get(at.seq, ()))
         whole = "\n".join(part.text for part in row.parts) or row.head
+        if not _places(whole, words):  # it stands in what is not told
+            whole = text_of(self._source.event(at), self._source.run)
         row.parts = [Part(around(whole, words), "")]
         return row
 
@@ -189,12 +192,16 @@ def kernel_fact(event: Mapping[str, Any]) -> str | None:
 
 def around(text: str, words: str) -> str:
     """A few lines of a text, the first place of any of these words among them."""
-    lowered = text.lower()
-    places = [lowered.find(word) for word in re.findall(r"\w+", words.lower())]
-    first = min((each for each in places if each >= 0), default=0)
+    first = min(_places(text, words), default=0)
     start = max(first - HIT_CHARACTERS // 3, 0)
     cut = text[start : start + HIT_CHARACTERS]
     return ("… " if start else "") + cut + (" …" if start + len(cut) < len(text) else "")
+
+
+def _places(text: str, words: str) -> list[int]:
+    lowered = text.lower()
+    found = (lowered.find(word) for word in re.findall(r"\w+", words.lower()))
+    return [each for each in found if each >= 0]
 
 
 def fitting(

@@ -18,6 +18,7 @@ from agent_eval.events.kinds import (
 )
 from agent_eval.record.transcript import Transcript
 from tests.helpers import NASTY, lines_of_run
+from tests.labels.labelled import run_of
 from tests.review.serving import Reader, served
 
 
@@ -130,6 +131,14 @@ def test_a_search_finds_commands_outputs_and_words_in_quotes(reader: Reader) -> 
     assert "0 events with" in reader.ask("/run/one?q=nowhere").text
     for odd in ("%22", "*", "AND", "a%00b", "%22%22", "NEAR(", "-x", "%F0%9F%92%A3", "%C3%A9"):
         assert reader.ask(f"/run/one?q={odd}").status == 200, odd
+
+
+def test_a_hit_shows_its_words_where_the_conversation_does_not_tell_them(tmp_path: Path) -> None:
+    tmp_path.joinpath("runs").mkdir()
+    run_of(tmp_path / "runs", "one")
+    with served(tmp_path / "runs", tmp_path / "cache") as reader:
+        for page in ("/run/one?q=job", "/search?q=job"):
+            assert "A small job." in reader.ask(page).text, page
 
 
 def test_an_address_leads_to_an_event_and_filters_keep_to_theirs(reader: Reader) -> None:

@@ -11,6 +11,7 @@ from agent_eval.graders.written import grade_run
 from agent_eval.review.asking import Place
 from agent_eval.review.comparing import Pair, Step, aligned, shortened
 from agent_eval.review.told import Row
+from tests.labels.labelled import run_of
 from tests.review.serving import Reader, served
 from tests.review.test_run_pages import written
 
@@ -38,6 +39,21 @@ def test_runs_are_listed_with_those_of_sets_and_what_cannot_be_read(reader: Read
     assert "unread</a> is left out" in page
     assert reader.ask("/run/first~gamma").status == 200
     assert "3/3 = 100% (44% to 100%), 3 of 3 scored" in page
+
+
+def test_groups_of_epochs_have_rates_and_one_name_for_each_setting(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    for name in ("a", "b", "c"):
+        success = "failure" if name == "c" else "success"
+        run_of(runs, name, model="model", stays=name == "a", success=success)
+    written(runs / "of another digest", 1, opened=True)
+    with served(runs, tmp_path / "cache") as reader:
+        page = reader.ask("/").text
+    rates = page[page.index("<h2>Rates</h2>") :]
+    assert "2/3 = 67% (21% to 94%), 3 of 3 scored" in rates
+    assert "R5 1/3 = 33% (6% to 79%), 3 of 3 scored" in rates
+    assert len(set(re.findall(r">version ([0-9a-f]{8})<", rates))) == 2, "neither hides the other"
 
 
 def test_runs_are_filtered_and_sorted(reader: Reader) -> None:
