@@ -77,11 +77,11 @@ def not_compared(recalled: Recalled) -> list[dict[str, Any]]:
     """What programs asked more or less often than then, in the time that there was."""
     found = []
     left: dict[str, list[int]] = {}
-    for seq, agent in recalled.left():
-        left.setdefault(agent, []).append(seq)
-    for agent, seqs in sorted(left.items()):
+    for seq, sandbox in recalled.left():
+        left.setdefault(sandbox, []).append(seq)
+    for sandbox, seqs in sorted(left.items()):
         why = f"{len(seqs)} of a model's answers, from event {min(seqs)} on, were not asked for"
-        found.append({"agent": agent, "action": None, "why": f"{why} again"})
+        found.append({"agent": sandbox, "action": None, "why": f"{why} again"})
     if later := sum(count for each, count in recalled.strangers.items() if each.later):
         why = f"a model was asked {later} times for more than it has answered on record"
         found.append({"agent": ROOT, "action": None, "why": why})

@@ -226,7 +226,7 @@ def test_a_copy_on_a_machine_is_set_up_and_proven_again(tmp_path: Path) -> None:
     assert {each["reply"]["text"].partition("tool_calls")[0] for each in thoughts} <= said
     assert all(each["settled"] == {} for each in thoughts), "no model was asked"
     if len(thoughts) < len(before):
-        assert "not compared" in done.stdout, "what it did not come to is named"
+        assert f"not compared  {copy['instance']}: " in done.stdout, "and what it did not come to"
 
     booted = next(each["seq"] for each in events(run, "cloud.instance"))
     refused = agent_eval("branch", run, "--at", booted, "--runs", tmp_path / "branch")

@@ -43,7 +43,7 @@ class Stranger:
 @dataclass(frozen=True)
 class _Answer:
     seq: int
-    agent: str
+    sandbox: str
     reply: Reply
 
 
@@ -83,10 +83,10 @@ class Recalled:
         return None
 
     def left(self) -> Iterator[tuple[int, str]]:
-        """What was not asked again: where its answer stands, and on whose behalf it was asked."""
+        """What was not asked again: where its answer stands, and which sandbox had asked."""
         for answers in self._answers.values():
             for each in answers:
-                yield each.seq, each.agent
+                yield each.seq, each.sandbox
 
     def _forget(self) -> None:
         self._answers: dict[str, deque[_Answer]] = defaultdict(deque)
@@ -98,7 +98,7 @@ class Recalled:
     def _learn(self, served_by: str, asked: Said, said: dict[str, Any], event: Any) -> None:
         reply = _reply(said, event)
         known = self._answers[self._key(served_by, asked)]
-        known.append(_Answer(event["seq"], event["agent"], reply))
+        known.append(_Answer(event["seq"], event.get("sandbox", event["agent"]), reply))
         if before := _up_to_reply(asked):
             found = event["seq"], _end(asked)
             self._went_on.setdefault(self._key(served_by, before), found)
