@@ -215,13 +215,18 @@ def test_runs_are_filtered_sorted_compared_and_searched(started: Any, site: Read
         assert watched.wrong == []
 
 
+SIDEWAYS = """() => [...document.querySelectorAll('.wide:has(table)')]
+  .filter((one) => one.scrollWidth > one.clientWidth).map((one) => one.outerHTML.slice(0, 120))"""
+"""Tables that have to be scrolled to be read."""
+
+
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_hostile_transcript_does_nothing(
     started: Any, tmp_path: Path, width: int, scheme: str
 ) -> None:
     hostile(tmp_path / "runs" / "evil")
-    written(tmp_path / "runs" / "one")
+    written(tmp_path / "runs" / "one", opened=True)
     grounds = {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 28)"}
     with (
         served(tmp_path / "runs", tmp_path / "cache") as reader,
@@ -236,6 +241,7 @@ def test_a_hostile_transcript_does_nothing(
             "large": "/run/evil/event/61",
             "pictures": "/run/evil/pictures",
             "compare": "/compare?a=one&b=evil",
+            "labels": "/run/evil/labels",
             "search": "/search?q=owned",
         }.items():
             page = entered(watched, reader, path)
@@ -245,6 +251,7 @@ def test_a_hostile_transcript_does_nothing(
             assert len(page.content()) < 1_000_000, name
             assert watched.too_wide() <= 0, name
             assert page.evaluate(NAMELESS) == [], name
+            assert page.evaluate(SIDEWAYS) == [], name
             ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert ground == grounds[scheme]
             watched.shot(f"hostile-{name}-{width}-{scheme}")

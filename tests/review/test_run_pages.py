@@ -16,6 +16,7 @@ from agent_eval.events.kinds import (
     RunClosed,
     RunOpened,
 )
+from agent_eval.events.world import Exchanged
 from agent_eval.record.transcript import Transcript
 from tests.helpers import NASTY, lines_of_run
 from tests.labels.labelled import run_of
@@ -123,6 +124,39 @@ def test_an_event_is_handed_out_byte_for_byte(reader: Reader, tmp_path: Path) ->
     blob = reader.ask(f"/run/one/blob/{digest}")
     assert blob.body == b"<b>" * 2_000_000
     assert blob.headers["content-type"] == "application/octet-stream"
+
+
+def test_what_kernel_and_gateway_saw_stands_under_the_action_that_caused_it(
+    tmp_path: Path,
+) -> None:
+    run = tmp_path / "runs" / "one"
+    run.parent.mkdir()
+    with Transcript.create(run) as transcript:
+        transcript.write(ActionStarted(1, 1, "bash", {"code": "curl bank.internal"}))
+        transcript.write(
+            ProcessStarted(
+                sandbox="box", pid=7, at="now", action=1, program="/bin/curl", argv=["curl"]
+            )
+        )
+        nothing: dict[str, object] = {"bytes": 0, "text": ""}
+        for sandbox in ("0", "another"):
+            transcript.write(
+                Exchanged(
+                    exchange=1, sandbox=sandbox, name="bank.internal", service="bank", port=443,
+                    method="GET", path="/v1/balance", status=200, request=nothing,
+                    response=nothing, duration_s=0.1, at="now",
+                ),
+                agent=sandbox,
+            )  # fmt: skip
+        transcript.write(ActionEnded(1, 0.5, transcript.content(b"done"), "none", {}))
+    with served(tmp_path / "runs", tmp_path / "cache") as reader:
+        page = reader.ask("/run/one").text
+    articles = re.findall(r'<article .*?id="e(\d+)".*?</article>', page, re.DOTALL)
+    assert articles == ["0", "3"], "what another sandbox asked is no part of it"
+    (inside,) = re.findall(r'<article [^>]*id="e0".*?<ul class="inside"(.*?)</ul>', page, re.DOTALL)
+    assert re.findall(r'<li id="e(\d+)"', inside) == ["1", "2"]
+    assert "runs curl" in inside
+    assert "GET bank.internal/v1/balance 200" in inside
 
 
 def test_a_search_finds_commands_outputs_and_words_in_quotes(reader: Reader) -> None:
