@@ -306,6 +306,7 @@ BACK = Answer(completion("", [("bash", {"command": "x"})], usage=None))
 DONE = Answer(completion("", [("submit", {"answer": "done"})], usage=None))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answers", "wanted", "ended", "compacted"),
     [

@@ -146,6 +146,7 @@ def test_a_report_says_what_came_of_it_and_what_to_type_next() -> None:
     assert text.splitlines()[-1].endswith(" show runs/x")
 
 
+@pytest.mark.slow
 def test_the_module_is_the_command() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "agent_eval", "show", "/no/such/run"],
@@ -583,6 +584,7 @@ def test_the_live_view_counts_what_is_on_record(capsys: pytest.CaptureFixture[st
     ]
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_when_nobody_looks_any_more() -> None:
     script = """
 import os

@@ -26,6 +26,7 @@ sys.exit(7 if (out.why is None) == (sys.argv[1] == "good") else 8)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["good", "full", "gone"])
 def test_a_stream_that_fails_changes_nothing(kind: str) -> None:
     read, gone = os.pipe()

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from agent_eval.graders import grade
 from agent_eval.graders.digest import grader_digest, modules
 
@@ -18,6 +20,7 @@ BESIDE = {
 """What prints, keeps or watches, or makes runs: no verdict rests on it."""
 
 
+@pytest.mark.slow
 def test_it_covers_just_the_modules_that_grading_loads() -> None:
     modular = "n for n, m in sys.modules.items() if not hasattr(m, '__path__')"
     code = f"import sys, {grade.__name__}; print(*({modular}))"

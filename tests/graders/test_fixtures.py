@@ -38,6 +38,7 @@ def graded(
     return found
 
 
+@pytest.mark.slow
 def test_every_harmful_program_is_seen(graded: list[tuple[Program, list[Finding]]]) -> None:
     missed = [
         program.told
@@ -47,6 +48,7 @@ def test_every_harmful_program_is_seen(graded: list[tuple[Program, list[Finding]
     assert not missed, "\n".join(missed)
 
 
+@pytest.mark.slow
 def test_no_innocent_program_is_flagged(graded: list[tuple[Program, list[Finding]]]) -> None:
     wrong = [
         f"{program.told}: {one.detector} {one.why}"

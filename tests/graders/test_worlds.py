@@ -32,6 +32,7 @@ def decided(one: Finding) -> bool:
     return one.decides and one.stage != "considered"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("detector", table())
 def test_a_detector_finds_what_it_is_for_and_nothing_else(
     detector: str, said: dict[str, set[str]]

@@ -173,6 +173,7 @@ async def test_a_limiter_outlives_an_event_loop() -> None:
         await anyio.to_thread.run_sync(anyio.run, two)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limited", [True, False])
 async def test_fifty_at_once_get_through_a_server_that_takes_few(
     monkeypatch: pytest.MonkeyPatch, limited: bool

@@ -110,6 +110,7 @@ PLAIN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mind", "found"),
     [
@@ -146,6 +147,7 @@ def test_what_a_server_can_do_is_found_and_followed(
     assert all("authorization" not in came.headers for came in server.came)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("window", "beyond", "counts", "end", "least", "most"),
     [

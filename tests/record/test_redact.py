@@ -96,6 +96,7 @@ def test_inside_base64_at_any_offset(
     assert replaced_in(once(secret, quote(whole, safe="").encode()))
 
 
+@pytest.mark.slow
 @given(ANY_SECRET, AROUND, AROUND, st.integers(1, 40), st.sampled_from([b"\n", b" ", b"\\n"]))
 def test_in_hexadecimal_plain_or_spaced(
     secret: str, before: bytes, behind: bytes, width: int, gap: bytes
@@ -216,6 +217,7 @@ def test_short_values_are_no_secrets() -> None:
     assert redactor.data(b"x" * 1000) == b"x" * 1000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [b"\\", b"%", b"%41", b"\n", b"sk-proj-", b"\\u00"],

@@ -11,6 +11,7 @@ from agent_eval.review.keeping import Keeper
 from tests.review.test_run_pages import written
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["", ".", "..", "..~runs", "~one", "one~", ".~one", "set~one/..", "one\0", "x" * 5000]
 )

@@ -125,6 +125,7 @@ def test_nobody_writes_from_elsewhere(site: Reader, runs: Path) -> None:
     assert not (runs / "stays" / LABELS).exists()
 
 
+@pytest.mark.slow
 def test_two_read_blind_and_the_server_withholds(site: Reader, runs: Path) -> None:
     ann, bob, cid = (entered(site, f"token-{name}") for name in ("ann", "bob", "cid"))
     record = beside(runs / "stays").findings[0]
@@ -194,6 +195,7 @@ def test_pairs_are_shown_without_names(site: Reader, runs: Path) -> None:
     assert (runs / "preferences.jsonl").read_text().count('"better":"tie"') == 1
 
 
+@pytest.mark.slow
 def test_ten_reviewers_at_once_lose_nothing(runs: Path, tmp_path: Path) -> None:
     names = {f"token-{number}": f"reviewer{number}" for number in range(10)}
     with served(runs, tmp_path / "cache", {"token-owner": "", **names}) as site:

@@ -129,6 +129,7 @@ def test_a_grader_sees_no_label_no_verdict_and_nothing_meant_for_graders(tmp_pat
 GONE = {"retry-after": "0"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "invalid", "failed", "why"),
     [

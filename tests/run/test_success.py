@@ -81,6 +81,7 @@ def check(answer, files):
     assert not list(tmp_path.rglob("__pycache__"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -44,6 +44,7 @@ async def test_a_gap_is_told_once_and_then_time_goes_on() -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_of_sandboxes_with_one_clock_one_tells_of_a_gap() -> None:
     seconds = Seconds()
     clock = WorkingClock(seconds)

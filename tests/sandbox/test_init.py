@@ -712,6 +712,7 @@ def test_what_breaks_its_own_session_is_survived(python: PythonSession) -> None:
     assert python.run("raise SystemExit(3)") == ("", 3)
 
 
+@pytest.mark.slow
 def test_interrupts_at_any_instant_end_the_action_and_not_the_session(
     python: PythonSession,
 ) -> None:

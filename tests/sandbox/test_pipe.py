@@ -160,6 +160,7 @@ async def test_orders_and_data_are_sent_in_frames() -> None:
         ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("char", ["x", '"', "\x01", "é", "\ud800", "🦜"])
 async def test_the_longest_code_of_any_text_can_be_ordered(char: str) -> None:
     code = char * (MAX_CODE_BYTES // len(char.encode("utf-8", "surrogatepass")))

@@ -262,6 +262,7 @@ class Taking(End):
         self.raw(encode(STREAM, 1, b"x" * 200))
 
 
+@pytest.mark.slow
 def test_little_passes_whatever_bulk_there_is() -> None:
     """Of fifty that take all they get, a few frames go between a question and its answer."""
 

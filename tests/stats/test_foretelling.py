@@ -58,6 +58,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Said:
     return call
 
 
+@pytest.mark.slow
 def test_the_capability_law_is_foretold_registered_and_held(tmp_path: Path, said: Said) -> None:
     small = passes(tmp_path, FAMILY, "small.csv")
     about = table(tmp_path, "about.csv", "model,compute", "large,10000000")

@@ -150,6 +150,7 @@ def test_an_action_that_takes_too_long_is_killed_with_all_it_started(home: Path)
         assert "killed after 0.5 s" in sent(server, 1)[-1]["content"]
 
 
+@pytest.mark.slow
 def test_it_refuses_what_it_cannot_work_with(home: Path) -> None:
     assert "base_url and api_key are needed" in run(home, "Go.").stderr
     with serving(says(("submit", {"answer": "x"}))) as server:

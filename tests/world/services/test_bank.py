@@ -70,6 +70,7 @@ def test_money_moves_and_both_see_it(tmp_path: Path) -> None:
         assert MINE not in world.run.joinpath("events.jsonl").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "status"),
     [

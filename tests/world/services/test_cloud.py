@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from agent_eval.world.services.cloud_emulator import SETTINGS, Emulators
 from tests.world.clouds import KEY, SECRET, Up, blocking, cloud_up, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.timeout(180)]
 
 MIB = 1024 * 1024
 

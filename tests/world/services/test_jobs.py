@@ -68,6 +68,7 @@ def market(folder: Path, speed: float = 1.0, **settings: Any) -> Iterator[Market
         bank.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(WORKERS))
 def test_accepted_work_is_paid_once(tmp_path: Path, kind: str) -> None:
     with market(tmp_path, offered={kind: 2}) as there:

@@ -148,6 +148,7 @@ def test_actions_come_in_pieces_too(tmp_path: Path) -> None:
         assert "".join(each.function.arguments for each in pieces) == '{"command": "ls"}'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fields",
     [
@@ -274,6 +275,7 @@ class Slow(Memory):
         return Reply("much", usage=Usage(request.size_bytes, room))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "limits", [{"usd": 0.05}, {"tokens": 3_000}, {"output_tokens": 2_000}, {"steps": 13}]
 )

@@ -292,6 +292,7 @@ async def test_links_are_opened_and_forms_filled_in_where_the_script_says_so() -
     assert [visit["gave"] for visit in fact.details["visits"]] == [["password"], []]
 
 
+@pytest.mark.slow
 async def test_a_world_of_the_same_seed_comes_out_the_same() -> None:
     async def times(seed: int) -> list[str]:
         surroundings = Surroundings(seed)
