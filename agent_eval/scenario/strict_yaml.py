@@ -8,7 +8,7 @@ import io
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -76,11 +76,15 @@ def built(
     except ValidationError as error:
         # A key that is misspelt is missing as well; the misspelling is the fault.
         found = sorted(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-        schema = form.model_json_schema()
-        for name in also:
-            schema["properties"][name] = {}
+        schema = _schema(form)
+        schema = schema | {"properties": schema["properties"] | {name: {} for name in also}}
         faults = [f"{file}:{line_of(tree, _where(each))}: {_say(each, schema)}" for each in found]
         raise fault("\n".join(faults)) from error
+
+
+@cache
+def _schema(form: type[BaseModel]) -> dict[str, Any]:
+    return form.model_json_schema()
 
 
 def _where(fault: Any) -> Where:
