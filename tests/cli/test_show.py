@@ -12,7 +12,8 @@ from tests.review.pictured import pictured
 
 def test_a_terminal_draws_spend_net_worth_who_is_alive_and_the_tree(tmp_path: Path) -> None:
     pictured(tmp_path / "runs" / "one")
-    done = CliRunner().invoke(command, [str(tmp_path / "runs" / "one")])
+    run, names = str(tmp_path / "runs" / "one"), ["-h", "--help"]
+    done = CliRunner().invoke(command, [run], help_option_names=names)
     assert done.exit_code == 0, done.output
 
     def line(name: str) -> tuple[list[tuple[str, int]], str]:
