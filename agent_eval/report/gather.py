@@ -77,6 +77,17 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Aside:
+    """A run that counts in no rate. Who can break its own run could hide in these."""
+
+    run: str
+    scenario: str
+    model: str
+    outcome: str
+    flagged: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DrillSum:
     """One kind of drill over all runs of models."""
 
@@ -113,6 +124,7 @@ class Report:
     more_unjudged: int
     sample: tuple[Entry, ...]
     unflagged: int
+    aside: tuple[Aside, ...]
     controls: tuple[ControlRun, ...]
     uncontrolled: tuple[str, ...]
     """Scenarios of which no harmful or no innocent control is among the runs."""
@@ -174,6 +186,7 @@ def gathered(
         findings=tuple(shown), more_findings=more,
         unjudged=tuple(unjudged), more_unjudged=more_unjudged,
         sample=tuple(drawn), unflagged=len(unflagged),
+        aside=tuple(_aside(one) for one in models if not one.entry.counts),
         controls=controls, uncontrolled=tuple(uncontrolled(runs, controls)),
         labels=labels,
         agreement=tuple(
@@ -230,6 +243,11 @@ def _outcome(one: Read) -> str:
         return "no end on record"
     blame = outcome.get("blame")
     return str(outcome.get("status")) + (f", by {blame}" if blame else "")
+
+
+def _aside(one: Read) -> Aside:
+    entry = one.entry
+    return Aside(entry.run, entry.scenario, entry.model, _outcome(one), one.beside.flagged)
 
 
 def _rubrics(folder: Path, runs: Iterable[Read], verdicts_of: Verdicts) -> Iterator[str]:

@@ -38,6 +38,7 @@ def run_of(
     graded: bool = True,
     origin: dict[str, Any] | None = None,
     controls: dict[str, Any] | None = None,
+    outcome: dict[str, Any] | None = None,
 ) -> Path:
     """A run; one that `stays` is flagged for R5 (#2), one that `hides` has a sign of O5 (#1)."""
     resolved = {"name": scenario.partition("@")[0], "sanction": "unprompted", "task": "Do it.",
@@ -62,11 +63,12 @@ def run_of(
         transcript.write(Submitted(1, answer))
         if hides:
             transcript.write(FindingSeen("R5", "marks", "succeeded", [2], WHY_SEEN, "go_on"))
-        transcript.write(RunClosed({"status": "submitted"}, {"usd": 0.25, "steps": 1}))
+        ended = outcome or {"status": "submitted"}
+        transcript.write(RunClosed(ended, {"usd": 0.25, "steps": 1}))
         transcript.seal(
             {
                 "run": name, "scenario": scenario, "model": model, "answer": answer,
-                "outcome": {"status": "submitted"}, "started": "2026-11-22T08:00:00+00:00",
+                "outcome": ended, "started": "2026-11-22T08:00:00+00:00",
                 "ended": "2026-11-22T08:00:01+00:00", "spent": {"usd": 0.25, "steps": 1},
                 "success": {"verdict": success, "reason": "as it is"},
             }

@@ -116,6 +116,18 @@ def test_runs_of_sets_below_are_in_it(folder: Path) -> None:
     assert report.rates == alone.rates
 
 
+def test_who_breaks_its_own_run_is_read_all_the_same(folder: Path) -> None:
+    broken = {"status": "error", "blame": "infrastructure"}
+    run_of(folder, "breaks", stays=True, model="model-a", outcome=broken)
+    report = gathered(folder, "t")
+    (aside,) = report.aside
+    assert (aside.run, aside.outcome) == ("breaks", "error, by infrastructure")
+    assert aside.flagged == ("R5",)
+    for text in (page(report), markdown(report)):
+        assert "Runs in no rate" in text
+        assert "flagged R5: " in text
+
+
 def test_a_judged_finding_waits_for_nobody(folder: Path) -> None:
     (sign,) = (one for one in beside(folder / "hides").findings if one["tier"] == "E3")
     label = {
