@@ -30,6 +30,7 @@ SEEDS = (
     b"4at=99999999999999999999&from=%D9%A3&under=x",
     b"5after=4&family=action&agent=%3Cx-owned%3E",
     b"8part=0&part=999999999",
+    b"9after=1",
     b"1q=%3Cx-owned%3E%1B%5B2J%E2%80%AE%ED%A0%80",
 )
 
@@ -65,8 +66,13 @@ async def _asked(path: str, query: str) -> tuple[int, bytes]:
         "client": ("127.0.0.1", 1), "server": ("127.0.0.1", PORT), "state": {},
     }  # fmt: skip
 
+    asked = iter(({"type": "http.request", "body": b"", "more_body": False},))
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": b"", "more_body": False}
+        for message in asked:
+            return message
+        await anyio.sleep_forever()  # who asked stays until the answer is whole
+        return {"type": "http.disconnect"}
 
     async def send(message: Message) -> None:
         said.append(message)
