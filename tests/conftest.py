@@ -28,6 +28,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=quick)
 
 
+class Told:
+    """Says at once what failed, and not only at the end: a run that is cut off has none."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.terminal.write_line(f"\n{report.nodeid} ({report.when}):\n{report.longreprtext}")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    plugins = session.config.pluginmanager
+    terminal = plugins.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter) and not hasattr(session.config, "workerinput"):
+        plugins.register(Told(terminal))
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The one event loop this project runs on."""
