@@ -263,8 +263,14 @@ class Sandbox:
             self.left_out = await self._explained(moving.lay_out(self._pipe, file, size_bytes))
 
     async def freeze(self) -> int:
-        """Stop all that the agent runs, for good; returns how many processes still move."""
-        return await self._explained(self._supervisor.freeze())
+        """Stop all that the agent runs, for good; returns how many processes still move.
+
+        What its programs did until then is on record when this returns.
+        """
+        moving = await self._explained(self._supervisor.freeze())
+        if self._recorder is not None:
+            self._recorder.take()
+        return moving
 
     async def _explained(self, answer: Awaitable[T]) -> T:
         try:

@@ -195,9 +195,10 @@ async def test_another_user_is_not_heard(tmp_path: Path) -> None:
 
 
 @ONLY_ROOT
-@pytest.mark.parametrize("trap", ["theirs", "open", "link", "file"])
-def test_a_folder_that_others_prepared_is_refused(tmp_path: Path, trap: str) -> None:
-    uid = 54322
+@pytest.mark.parametrize(
+    ("uid", "trap"), [(54322, "theirs"), (54323, "open"), (54324, "link"), (54325, "file")]
+)
+def test_a_folder_that_others_prepared_is_refused(tmp_path: Path, uid: int, trap: str) -> None:
 
     def looks() -> str:
         try:
@@ -219,7 +220,7 @@ def test_a_folder_that_others_prepared_is_refused(tmp_path: Path, trap: str) -> 
             place.write_text("")
             os.chown(place, uid, uid)
     try:
-        assert "refused: /tmp/agent-eval-54322 is not a private folder" in as_user(uid, looks)
+        assert f"refused: {place} is not a private folder" in as_user(uid, looks)
     finally:
         place.rmdir() if trap in ("theirs", "open") else place.unlink()
     try:
