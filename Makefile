@@ -40,7 +40,7 @@ test: setup
 # The fast part, within a minute: no engine needed, and what draws examples draws few.
 check: $(STAMP)
 	@$(MAKE) --no-print-directory lint
-	@$(BIN)/pytest -n 2 -q -m "not docker and not slow" --hypothesis-profile=quick
+	@$(BIN)/pytest -n 3 --dist worksteal -q -m "not docker and not slow" --hypothesis-profile=quick
 
 # Each scenario has a check.py of its own, so their types are checked one folder at a time.
 lint: $(STAMP)

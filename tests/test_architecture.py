@@ -83,10 +83,16 @@ def layer_of(name: str) -> str | None:
 
 
 @cache
+def nodes_of(name: str) -> tuple[ast.AST, ...]:
+    """All that a module is made of."""
+    return tuple(ast.walk(modules()[name]))
+
+
+@cache
 def imported_by(name: str) -> frozenset[str]:
     """Modules of this package that a module imports, wherever the import stands."""
     found = set()
-    for node in ast.walk(modules()[name]):
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             wanted = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -107,7 +113,7 @@ def imported_by(name: str) -> frozenset[str]:
 
 @cache
 def functions_of(name: str) -> tuple[Function, ...]:
-    return tuple(node for node in ast.walk(modules()[name]) if isinstance(node, Function))
+    return tuple(node for node in nodes_of(name) if isinstance(node, Function))
 
 
 @cache
@@ -286,7 +292,7 @@ def test_nothing_swallows_every_error_but_for_stated_reasons() -> None:
 def test_nothing_is_hidden_in_destructors_and_globals() -> None:
     for name in names():
         assert not any(function.name == "__del__" for function in functions_of(name)), name
-        assert not any(isinstance(node, ast.Global) for node in ast.walk(modules()[name])), name
+        assert not any(isinstance(node, ast.Global) for node in nodes_of(name)), name
 
 
 def undocumented(name: str) -> Iterator[str]:

@@ -359,6 +359,7 @@ def test_code_that_cannot_be_matched_waits_and_fits_no_decision() -> None:
     assert not written.fits(question)
 
 
+@pytest.mark.slow
 async def test_nothing_goes_through_without_a_person(tmp_path: Path) -> None:
     sandbox = SandboxInMemory()
     there = world(tmp_path, one_action, sandbox, approve={"timeout_s": 0.2}, person=Nobody())

@@ -25,6 +25,7 @@ class Seconds:
         return self.now_s
 
 
+@pytest.mark.slow
 async def test_a_gap_is_told_once_and_then_time_goes_on() -> None:
     seconds = Seconds()
     heart = Heart(WorkingClock(seconds))
@@ -61,6 +62,7 @@ async def test_of_sandboxes_with_one_clock_one_tells_of_a_gap() -> None:
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.slow
 async def test_while_it_is_held_all_is_to_stand() -> None:
     heart = Heart()
     async with served() as (wire, pipe), anyio.create_task_group() as tasks:

@@ -506,6 +506,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "aarch64"), reason="number of a call")
 def test_killing_leaves_none_of_a_family(pid1: Pid1, tmp_path: Path) -> None:
     code = FAMILY.replace("EXIT", "60" if platform.machine() == "x86_64" else "93")

@@ -266,6 +266,7 @@ async def test_a_sandbox_that_dies_ends_an_action_at_once() -> None:
         assert time.monotonic() - started < 40
 
 
+@pytest.mark.slow
 async def test_what_came_before_a_sandbox_died_can_still_be_taken() -> None:
     async with served() as (wire, pipe):
         Pid1(wire)
@@ -472,6 +473,7 @@ async def test_sessions_of_another_harness_are_gone_on_with() -> None:
     assert supervisor.sessions()["numbers"] == 9, "no number is ever used again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("interrupt", "channel"), [("done", 3), ("never", 10)])
 async def test_what_another_harness_had_under_way_is_ended(interrupt: str, channel: int) -> None:
     told = {"sessions": [SESSION | {"action": 7}], "numbers": 9}
