@@ -33,6 +33,9 @@ SYNC_EVERY_S = 1.0
 LEAST_FREE_BYTES = 16 * 1024 * 1024
 """No run is begun on a disk with less room."""
 
+HELD_S = 0.5
+"""How long a record in use is waited for: who only looks whether it is holds its lock, too."""
+
 INLINE_BYTES = 4096
 """Text up to this size stands in the event itself; more goes to a blob."""
 
@@ -239,11 +242,12 @@ def open_locked(path: Path) -> int:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise TranscriptBroken(f"cannot write {path}: {error.strerror}") from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(fd)
-        raise OperatorError(f"{path} is being written by another process") from error
+    until = time.monotonic() + HELD_S
+    while not _locked(fd, fcntl.LOCK_EX):
+        if time.monotonic() > until:
+            os.close(fd)
+            raise OperatorError(f"{path} is being written by another process")
+        time.sleep(0.01)
     return fd
 
 
@@ -254,12 +258,18 @@ def in_use(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _locked(fd, fcntl.LOCK_SH)
     finally:
         os.close(fd)
-    return False
+
+
+def _locked(fd: int, kind: int) -> bool:
+    """Take the lock of a file at once or not at all."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_private(path: Path, data: bytes) -> None:

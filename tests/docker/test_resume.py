@@ -1,15 +1,20 @@
 """Runs whose harness is killed, and that are gone on with from their transcripts alone."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from agent_eval.record.transcript import EVENTS
 from agent_eval.record.verify import verify
 from tests.docker.boxes import RUNTIMES
 from tests.docker.folders import agent_eval, events, only_run, scenario, summary
@@ -72,6 +77,17 @@ def killed_in_action(harness: "subprocess.Popen[bytes]", runs: Path, action: int
     return only_run(runs)
 
 
+@contextmanager
+def written_for(run: Path, wait_s: float) -> Iterator[None]:
+    """Have a record in use for a while, as by a watchdog that is slow to write what it knows."""
+    with (run / EVENTS).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        later = threading.Timer(wait_s, fcntl.flock, (file, fcntl.LOCK_UN))
+        later.start()
+        yield
+        later.join()
+
+
 def spent(run: Path) -> dict[str, Any]:
     """What does not depend on how fast the machine was."""
     whole = summary(run)["spent"]
@@ -93,7 +109,8 @@ def test_a_killed_run_is_gone_on_with_and_ends_as_if_nothing_had_been(
         with started(folder, runs, *options) as harness:
             run = killed_after(harness, runs, count)
         before = events(run)
-        done = agent_eval("resume", run, *(["--redo"] if number else []))
+        with written_for(run, 2 * number):
+            done = agent_eval("resume", run, *(["--redo"] if number else []))
         assert done.returncode == 0, done.stdout + done.stderr
         assert verify(run).good
         graded = agent_eval("grade", run)

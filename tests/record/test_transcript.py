@@ -1,5 +1,6 @@
 """Writing a run: whatever is written comes back, whatever happens to the writer."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -149,6 +151,16 @@ def test_two_writers_are_refused(tmp_path: Path) -> None:
         assert lines_of_run(tmp_path / "run")[-1] == b'{"half', "nothing was mended meanwhile"
     assert repair(tmp_path / "run").torn_bytes == 0, "the lock goes with the writer"
     transcript.close()
+
+
+def test_who_only_looks_whether_a_record_is_in_use_refuses_no_writer(tmp_path: Path) -> None:
+    made_run(tmp_path / "run")
+    with tmp_path.joinpath("run", EVENTS).open("rb") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        later = threading.Timer(0.1, fcntl.flock, (looked_at, fcntl.LOCK_UN))
+        later.start()
+        assert repair(tmp_path / "run").good
+        later.join()
 
 
 def test_the_listener_hears_of_events_that_are_on_disk(tmp_path: Path) -> None:
