@@ -9,6 +9,7 @@ is on its own and `reap` has to find what is left. What is killed, when, is draw
 """
 
 import argparse
+import fcntl
 import json
 import os
 import random
@@ -50,6 +51,8 @@ GRACE_S = 120.0
 """What a removal may take on a busy machine."""
 SLOW_S = 10.0
 """What a harness may take from one event to the next; one that is slower is killed right there."""
+ROOM_BYTES = 2**20
+"""What a harness may say while nobody listens; one that waits to be heard is not killed at work."""
 WINDOW_S, STILL_S = 0.2, 0.001
 """What uses no more processor time than that between two looks, so far apart, stands still."""
 
@@ -152,6 +155,7 @@ def one(wanted: tuple[Path, Path, str, int]) -> Kill:
     kill = Kill(runtime, alone, lease_s, 0.0, chance.randrange(5) == 0)
     kill.after_s = chance.uniform(0, EARLY_S if kill.early else LATE_S)
     heard, tells = os.pipe()
+    fcntl.fcntl(tells, fcntl.F_SETPIPE_SZ, ROOM_BYTES)
     harness = os.fork()
     if harness == 0:
         os.close(heard)
@@ -166,7 +170,7 @@ def one(wanted: tuple[Path, Path, str, int]) -> Kill:
     killed_at = time.monotonic()
     os.waitpid(harness, 0)
     with os.fdopen(heard, "rb") as file:
-        acknowledged = (said + file.read()).splitlines()
+        *acknowledged, _ = (said + file.read()).split(b"\n")  # the last may be cut off
     anyio.run(examine, kill, runs, killed_at)
     if not ended(watchdogs):
         kill.faults.append("a watchdog is left")

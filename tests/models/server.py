@@ -59,7 +59,7 @@ class Server:
     came: list[Came]
     busy: int = 0
     most_busy: int = 0
-    """Requests that were there at the same time."""
+    """Requests that waited for an answer at the same time."""
 
 
 @contextmanager
@@ -78,8 +78,10 @@ def serving(*answers: Answer | Callable[[Server], Answer]) -> Iterator[Server]:
                 answer = answers[min(len(there.came), len(answers)) - 1]
                 answer = answer(there) if callable(answer) else answer
             self.close_connection = True
+            stopped.wait(answer.delay_s)
+            with lock:  # before the client can know of the answer, and ask again
+                there.busy -= 1
             try:
-                stopped.wait(answer.delay_s)
                 for part in answer.parts():
                     if isinstance(part, bytes):
                         self.wfile.write(part)
@@ -87,9 +89,6 @@ def serving(*answers: Answer | Callable[[Server], Answer]) -> Iterator[Server]:
                         stopped.wait(part)
             except OSError:
                 return  # the client has gone
-            finally:
-                with lock:
-                    there.busy -= 1
 
         def log_message(self, *_: object) -> None:
             pass

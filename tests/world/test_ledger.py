@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from agent_eval.world.ledger import (
     MAX_MEMO_CHARACTERS,
@@ -65,6 +65,7 @@ class Histories(RuleBasedStateMachine):
         """All that an account has, a cent less, a cent more."""
         self.transfer(source, payee, self.expected[source] - self.allowed[source] + over)
 
+    @precondition(lambda self: self.allowed)  # without an account there is nothing to draw from
     @rule(entries=st.dictionaries(numbers, CENTS, min_size=1, max_size=4))
     def post(self, entries: dict[str, int]) -> None:
         legal = (
