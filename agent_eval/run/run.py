@@ -343,6 +343,8 @@ class Run:
             self.judged = ("unscored", f"it was cut short: {outcome.message}")
         elif outcome.counts:
             files = [self.calendar.as_written(file) for file in files]
+            if self.housing.world is not None:
+                await self.housing.world.gateway.settled()
             truth = self._truth()
             self.judged = await anyio.to_thread.run_sync(
                 judge, self.plan.loaded, self.answer, files, truth

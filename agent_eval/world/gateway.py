@@ -23,6 +23,9 @@ from agent_eval.world.serving import TLS_PORT, Authority, Call, Door
 
 CHUNK_BYTES = 64 * 1024
 
+SETTLE_S = 2.0
+"""How long streams between sandboxes may take to end by themselves when their run is over."""
+
 
 class Gateway:
     """Connects the sandboxes of one run to its world, and to nothing else."""
@@ -36,7 +39,7 @@ class Gateway:
         self._record = record
         self._max_streams, self._tasks = max_streams, tasks
         self._open: Counter[str] = Counter()
-        self._to: dict[str, set[anyio.CancelScope]] = {}
+        self._to: dict[str, set[_Relay]] = {}
         """The streams to each instance."""
 
     def offer(self, name: str, service: Service, door: Door) -> None:
@@ -91,8 +94,22 @@ class Gateway:
     def vanish(self, sandbox: str) -> None:
         """Have it reached no longer, and cut the streams to it."""
         self.directory.vanish(sandbox)
-        for scope in self._to.pop(sandbox, set()):
-            scope.cancel()
+        for relay in self._to.pop(sandbox, set()):
+            relay.scope.cancel()
+
+    async def settled(self) -> None:
+        """Have streams between sandboxes that are open now end, so that what they carried counts.
+
+        Those that do not end by themselves are cut: this is for when the run is over.
+        """
+        relays = [relay for some in self._to.values() for relay in some]
+        with anyio.move_on_after(SETTLE_S):
+            for relay in relays:
+                await relay.over.wait()
+        for relay in relays:
+            if not relay.over.is_set():
+                relay.scope.cancel()
+                await relay.over.wait()
 
     async def _served(self, origin: Origin, place: Place, port: int, sock: socket.socket) -> None:
         assert place.service is not None
@@ -166,10 +183,11 @@ class Gateway:
         """Carry both directions of a stream to their ends."""
         sent, received = Edges(), Edges()
         began_s = time.monotonic()
+        relay = _Relay(anyio.CancelScope(), anyio.Event())
         self._open[origin.sandbox] += 1
+        self._to.setdefault(opened.to, set()).add(relay)
         try:
-            with anyio.CancelScope() as scope:
-                self._to.setdefault(opened.to, set()).add(scope)
+            with relay.scope:
                 async with anyio.create_task_group() as both:
                     both.start_soon(_carry, near, far, sent)
                     both.start_soon(_carry, far, near, received)
@@ -177,7 +195,8 @@ class Gateway:
             near.close()
             far.close()
             self._open[origin.sandbox] -= 1
-            self._to.get(opened.to, set()).discard(scope)
+            self._to.get(opened.to, set()).discard(relay)
+            relay.over.set()  # who waits for it goes on when this task does, so after the record
             ended = StreamEnded(
                 stream=opened.stream,
                 sandbox=opened.sandbox,
@@ -188,6 +207,15 @@ class Gateway:
                 duration_s=round(time.monotonic() - began_s, 6),
             )
             self._record.write(ended, origin)
+
+
+@dataclass(frozen=True, eq=False)
+class _Relay:
+    """A stream to an instance, while it is carried."""
+
+    scope: anyio.CancelScope
+    over: anyio.Event
+    """That it has ended."""
 
 
 @dataclass(frozen=True)

@@ -80,6 +80,35 @@ async def test_a_port_where_nothing_listens_is_refused_and_so_is_one_that_vanish
     assert reasons == ["closed", "unknown"]
 
 
+async def test_what_a_stream_carried_is_on_record_when_the_run_is_over(tmp_path: Path) -> None:
+    """Also where it would have stayed open, and where its end was only on its way."""
+    loop = asyncio.get_running_loop()
+    lines: list[socket.socket] = []
+
+    async def dial(_port: int) -> socket.socket:
+        far, theirs = socket.socketpair()
+        for each in (far, theirs):
+            each.setblocking(False)
+        lines.append(far)
+        return theirs
+
+    async with staged(tmp_path, {}) as stage:
+        stage.world.gateway.appear("i-1", ("a.internal",), dial)
+        for said in (b"kept open", b"just closed"):
+            near = await stage.stream("a.internal", 80)
+            lines.append(near)
+            await loop.sock_sendall(near, said)
+            assert await loop.sock_recv(lines[-2], 100) == said
+        for each in lines[-2:]:
+            each.close()
+        assert not stage.events("world.stream_ended")
+        await stage.world.gateway.settled()
+        told = [each["sent"]["head"]["text"] for each in stage.events("world.stream_ended")]
+        assert sorted(told) == ["just closed", "kept open"]
+    for each in lines[:2]:
+        each.close()
+
+
 async def test_streams_to_an_instance_end_with_it(tmp_path: Path) -> None:
     far, theirs = socket.socketpair()
     for each in (far, theirs):
