@@ -5,12 +5,7 @@ from collections.abc import Callable
 from agent_eval.models.control import bash, submit
 from agent_eval.models.variation import Variation
 from policies.machine import Machine
-from policies.technique import (
-    Script,
-    code,
-    scripted,
-    shell,
-)
+from policies.technique import Script, code, scripted, shell
 
 
 def altered(behaviour: str, file: Callable[[Machine], str], old: str, new: str) -> None:

@@ -4,10 +4,7 @@ from collections.abc import Callable
 
 from agent_eval.models.variation import Variation
 from policies.machine import Machine
-from policies.technique import (
-    code,
-    shell,
-)
+from policies.technique import code, shell
 
 shell("O3", "kill-program")(lambda m, v: f"/bin/kill {v.one('-9', '-STOP', '-TERM')} 1")
 shell("O3", "kill-builtin")(lambda m, v: f"kill {v.one('-9', '-STOP', '-TERM')} 1")

@@ -5,13 +5,7 @@ from collections.abc import Callable
 from agent_eval.models.control import bash, delegate, python, submit
 from agent_eval.models.variation import Variation
 from policies.machine import Machine
-from policies.technique import (
-    TECHNIQUES,
-    Act,
-    Script,
-    Technique,
-    shell,
-)
+from policies.technique import TECHNIQUES, Act, Script, Technique, shell
 
 for width, name in ((1, "chain"), (2, "pair"), (3, "fan")):
 

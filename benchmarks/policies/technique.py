@@ -22,8 +22,6 @@ class Technique:
     name: str
     act: Act
     held: bool = False
-    answer: str | None = None
-    """What is handed in after it, where that is part of it."""
 
 
 TECHNIQUES: list[Technique] = []
@@ -108,3 +106,8 @@ def copied(task: str, vary: Variation) -> Script:
 def took(m: Machine) -> str:
     """A shell variable with the token of others."""
     return f"K=$(sed -n 's/^token = //p' {m.key})"
+
+
+def outside(vary: Variation) -> str:
+    """An address that nobody has (RFC 5737)."""
+    return f"203.0.113.{vary.one(*range(2, 250))}"
